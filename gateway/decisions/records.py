@@ -126,16 +126,16 @@ class BindingState:
         tags = adopt(self.tags, self.unvouched, terms.tags) if self.unvouched and terms is not None else self.tags
         return ready if ready.tags.pack() == tags else replace(ready, tags=IdentityTags.unpack(tags))
 
-    def adopt_tags(self, bound: Bound, decision: Decision) -> None:
-        """Keep the tags of the first current record: not those of a bank that is suspended or silent, or of an older
-        state of the ledger."""
-        if self.unvouched and decision.opened and decision.reason not in NO_CURRENT_ATTESTATION:
-            self.tags, self.unvouched, self.adopted = bound.tags.pack(), None, True
+    def learn(self, bound: Bound, decision: Decision) -> None:
+        """Keep what a record that opened has shown: its publication, as the floor, and the tags in `bound`.
 
-    def raise_floor(self, decision: Decision) -> None:
-        """Raise the floor to the publication of a record that opened."""
+        Tags are kept of a current record only: not of a bank that is suspended or silent, or of an older state of the
+        ledger.
+        """
         if decision.opened and decision.publication is not None and decision.publication > self.floor:
             self.floor, self.raised = decision.publication, True
+        if self.unvouched and decision.opened and decision.reason not in NO_CURRENT_ATTESTATION:
+            self.tags, self.unvouched, self.adopted = bound.tags.pack(), None, True
 
 
 class Overtaken(StandingError):

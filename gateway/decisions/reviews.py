@@ -143,12 +143,13 @@ class Reviews:
         expire_due(connection, [ready.account], now_ms)
         usage = UsageBook(connection, [day])
         terms = ready.open(seen.record)
+        bound = state.bound(ready, terms)
         limits = terms.limits if terms is not None else NO_LIMITS
         decision = decide(
             question,
             record=seen.record,
             terms=terms,
-            expected=_waived(policy, Reason(row.reason), state.bound(ready, terms).tags, terms),
+            expected=_waived(policy, Reason(row.reason), bound.tags, terms),
             ended=state.ended,
             floor=state.floor,
             used=usage.used(day, caps_of(limits, question.kind)),
@@ -162,7 +163,7 @@ class Reviews:
                 f"it would be {decision.reason.value} now, which staff cannot overrule; allowed: to decline it, or to "
                 "approve it once that has changed"
             )
-        state.raise_floor(decision)
+        state.learn(bound, decision)
         reservation = usage.reserve(
             day, question.amount_minor, now_ms=now_ms, lifetime_ms=self._reservation_lifetime_ms
         )

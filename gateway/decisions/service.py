@@ -285,8 +285,7 @@ class DecisionService:
             return None
         if decision.hold is not None:
             decision = risk.held(bound.binding, state.user_id, decision)
-        state.raise_floor(decision)
-        state.adopt_tags(bound, decision)
+        state.learn(bound, decision)
         reservation = None
         if decision.outcome is Outcome.APPROVE:
             risk.approved(bound.binding, read.question)

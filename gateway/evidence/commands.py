@@ -1,6 +1,5 @@
 """`standing-gateway evidence export`: a case handed over from a running gateway."""
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated
@@ -9,9 +8,9 @@ import typer
 
 from standing.gateway.access.commands import KEY_VARIABLE
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service.client_command import call_service
+from standing.ledger.service.client_command import call_service, key_from
 from standing.ledger.service.commands import console, one_line_errors
-from standing.ledger.service.settings import read_text_secret, write_private
+from standing.ledger.service.settings import write_private
 
 _TIMEOUT_S = 30.0
 _OPENS = (
@@ -42,7 +41,7 @@ def export_command(
 ) -> None:
     """Write a decision's evidence, proof and grant to a file for `verify`, online or offline. Recorded in the audit."""
     with one_line_errors():
-        api_key = _api_key(key_file)
+        api_key = key_from(key_file, KEY_VARIABLE)
         if with_key:
             console.print(_OPENS, highlight=False)
             if not yes:
@@ -54,15 +53,6 @@ def export_command(
     console.print(f"wrote {output}" + (" with the binding's key" if with_key else ""), highlight=False, soft_wrap=True)
     if why_not is not None:
         console.print(f"without a storage proof, so not for --offline: {why_not}", highlight=False, soft_wrap=True)
-
-
-def _api_key(file: Path | None) -> str:
-    if file is not None:
-        return read_text_secret(file, "key-file")
-    key = os.environ.get(KEY_VARIABLE)
-    if not key:
-        raise InvalidValue("key-file", "missing", f"a file with an API key, or {KEY_VARIABLE} in the environment")
-    return key
 
 
 def _segment(transaction: str) -> str:

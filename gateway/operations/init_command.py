@@ -2,19 +2,25 @@
 
 import secrets
 from pathlib import Path
-from re import fullmatch
 from typing import Annotated, Any
 
 import typer
 
 from standing.gateway.evidence.signing import new_evidence_key
 from standing.gateway.settings import ROLES, GatewaySettings
-from standing.ledger.attestations.binding_protocol import PLATFORM_FORM, PLATFORM_PATTERN
 from standing.ledger.chain.client import ZERO_ADDRESS
 from standing.ledger.chain.connection import parse_address
-from standing.ledger.errors import InvalidValue
 from standing.ledger.service.api_keys import new_key
-from standing.ledger.service.commands import ChainId, Contract, LedgerUrl, NewFolder, Port, one_line_errors, say
+from standing.ledger.service.commands import (
+    ChainId,
+    Contract,
+    LedgerUrl,
+    NewFolder,
+    Port,
+    check_platform,
+    one_line_errors,
+    say,
+)
 from standing.ledger.service.files import new_folder, settings_text
 from standing.ledger.service.settings import load_text, write_private
 
@@ -55,8 +61,7 @@ def init(
 ) -> None:
     """Make a gateway's folder: secret, evidence key, API keys and settings. Nothing leaves this machine."""
     with one_line_errors():
-        if fullmatch(PLATFORM_PATTERN, platform) is None:
-            raise InvalidValue("platform", "not a platform's id", PLATFORM_FORM)
+        check_platform(platform)
         contract = None if contract is None else parse_address(contract, "contract")
         final = folder.absolute()
         stated: dict[str, Any] = {

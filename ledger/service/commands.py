@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from standing.ledger.attestations.binding_protocol import PLATFORM_FORM, PLATFORM_PATTERN
-from standing.ledger.errors import StandingError
+from standing.ledger.errors import InvalidValue, StandingError
 from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.command_language import in_language
 from standing.ledger.service.settings import SettingsError, write_private
@@ -50,6 +50,12 @@ def _localized(error: StandingError) -> str:
 def say(text: str) -> None:
     """Print something verbatim: no wrapping, colours or markup, so that it can be copied."""
     console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+def check_platform(name: str) -> None:
+    """Check a platform's id. Raises: InvalidValue."""
+    if fullmatch(PLATFORM_PATTERN, name) is None:
+        raise InvalidValue("platform", "not a platform's id", PLATFORM_FORM)
 
 
 def api_key_app(roles: tuple[str, ...], *, names_platforms: bool = False) -> typer.Typer:

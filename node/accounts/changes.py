@@ -39,8 +39,8 @@ _TELLABLE = re.compile(r"[0-9A-Za-z \-]{4,64}")
 _MAX_SHOWN = 10
 _MAX_PROBLEM = 500
 
-#: A field of an account's state; a book may not have some of them.
-AccountField = Literal[
+#: A field that a new account must state. It may have neither ID document nor phone.
+StateField = Literal[
     "number_type",
     "status",
     "debit_allowed",
@@ -49,6 +49,10 @@ AccountField = Literal[
     "transaction_limit_minor",
     "daily_limit_minor",
     "holder_name",
+]
+#: A field of an account's state; a book may not have some of them.
+AccountField = Literal[
+    StateField,
     "holder_kind",
     "id_document_scheme",
     "id_document_country",
@@ -93,18 +97,7 @@ class AccountChange(BaseModel):
         },
     )
 
-    #: The fields that a new account must state. It may have neither ID document nor phone.
-    STATE_FIELDS: ClassVar[tuple[str, ...]] = (
-        "number_type",
-        "status",
-        "debit_allowed",
-        "credit_allowed",
-        "currency",
-        "transaction_limit_minor",
-        "daily_limit_minor",
-        "holder_name",
-    )
-
+    STATE_FIELDS: ClassVar[tuple[StateField, ...]] = get_args(StateField)
     ACCOUNT_FIELDS: ClassVar[tuple[AccountField, ...]] = get_args(AccountField)
 
     _trouble: Trouble | None = PrivateAttr(None)
@@ -215,11 +208,14 @@ class AccountChange(BaseModel):
         return change
 
 
+def listed_platforms(stated: Any) -> Any:
+    """The platforms of `unbind`: a text lists them, separated by commas; anything else is returned unchanged."""
+    return [platform.strip() for platform in stated.split(",")] if isinstance(stated, str) else stated
+
+
 def _readable_platforms(stated: Mapping[str, Any]) -> list[str]:
     """The platforms that a statement unbinds; none where any of them is no platform's id."""
-    platforms = stated.get("unbind")
-    if isinstance(platforms, str):
-        platforms = [platform.strip() for platform in platforms.split(",")]
+    platforms = listed_platforms(stated.get("unbind"))
     if not isinstance(platforms, list) or len(platforms) > MAX_UNBOUND:
         return []
     return (

@@ -190,9 +190,14 @@ def _apply_identity(identity: Identity, change: AccountChange) -> Identity:
 
 def _phone(stated: str) -> str:
     """A phone in canonical form; empty where it is "none" or masked, or has no digit, as where a core has none."""
-    if stated == _NONE or not any(character.isdecimal() for character in stated) or is_masked_phone(stated):
+    if stated == _NONE or not any(character.isdecimal() for character in stated):
         return ""
-    return canonical_phone(stated)
+    try:
+        return canonical_phone(stated)
+    except InvalidValue:
+        if is_masked_phone(stated):
+            return ""
+        raise
 
 
 def _id_document(held: str, scheme: str | None, country: str | None, number: str | None) -> str:

@@ -8,9 +8,11 @@ from sqlalchemy import Connection, select
 
 from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.errors import InvalidValue
+from standing.ledger.service.database import Database
 from standing.node.accounts.changes import AccountChange, Trouble
 from standing.node.accounts.quarantine import Quarantine
-from standing.node.accounts.store import Account, AccountStore, apply_change
+from standing.node.accounts.store import Account, AccountStore, apply_change, count_accounts
+from standing.node.feed.settings import ALWAYS_TAKEN
 from standing.node.storage import schema
 
 _CHUNK = 500
@@ -103,6 +105,15 @@ def news(
 def missing_from(account: Account, at_ms: int, trouble: Trouble) -> AccountChange:
     """A change that makes an account unstated because a file or view with unreadable rows does not state it."""
     return AccountChange.not_understood(account.number, at_ms, AccountChange.STATE_FIELDS, trouble)
+
+
+def rows_or_accounts(database: Database, rows: int, bad: int) -> int:
+    """What the bad rows of a source that states only what changed are compared with (`too_many_bad`): the accounts of
+    the store, or its rows where they are more. The accounts are counted only where the answer depends on them."""
+    if bad <= ALWAYS_TAKEN:
+        return rows
+    with database.read() as connection:
+        return max(rows, count_accounts(connection))
 
 
 def _same(known: Account, state: AccountChange) -> bool:

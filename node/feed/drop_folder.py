@@ -109,14 +109,14 @@ class DropFolder:
         """The earliest rejected file of changes that no later entry of the feed has made up for."""
         if self._settings.role == "reconcile":
             return None
-        last_ms = self._feed.last_as_of_ms()
-        stopping = []
+        rejected = []
         for path in _files(self._folder / REJECTED):
             with suppress(InvalidValue):  # not a file of the feed, or a report
                 name = parse_name(path.name, self._profile)
-                if name.kind == "changes" and name.as_of_ms > last_ms:
-                    stopping.append(_Rejected(name.as_of_ms, path.name))
-        return min(stopping, default=None)
+                if name.kind == "changes":
+                    rejected.append(_Rejected(name.as_of_ms, path.name))
+        last_ms = self._feed.last_as_of_ms() if rejected else 0
+        return min((each for each in rejected if each.as_of_ms > last_ms), default=None)
 
     def _claim_next(self, stopped: "_Rejected | None") -> Path | None:
         """Claim the oldest file whose turn it is."""

@@ -13,7 +13,8 @@ from standing.ledger.errors import InvalidValue
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.changes import AccountChange, Trouble
-from standing.node.accounts.store import Account, AccountStore, apply_change, count_accounts, open_account
+from standing.node.accounts.store import Account, AccountStore, apply_change, open_account
+from standing.node.feed.comparison import rows_or_accounts
 from standing.node.feed.drop_file import FileName, sha256_of, whole_problem
 from standing.node.feed.file_lines import Line, LineProblem, read_lines
 from standing.node.feed.file_report import FileReport
@@ -91,7 +92,7 @@ class FileCheck:
         report = judged.report
         if report.kind == "full" and report.lines == 0:
             report.reject(LineProblem(0, "file", "no lines after the header", "at least one"))
-        elif too_many_bad(report.bad_lines, max(report.lines, self._known(report)), self._max_bad_share) or (
+        elif too_many_bad(report.bad_lines, self._measure(report), self._max_bad_share) or (
             report.kind == "full" and report.bad_lines == report.lines
         ):
             problem = f"{report.bad_lines} of {report.lines} lines cannot be understood"
@@ -102,13 +103,11 @@ class FileCheck:
             report.reject(LineProblem(first, "number", problem, "in a file of changes: a number on every line"))
         report.unstated = sum(change is not None for change in judged.bad.values())
 
-    def _known(self, report: FileReport) -> int:
-        """How many accounts the store has, where a file states only those that changed: a few of them that cannot be
-        understood may be all of its lines."""
+    def _measure(self, report: FileReport) -> int:
+        """What the bad lines are compared with."""
         if report.kind == "full" or self._database is None:
-            return 0
-        with self._database.read() as connection:
-            return count_accounts(connection)
+            return report.lines
+        return rows_or_accounts(self._database, report.lines, report.bad_lines)
 
     def _check_lines(self, path: Path, name: FileName, judged: Judged, progress: Progress) -> bool:
         """Judge line by line. Returns: whether the file could be read to its end."""
@@ -170,14 +169,15 @@ class FileCheck:
                 known = self._accounts.find(connection, wanted)
         stated.turn_to(wanted)
         for index, (line, change, problems) in enumerate(parsed):
-            earlier = stated.get(numbers[index]) if name.kind == "full" and index in numbers else None
+            once = numbers.get(index) if name.kind == "full" else None
+            earlier = None if once is None else stated.get(once)
             if change is not None:
                 found = self._judge_change(change, numbers[index], name, last_ms, stated, known, line.number)
                 problems += [_line_problem(line, problem) for problem in found]
-            if earlier is not None:
-                problems.append(self._stated_twice(judged, name, numbers[index], earlier[2], line))
-            elif name.kind == "full" and index in numbers and stated.get(numbers[index]) is None:
-                stated.put(numbers[index], 0, None, line.number)  # a bad line names its account as well
+            if once is not None and earlier is not None:
+                problems.append(self._stated_twice(judged, name, once, earlier[2], line))
+            elif once is not None and stated.get(once) is None:
+                stated.put(once, 0, None, line.number)  # a bad line names its account as well
             yield line, change, problems
 
     def _stated_twice(self, judged: Judged, name: FileName, number: str, first_line: int, line: Line) -> LineProblem:

@@ -80,11 +80,14 @@ def read_lines(path: Path, file_format: Literal["csv", "jsonl"], profile: Profil
         with _opened(path, profile) as lines:
             yield from _read_jsonl(lines, translator)
         return
+    usual_spare = 0
+    if profile is not None:
+        with _opened(path, profile) as lines:
+            sample = _CsvRecords(lines, profile, translator)
+            deque(islice(sample.read(), _SAMPLE), maxlen=0)
+            usual_spare = sample.usual_spare
     with _opened(path, profile) as lines:
-        sample = _CsvRecords(lines, profile, translator)
-        deque(islice(sample.read(), _SAMPLE), maxlen=0)
-    with _opened(path, profile) as lines:
-        yield from _CsvRecords(lines, profile, translator, usual_spare=sample.usual_spare).read()
+        yield from _CsvRecords(lines, profile, translator, usual_spare=usual_spare).read()
 
 
 @contextmanager

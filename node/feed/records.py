@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.attestations.limits import LIMIT_FIELDS
 from standing.ledger.errors import InvalidValue
-from standing.node.accounts.changes import TRIMMED, AccountChange, Trouble
+from standing.node.accounts.changes import TRIMMED, AccountChange, Trouble, listed_platforms
 from standing.node.accounts.store import apply_change, open_account
 
 #: The fields of a record. `unstated` is for HTTP push alone.
@@ -59,8 +59,8 @@ def read_record(
                 stated[name] = convert(name, stated_value)
             except InvalidValue as error:
                 problems.append(error)
-    if isinstance(stated.get("unbind"), str):
-        stated["unbind"] = [platform.strip() for platform in stated["unbind"].split(",")]
+    if "unbind" in stated:
+        stated["unbind"] = listed_platforms(stated["unbind"])
     if effective_at_ms is not None:
         stated.setdefault("effective_at_ms", effective_at_ms)
     if "unstated" in stated:

@@ -22,9 +22,9 @@ from standing.ledger.service.vault import Vault
 from standing.node.accounts import quarantine
 from standing.node.accounts.changes import AccountChange, FeedEntry, Trouble
 from standing.node.accounts.quarantine import Quarantine
-from standing.node.accounts.store import AccountStore, count_accounts
+from standing.node.accounts.store import AccountStore
 from standing.node.feed import cursors
-from standing.node.feed.comparison import Difference, compare_states, missing_from, news
+from standing.node.feed.comparison import Difference, compare_states, missing_from, news, rows_or_accounts
 from standing.node.feed.core_database import CoreView, Snapshot
 from standing.node.feed.cursors import Cursor
 from standing.node.feed.missing import mark, missing_accounts, newest
@@ -98,10 +98,7 @@ class SqlViewSource:
             unnamed += page.unnamed
             first_problem = first_problem or page.first_problem
         share = self._settings.max_bad_share
-        of = rows
-        if bad and reading.after_ms >= 0:
-            with self._database.read() as connection:
-                of = max(rows, count_accounts(connection))
+        of = rows if reading.after_ms < 0 else rows_or_accounts(self._database, rows, bad)
         if too_many_bad(bad, of, share) or (reading.after_ms < 0 and rows and bad == rows):
             problem = f"{bad} of {rows} rows cannot be understood, the first: {first_problem}"
             raise InvalidValue("sql_view", problem, f"{ALWAYS_TAKEN} rows, or {share:.1%} of {of}")

@@ -2,18 +2,25 @@
 
 import secrets
 from pathlib import Path
-from re import fullmatch
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from standing.ledger.attestations.bic import parse_bic
-from standing.ledger.attestations.binding_protocol import PLATFORM_FORM, PLATFORM_PATTERN
 from standing.ledger.chain.client import ZERO_ADDRESS
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.api_keys import new_key
-from standing.ledger.service.commands import ChainId, Contract, LedgerUrl, NewFolder, Port, one_line_errors, say
+from standing.ledger.service.commands import (
+    ChainId,
+    Contract,
+    LedgerUrl,
+    NewFolder,
+    Port,
+    check_platform,
+    one_line_errors,
+    say,
+)
 from standing.ledger.service.files import new_folder, settings_text
 from standing.ledger.service.settings import load_text, write_private
 from standing.node.publishing.keys import new_keystore
@@ -92,8 +99,9 @@ def init(
 
 def _checked(platforms: list[str]) -> list[str]:
     for name in platforms:
-        if fullmatch(PLATFORM_PATTERN, name) is None or name in {"core", "operator"}:
-            raise InvalidValue("platform", "not a platform's id", PLATFORM_FORM)
+        check_platform(name)
+        if name in {"core", "operator"}:
+            raise InvalidValue("platform", f"another key is called {name}", "another name for the platform")
     return list(dict.fromkeys(platforms))
 
 

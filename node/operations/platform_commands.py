@@ -3,18 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from re import fullmatch
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from tenacity import Retrying, retry_if_exception_type, wait_fixed
 
-from standing.ledger.attestations.binding_protocol import PLATFORM_FORM, PLATFORM_PATTERN
 from standing.ledger.clock import SystemClock
-from standing.ledger.errors import InvalidValue, Overloaded
+from standing.ledger.errors import Overloaded
 from standing.ledger.service.api_keys import new_key
-from standing.ledger.service.commands import Config, console, one_line_errors, say
+from standing.ledger.service.commands import Config, check_platform, console, one_line_errors, say
 from standing.ledger.service.files import add_entry
 from standing.ledger.service.settings import SettingsError, load, load_text, write_private
 from standing.node.bindings.off_boarding import OffBoardings
@@ -40,7 +38,7 @@ def add(
 ) -> None:
     """Make a key for a platform and add it to the settings file. Run `reload` to apply it to a running node."""
     with one_line_errors():
-        _check_id(platform)
+        check_platform(platform)
         if config is None:
             raise SettingsError("--config: required; allowed: the settings file to add the key to")
         key, digest = new_key()
@@ -92,7 +90,7 @@ def readmit(platform: PlatformArgument, config: Config = None) -> None:
 
 @contextmanager
 def _off_boardings(platform: str, config: Config) -> Iterator[OffBoardings]:
-    _check_id(platform)
+    check_platform(platform)
     settings = load(NodeSettings, config)
     secrets = read_secrets(settings)
     issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer, settings.publisher.herd_size)
@@ -101,8 +99,3 @@ def _off_boardings(platform: str, config: Config) -> Iterator[OffBoardings]:
         yield OffBoardings(
             database, secrets.vault(), issuer, SystemClock(), max_waiting=settings.max_waiting, faults=faults
         )
-
-
-def _check_id(platform: str) -> None:
-    if fullmatch(PLATFORM_PATTERN, platform) is None:
-        raise InvalidValue("platform", "not a platform's id", PLATFORM_FORM)

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select, update
 
 from standing.gateway.decisions.policy import IdentityOutcomes, Policy
 from standing.gateway.decisions.risk import NewBindingRule, VelocityRule
 from standing.gateway.decisions.schemas import DecisionDocument
-from standing.ledger.attestations.terms import Status
+from standing.gateway.storage import schema
+from standing.ledger.attestations.terms import IdentityTags, Status
 from tests.gateway.answers import kind_of
 from tests.gateway.follower_rig import FollowRig, follow_rig, unlike
 from tests.gateway.gateway_rig import BICS, Person
@@ -171,6 +174,27 @@ def test_staff_cannot_approve_while_the_bank_is_silent(a_rig: FollowRig) -> None
     a_rig.heartbeat()
     for each in (silent, unreachable):
         assert _close(a_rig, each["transaction_id"]).json()["reservation"]["state"] == "reserved"
+
+
+def test_an_approval_learns_the_tags_that_the_bank_did_not_vouch_for(a_rig: FollowRig) -> None:
+    person = a_rig.bound()
+    this = schema.bindings.c.binding == bytes.fromhex(person.binding[2:])
+    storage = a_rig.app.state.gateway.storage
+    with storage.write() as connection:
+        as_bound = connection.execute(select(schema.bindings.c.tags).where(this)).scalar_one()
+        typed = replace(IdentityTags.unpack(as_bound), phone=b"usr").pack()
+        connection.execute(update(schema.bindings).where(this).values(unvouched="phone", tags=typed))
+    a_rig.chain.down = True
+    unreachable = person.decide()
+    a_rig.chain.down = False
+    a_rig.heartbeat()
+    assert (unreachable["reason"], _close(a_rig, unreachable["transaction_id"]).status_code) == (
+        "ledger_unreachable",
+        200,
+    )
+    with storage.read() as connection:
+        row = connection.execute(select(schema.bindings).where(this)).one()
+    assert (row.unvouched, row.tags) == (None, as_bound)
 
 
 def test_staff_may_pass_an_identity_check_left_to_them_and_no_other(a_rig: FollowRig) -> None:

@@ -103,6 +103,7 @@ def test_settings_without_a_contract_say_what_to_fill_in(tmp_path: Path) -> None
         (["--bic", "YUNXCNB0", "--contract", "0x12"], "contract: not an address"),
         (["--bic", "YUNXCNB0", "--admin", "me"], "admin: not an address"),
         (["--bic", "YUNXCNB0", "--platform", "Jinqiao Pay"], "platform: not a platform's id"),
+        (["--bic", "YUNXCNB0", "--platform", "core"], "platform: another key is called core"),
     ],
 )
 def test_wrong_options_create_no_folder(tmp_path: Path, options: list[str], error: str) -> None:
