@@ -146,14 +146,10 @@ def _ask_for_grant(setting: Setting) -> dict[str, Any]:
     return grant
 
 
-#: The others in `make test-long`: each costs several seconds of starting, and test_faults.py reaches all within one
-#: process. The point after "submitted" has its own test below.
-_ALWAYS = ("signed",)
-
-
-@pytest.mark.parametrize(
-    "point", [pytest.param(point, marks=[] if point in _ALWAYS else pytest.mark.long) for point in FAULT_POINTS]
-)
+# In `make test-long`: each costs several seconds of starting, and test_faults.py reaches all within one process. The
+# point after "submitted" has its own test below.
+@pytest.mark.long
+@pytest.mark.parametrize("point", FAULT_POINTS)
 def test_a_node_killed_at_any_durable_step_publishes_each_change_exactly_once(setting: Setting, point: str) -> None:
     bank = setting.bank
     setting.start(point)

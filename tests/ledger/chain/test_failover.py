@@ -5,11 +5,14 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from eth_typing import HexStr
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from web3.types import RPCEndpoint
 
+from standing.ledger.chain.client import ZERO_ADDRESS
+from standing.ledger.chain.connection import connect
 from standing.ledger.chain.failover import Failover
 from standing.ledger.service.serve import served
 
@@ -37,7 +40,9 @@ class Node:
             tag = call["params"][0]
             number = {"latest": self.height, "finalized": self.height - 10}.get(tag)
             return {"number": hex(number if number is not None else int(tag, 16)), "of": self.url}
-        return hex(self.height) if call["method"] == "eth_blockNumber" else self.url
+        if call["method"] == "eth_blockNumber":
+            return hex(self.height)
+        return "0x" if call["method"] == "eth_call" and call["params"] else self.url
 
 
 @pytest.fixture
@@ -96,3 +101,8 @@ def test_each_block_tag_is_compared_with_itself_and_a_numbered_block_with_nothin
         answer = over.make_request(RPCEndpoint("eth_getBlockByNumber"), [tag, False])["result"]
         assert (int(answer["number"], 16), answer["of"]) == (number, nodes[0].url)
     assert nodes[1].asked == []
+
+
+def test_each_call_of_web3_is_one_request_to_the_node(nodes: list[Node]) -> None:
+    assert connect(nodes[0].url).eth.call({"to": ZERO_ADDRESS, "data": HexStr("0x")}) is not None
+    assert nodes[0].asked == ["eth_call"]

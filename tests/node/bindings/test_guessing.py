@@ -11,10 +11,7 @@ from standing.node.bindings.settings import VelocitySettings
 from standing.node.bindings.velocity import KNOWN_COST
 from standing.node.bindings.verification import verify
 
-_SURNAMES = (
-    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈"
-    "陳黃趙吳許鄧蔣蘇葉"
-)
+_SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗陳黃趙吳"
 _GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华慧建文玲斌宇浩凯偉靜麗強傑華剛蘇"
 _HELD = Account(
     id=1,
