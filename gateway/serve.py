@@ -16,15 +16,16 @@ from standing.ledger.service.database import is_memory_sqlite
 from standing.ledger.service.serve import listener
 from standing.ledger.service.serve import serve as serve_app
 from standing.ledger.service.settings import SettingsError, load
-from standing.ledger.service.workers import hang_up_all, run_workers
+from standing.ledger.service.workers import hang_up_all, pin, run_workers
 
 _BACKLOG = 2048  # uvicorn's own
 
 
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port and the database.")]
+Pin = Annotated[bool, typer.Option("--pin", help="Run each process on one core of its own (Linux).")]
 
 
-def serve(config: Config = None, workers: Workers = 1) -> None:
+def serve(config: Config = None, workers: Workers = 1, pinned: Pin = False) -> None:
     """Run the gateway until it is stopped. SIGHUP reloads API keys, banks and policy."""
     with one_line_errors():
         settings = load(GatewaySettings, config)
@@ -33,20 +34,24 @@ def serve(config: Config = None, workers: Workers = 1) -> None:
             raise SettingsError("database_url: in memory, where workers cannot share it; allowed: a file, PostgreSQL")
         with listener(settings.listen_host, settings.listen_port) as listening:
             if workers == 1:
-                _serve(config, listening)
+                _serve(config, listening, core=0 if pinned else None)
                 return
             listening.listen(_BACKLOG)  # once for all workers; connections wait until the first one runs
             with TemporaryDirectory(prefix="standing-gateway-") as figures:
                 metrics.share(Path(figures))  # before any worker counts anything
-                code = run_workers(workers, lambda: _serve(config, listening, shared=True))
+                code = run_workers(
+                    workers, lambda number: _serve(config, listening, core=number if pinned else None, shared=True)
+                )
     if code:
         raise typer.Exit(code)
 
 
-def _serve(config: Path | None, listening: socket, *, shared: bool = False) -> None:
-    """One process. It reads the settings itself, so a worker that starts later uses the newest. `shared`: it is one of
-    several workers."""
+def _serve(config: Path | None, listening: socket, *, core: int | None, shared: bool = False) -> None:
+    """One process, on core number `core` if given. It reads the settings itself, so a worker that starts later uses the
+    newest. `shared`: it is one of several workers."""
     with one_line_errors():
+        if core is not None:
+            pin(core)
         app = create_app(load(GatewaySettings, config), read_again=lambda: load(GatewaySettings, config))
         app.state.reloader.on_hangup()
         if shared:

@@ -182,9 +182,9 @@ class LocalNet:
             "policy": dict(policy or {}),
         }
 
-    def start_gateway(self) -> Process:
-        """Start the platform's gateway and wait until it answers."""
-        gateway = self.launch_gateway("gateway", self.gateway_settings["listen_port"])
+    def start_gateway(self, *options: str) -> Process:
+        """Start the platform's gateway, with `options` of `serve`, and wait until it answers."""
+        gateway = self.launch_gateway("gateway", self.gateway_settings["listen_port"], options=options)
         gateway.wait_for(self.gateway_url + "/healthz")
         return gateway
 
@@ -204,11 +204,14 @@ class LocalNet:
         process.wait_for(url + "/healthz")
         return process
 
-    def launch_gateway(self, name: str, port: int, environment: Mapping[str, str] | None = None) -> Process:
+    def launch_gateway(
+        self, name: str, port: int, environment: Mapping[str, str] | None = None, options: Sequence[str] = ()
+    ) -> Process:
         """Start one of several gateways on the database, on `port` of this machine, without waiting for it."""
         config = self.folder / "gateway" / f"{name}.toml"
         config.write_text(tomli_w.dumps({**self.gateway_settings, "listen_port": port}))
-        return self._start(name, [str(BIN / "standing-gateway"), "serve", "--config", str(config)], environment)
+        command = [str(BIN / "standing-gateway"), "serve", "--config", str(config), *options]
+        return self._start(name, command, environment)
 
     def stop(self) -> None:
         """End every process started here, last first."""

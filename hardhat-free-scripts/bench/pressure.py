@@ -2,7 +2,7 @@
 
 Some requests, shed or accepted, are sent a second and third time meanwhile, and at the end every shed request is sent
 until it is accepted. Then the books are checked: each id was decided once, with one answer, and exactly the approved
-amounts are reserved.
+amounts are reserved. The gateway runs on one core (`--pin`).
 """
 
 import json
@@ -136,7 +136,7 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
         bank = start_bank(net)
         bindings = bind_users(net, bank, _BINDINGS)
         net.gateway_settings["max_decision_requests"] = _MAX_WAITING
-        net.start_gateway()
+        net.start_gateway("--pin")
         books = _Books(net.gateway_url, net.gateway_key, bindings)
         with Heart(bank):
             for _ in range(rounds):

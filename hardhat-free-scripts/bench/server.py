@@ -5,6 +5,8 @@ the process (the cached snapshot that Standing replaces), or the same copy in Re
 FastAPI route that does nothing, with the same key check; `same` does the same durable work without Standing
 (`bench.same_work`). `counted` is the real gateway, and counts its statements; `scored` scores its bindings all
 the time, run after run (`gateway.warning.risk_run`); a served one makes one run a day.
+
+Each runs on one core, as after `standing-gateway serve --pin`; what else is measured is free to use the others.
 """
 
 import argparse
@@ -36,6 +38,7 @@ from standing.ledger.service.api_keys import Caller, Keyring, require
 from standing.ledger.service.database import Database
 from standing.ledger.service.serve import listener, serve
 from standing.ledger.service.settings import load
+from standing.ledger.service.workers import pin
 
 
 def _copy(settings: GatewaySettings) -> dict[bytes, Seen]:
@@ -135,6 +138,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--redis", help="URL of the Redis server")
     arguments = parser.parse_args()
+    pin(0)
     settings = load(GatewaySettings, arguments.config)
     if arguments.kind == "empty":
         serve(empty_app(settings), listener("127.0.0.1", arguments.port))

@@ -6,7 +6,8 @@ and SIGINT stop all workers, each after its requests in progress; SIGHUP reaches
 restarted; one that dies soon after its start ends the whole service, because a restart would fail the same way.
 Workers end with their supervisor, however it ended.
 
-A worker reaches the others through the supervisor: `hang_up_all` makes it send SIGHUP to all of them.
+A worker reaches the others through the supervisor: `hang_up_all` makes it send SIGHUP to all of them. Workers are
+numbered, so that each can keep to a core of its own (`pin`); a restarted one gets the number of the one that died.
 """
 
 import os
@@ -16,6 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from typing import NamedTuple
 
 import structlog
 from typer import Exit
@@ -28,8 +30,21 @@ _FAILED = 1
 _WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD} if hasattr(signal, "SIGCHLD") else set()
 
 
-def run_workers(count: int, work: Callable[[], None]) -> int:
-    """Run `work` in `count` processes until all are asked to stop. For the main thread, before other threads start.
+def pin(number: int) -> None:
+    """Run this process on one core: core `number` of those that it may use, counted from 0 and over again.
+
+    For a new process: only this thread and those that start later are pinned. Raises: SettingsError where the system
+    has no processor affinity.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        raise SettingsError("pin: this system cannot bind a process to a core; allowed: serve without --pin")
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[number % len(cores)]})
+
+
+def run_workers(count: int, work: Callable[[int], None]) -> int:
+    """Run `work` in `count` processes until all are asked to stop; each is passed its number, from 0. For the main
+    thread, before other threads start.
 
     Returns: the exit code, 0 where all were asked to stop and did. Raises: SettingsError where the system cannot
     fork.
@@ -47,11 +62,16 @@ def hang_up_all() -> None:
     os.kill(os.getppid(), signal.SIGHUP)
 
 
+class _Worker(NamedTuple):
+    number: int
+    began_s: float
+
+
 class _Watch:
-    def __init__(self, count: int, work: Callable[[], None]) -> None:
+    def __init__(self, count: int, work: Callable[[int], None]) -> None:
         self._count = count
         self._work = work
-        self._began_s: dict[int, float] = {}  # by process id
+        self._workers: dict[int, _Worker] = {}  # by process id
         self._exit_code = 0
         self._stopping = False
         self._alive, self._held = os.pipe()  # workers read from it: end of file means that their supervisor is gone
@@ -60,9 +80,9 @@ class _Watch:
         # Blocked, so that none is lost between two checks: `sigwait` receives them one by one.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         try:
-            for _ in range(self._count):
-                self._start()
-            while self._began_s:
+            for number in range(self._count):
+                self._start(number)
+            while self._workers:
                 received = signal.sigwait(_WATCHED)
                 if received == signal.SIGCHLD:
                     self._reap()
@@ -76,14 +96,14 @@ class _Watch:
             os.close(self._held)
         return self._exit_code
 
-    def _start(self) -> None:
+    def _start(self, number: int) -> None:
         began_s = time.monotonic()
         pid = os.fork()
         if pid == 0:
-            self._become_worker()
-        self._began_s[pid] = began_s
+            self._become_worker(number)
+        self._workers[pid] = _Worker(number, began_s)
 
-    def _become_worker(self) -> None:
+    def _become_worker(self, number: int) -> None:
         """Do the work, and end the process without running any of the supervisor's code."""
         code = _FAILED
         try:
@@ -92,7 +112,7 @@ class _Watch:
             # SIGHUP would end a worker that is not ready for it: it stays blocked until `Reloader.on_hangup` unblocks
             # it.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED - {signal.SIGHUP})
-            self._work()
+            self._work(number)
             code = 0
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else _FAILED
@@ -110,25 +130,25 @@ class _Watch:
 
     def _reap(self) -> None:
         """Handle every worker that has ended. One signal may stand for several."""
-        while self._began_s:
+        while self._workers:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            age_s = time.monotonic() - self._began_s.pop(pid)
+            worker = self._workers.pop(pid)
             if self._stopping:
                 continue
             code = os.waitstatus_to_exitcode(status)
             structlog.get_logger().error("worker_ended", worker=pid, exit_code=code)
-            if age_s < _YOUNG_S:
+            if time.monotonic() - worker.began_s < _YOUNG_S:
                 self._exit_code = code if code > 0 else _FAILED
                 self._stop()
             else:
-                self._start()
+                self._start(worker.number)
 
     def _stop(self) -> None:
         self._stopping = True
         self._send(signal.SIGTERM)
 
     def _send(self, number: signal.Signals) -> None:
-        for pid in self._began_s:
+        for pid in self._workers:
             os.kill(pid, number)  # it exists until `_reap` has waited for it

@@ -19,11 +19,14 @@ from standing.ledger.service import workers
 
 folder, young_s = Path(sys.argv[1]), float(sys.argv[2])
 
-def work():
+def work(number):
+    if hasattr(os, "sched_setaffinity"):
+        workers.pin(number)
     if (folder / "broken").exists():
         raise SystemExit(7)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGTERM})
     mine = folder / f"{os.getpid()}.worker"
+    (folder / f"{os.getpid()}.number").write_text(str(number))
     mine.write_text("")
     while (received := signal.sigwait({signal.SIGHUP, signal.SIGTERM})) == signal.SIGHUP:
         mine.write_text("hung up")
@@ -43,6 +46,9 @@ class Watched:
 
     def workers(self) -> dict[int, str]:
         return {int(file.stem): file.read_text() for file in self.folder.glob("*.worker")}
+
+    def number(self, pid: int) -> int:
+        return int((self.folder / f"{pid}.number").read_text())
 
     def ended(self) -> set[int]:
         return {int(file.stem) for file in self.folder.glob("*.ended")}
@@ -81,11 +87,19 @@ def test_a_dead_worker_is_restarted_and_the_others_keep_running(watched: Watched
     one, other = watched.both()
     os.kill(one, signal.SIGKILL)
     wait_until(lambda: len(watched.workers()) == 3)
-    assert other in watched.workers()
+    (new,) = watched.workers().keys() - {one, other}
+    assert (watched.number(new), watched.number(other)) in {(0, 1), (1, 0)}
     watched.process.terminate()
     assert watched.process.wait(30) == 0
     assert one not in watched.ended()
     assert len(watched.ended()) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no processor affinity")
+def test_pinned_workers_keep_to_one_core_each_and_share_none_while_there_are_enough(watched: Watched) -> None:
+    allowed = sorted(os.sched_getaffinity(0))
+    cores = {watched.number(pid): os.sched_getaffinity(pid) for pid in watched.both()}
+    assert cores == {number: {allowed[number % len(allowed)]} for number in range(2)}
 
 
 def test_a_worker_that_dies_at_start_up_stops_all_with_its_exit_code(tmp_path: Path) -> None:
