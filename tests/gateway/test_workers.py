@@ -1,5 +1,6 @@
 """`standing-gateway serve --workers`: one port and one database, with the same command as in production."""
 
+import os
 import signal
 import sys
 from collections import Counter
@@ -19,6 +20,16 @@ _CONNECTIONS = 24
 
 def _children(process: Process) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def _each_keeps_to_a_core(gateway: Process) -> None:
+    """All threads of a worker run on one core, but the one that waits for the supervisor's end."""
+    allowed = sorted(os.sched_getaffinity(0))
+    expected = sorted([allowed[number % len(allowed)]] for number in range(3))
+    wait_until(lambda: sorted(sorted(os.sched_getaffinity(pid)) for pid in _children(gateway)) == expected)
+    for pid in _children(gateway):
+        threads = [os.sched_getaffinity(int(task.name)) for task in Path(f"/proc/{pid}/task").iterdir()]
+        assert threads.count(os.sched_getaffinity(pid)) >= len(threads) - 1
 
 
 def _statuses(net: LocalNet, key: str) -> Counter[int]:
@@ -71,11 +82,12 @@ def test_workers_share_a_port_reload_their_settings_together_and_stop_together(t
         net.add_gateway()
         config = tmp_path / "gateway" / "gateway.toml"
         config.write_text(tomli_w.dumps(net.gateway_settings))
-        command = [str(BIN / "standing-gateway"), "serve", "--config", str(config), "--workers", "3"]
+        command = [str(BIN / "standing-gateway"), "serve", "--config", str(config), "--workers", "3", "--pin"]
         gateway = Process("gateway", command, tmp_path / "gateway.log")
         try:
             gateway.wait_for(net.gateway_url + "/healthz")
             wait_until(lambda: len(_children(gateway)) == 3)
+            _each_keeps_to_a_core(gateway)
             assert _statuses(net, net.gateway_key) == {200: _CONNECTIONS}
             key, hashed = new_key()
             assert _statuses(net, key) == {401: _CONNECTIONS}
