@@ -72,10 +72,11 @@ def write_environment(net: LocalNet, user: Mapping[str, Any], binding: str) -> P
         values |= {f"NODE_URL_{one.bic}": one.url, f"CORE_KEY_{one.bic}": one.core_key}
         values |= {f"OPERATOR_KEY_{one.bic}": one.operator_key}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
-    file = net.folder / "demo.env"
-    file.touch(mode=0o600)
-    file.write_text("\n".join([*lines, f"PATH='{BIN}':\"$PATH\"", _COMMANDS.read_text(encoding="utf-8")]))
-    return file
+    # Renamed into place, so that a shell that waits for the file never reads a part of it.
+    unfinished = net.folder / "demo.env.unfinished"
+    unfinished.touch(mode=0o600)
+    unfinished.write_text("\n".join([*lines, f"PATH='{BIN}':\"$PATH\"", _COMMANDS.read_text(encoding="utf-8")]))
+    return unfinished.rename(net.folder / "demo.env")
 
 
 class Receiver:
