@@ -200,7 +200,7 @@ class LedgerClient:
         return time_ms + self.ahead_allowance_ms
 
     def _plain_block(self, asked: str) -> dict[str, Any] | None:
-        """A block as raw JSON: web3's own block type refuses the longer extraData of BFT engines."""
+        """A block as raw JSON, or None: callers need few of its fields, and check those themselves."""
         with ledger_errors():
             answer = self.w3.provider.make_request(RPCEndpoint("eth_getBlockByNumber"), [asked, False])
         found = answer.get("result")

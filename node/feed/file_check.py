@@ -174,10 +174,11 @@ class FileCheck:
             if change is not None:
                 found = self._judge_change(change, numbers[index], name, last_ms, stated, known, line.number)
                 problems += [_line_problem(line, problem) for problem in found]
-            if once is not None and earlier is not None:
-                problems.append(self._stated_twice(judged, name, once, earlier[2], line))
-            elif once is not None and stated.get(once) is None:
-                stated.put(once, 0, None, line.number)  # a bad line names its account as well
+            if once is not None:
+                if earlier is not None:
+                    problems.append(self._stated_twice(judged, name, once, earlier[2], line))
+                elif stated.get(once) is None:
+                    stated.put(once, 0, None, line.number)  # a bad line names its account as well
             yield line, change, problems
 
     def _stated_twice(self, judged: Judged, name: FileName, number: str, first_line: int, line: Line) -> LineProblem:
