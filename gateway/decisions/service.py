@@ -158,7 +158,8 @@ class DecisionService:
             )
         )
         # All are queued for the commit in one turn of the event loop, so that they are decided in this order.
-        return await asyncio.gather(*(self._submit(each, found[each.binding], final) for each in transactions))
+        queued = [self._queued(each, found[each.binding], final) for each in transactions]
+        return [_expected(each) for each in await asyncio.gather(*queued, return_exceptions=True)]
 
     async def _read_binding(self, binding: bytes, floor: int) -> tuple[Bound, Seen | None] | StandingError:
         try:
@@ -170,16 +171,19 @@ class DecisionService:
         except StandingError as error:
             return error
 
-    async def _submit(
+    def _queued(
         self, transaction: Transaction, found: tuple[Bound, Seen | None] | StandingError, final: bool
-    ) -> bytes | StandingError:
-        if isinstance(found, StandingError):
-            return found
+    ) -> asyncio.Future[bytes]:
+        """The decision on one transaction of a batch, queued for the commit; a failed future if it cannot be made."""
         try:
+            if isinstance(found, StandingError):
+                raise found
             question = Question(transaction.kind, transaction.amount_minor, currency_number(transaction.currency))
-            return await self._decisions.submit(_Read(transaction, question, *found, final))
+            return self._decisions.submit(_Read(transaction, question, *found, final))
         except StandingError as error:
-            return error
+            failed: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            return failed
 
     @property
     def waiting(self) -> int:
@@ -329,6 +333,12 @@ class DecisionService:
             outcome if isinstance(outcome, StandingError) else documents[request.transaction_id]
             for request, outcome in pairs
         ]
+
+
+def _expected(outcome: bytes | BaseException) -> bytes | StandingError:
+    if isinstance(outcome, (bytes, StandingError)):
+        return outcome
+    raise outcome
 
 
 def _repeated(asked: Transaction, before: Transaction, answer: str) -> bytes | StandingError:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from standing.ledger.errors import Overloaded, StandingError
 
@@ -14,6 +14,12 @@ _RETRY_AFTER_S = 1
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+
+class _Waiting(NamedTuple, Generic[Job, Result]):
+    job: Job
+    result: asyncio.Future[Result]
+    submitted_s: float
 
 
 class GroupCommit(Generic[Job, Result]):
@@ -38,7 +44,7 @@ class GroupCommit(Generic[Job, Result]):
         self._max_waiting = max_waiting
         self._max_batch = max_batch
         self._observe_s = observe_s
-        self._waiting: deque[tuple[Job, asyncio.Future[Result]]] = deque()
+        self._waiting: deque[_Waiting[Job, Result]] = deque()
         self._running = False
         self._free = asyncio.Event()
         self._free.set()
@@ -51,26 +57,21 @@ class GroupCommit(Generic[Job, Result]):
         """
         await self._free.wait()
 
-    async def submit(self, job: Job) -> Result:
+    def submit(self, job: Job) -> asyncio.Future[Result]:
         """Do `job` in the next batch. It is done even if the caller goes away in the meantime.
 
-        Raises: Overloaded; whatever `commit` returns for it.
+        Not a coroutine: a batch submits a hundred at once, and would need a task for each. Returns: the future of its
+        result, or of the error that `commit` returns for it. Raises: Overloaded.
         """
         if len(self._waiting) >= self._max_waiting:
             raise Overloaded(f"{self._max_waiting} transactions are already waiting", _RETRY_AFTER_S)
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Result] = loop.create_future()
-        self._waiting.append((job, result))
+        self._waiting.append(_Waiting(job, result, loop.time()))
         if not self._running:
             self._running = True
             loop.call_soon(self._start)  # on the loop's next turn, so that all jobs of this turn join
-        if self._observe_s is None:
-            return await result
-        began_s = loop.time()
-        try:
-            return await result
-        finally:
-            self._observe_s(loop.time() - began_s)
+        return result
 
     @property
     def waiting(self) -> int:
@@ -83,23 +84,28 @@ class GroupCommit(Generic[Job, Result]):
             return
         self._free.clear()
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
-        committing = asyncio.get_running_loop().run_in_executor(self._executor, self._commit, [job for job, _ in batch])
-        committing.add_done_callback(partial(self._finish, [result for _, result in batch]))
+        committing = asyncio.get_running_loop().run_in_executor(
+            self._executor, self._commit, [each.job for each in batch]
+        )
+        committing.add_done_callback(partial(self._finish, batch))
 
     def _finish(
         self,
-        results: list[asyncio.Future[Result]],
+        batch: list[_Waiting[Job, Result]],
         committing: "asyncio.Future[Sequence[Result | StandingError]]",
     ) -> None:
         self._free.set()
         self._start()
         if committing.cancelled():
-            for result in results:
-                result.cancel()
+            for each in batch:
+                each.result.cancel()
             return
+        now_s = asyncio.get_running_loop().time()
         error = committing.exception()
-        outcomes = committing.result() if error is None else [error] * len(results)
-        for result, outcome in zip(results, outcomes, strict=True):
+        outcomes = committing.result() if error is None else [error] * len(batch)
+        for (_, result, submitted_s), outcome in zip(batch, outcomes, strict=True):
+            if self._observe_s is not None:
+                self._observe_s(now_s - submitted_s)
             if result.done():  # its caller has gone
                 continue
             if isinstance(outcome, BaseException):

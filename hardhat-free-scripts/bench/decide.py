@@ -2,8 +2,8 @@
 snapshot.
 
 Two limits are measured as well: an empty route of the framework, and the same durable work without Standing
-(`bench.same_work`). Rates come with processor seconds for a thousand decisions, which depend far less on the machine's
-other load.
+(`bench.same_work`). Each server has a core to itself (`bench.cores`). Rates come with processor seconds for a thousand
+decisions, which depend far less on the machine's other load.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ import tomli_w
 import anvil
 from bench import read as bench_read
 from bench.bank import BIC, Heart, bind_users, start_bank
+from bench.cores import beside_server, for_server
 from bench.figures import Figure, Ratio, rate_ratio
 from bench.http_load import drive, request
 from bench.same_work import durable_commits_per_second
@@ -76,7 +77,8 @@ def serving(net: LocalNet, kind: str, folder: Path, redis_url: str = "") -> Iter
     _copy_database(net.folder / "gateway" / "gateway.sqlite3", database)
     config.write_text(tomli_w.dumps(net.gateway_settings | {"database_url": f"sqlite:///{database}"}))
     command = [sys.executable, "-m", "bench.server", kind, str(config), "--port", str(port), "--redis", redis_url]
-    process = Process(kind, command, folder / f"{kind}.log")
+    with for_server():
+        process = Process(kind, command, folder / f"{kind}.log")
     url = f"http://127.0.0.1:{port}"
     try:
         process.wait_for(url + "/openapi.json")
@@ -235,6 +237,7 @@ def _checked(
 def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
     """Measure deciding. Raises: anvil.AnvilMissing; RedisMissing."""
     with ExitStack() as stack:
+        stack.enter_context(beside_server())
         redis_url = stack.enter_context(redis_server(folder))
         process, url = anvil.start(folder)
         stack.callback(process.stop)

@@ -2,7 +2,7 @@
 
 Some requests, shed or accepted, are sent a second and third time meanwhile, and at the end every shed request is sent
 until it is accepted. Then the books are checked: each id was decided once, with one answer, and exactly the approved
-amounts are reserved. The gateway runs on one core (`--pin`).
+amounts are reserved. The gateway has a core to itself (`--pin`, `bench.cores`).
 """
 
 import json
@@ -18,6 +18,7 @@ from sqlalchemy import create_engine, func, select
 
 import anvil
 from bench.bank import Heart, bind_users, start_bank
+from bench.cores import beside_server, for_server
 from bench.figures import Figure, Ratio, rate_ratio
 from bench.http_load import Answer, drive, request
 from localnet import LocalNet
@@ -128,6 +129,11 @@ async def _pressed(books: _Books, capacity: Figure, pressed: Figure) -> None:
 
 def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
     """Measure under pressure. Raises: anvil.AnvilMissing; RuntimeError where anything is reserved wrongly."""
+    with beside_server():
+        return _run(folder, rounds)
+
+
+def _run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
     process, url = anvil.start(folder)
     net = LocalNet(folder, "jinqiao-pay", ledger_url=url)
     capacity = Figure("pressure", f"{_CONNECTIONS} connections", "at capacity")
@@ -136,7 +142,8 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
         bank = start_bank(net)
         bindings = bind_users(net, bank, _BINDINGS)
         net.gateway_settings["max_decision_requests"] = _MAX_WAITING
-        net.start_gateway("--pin")
+        with for_server():
+            net.start_gateway("--pin")
         books = _Books(net.gateway_url, net.gateway_key, bindings)
         with Heart(bank):
             for _ in range(rounds):

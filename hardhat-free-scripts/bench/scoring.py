@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from bench.bank import bind_users, start_bank
+from bench.cores import beside_server
 from bench.decide import requests, serving
 from bench.figures import Figure, Ratio, rate_ratio
 from bench.http_load import drive
@@ -33,6 +34,7 @@ def measured(folder: Path, rounds: int) -> tuple[list[Figure], Ratio]:
         for kind, name in _KINDS.items()
     }
     with ExitStack() as stack:
+        stack.enter_context(beside_server())
         net = LocalNet(folder, "jinqiao-pay")
         stack.callback(net.stop)
         net.start_ledger()

@@ -6,7 +6,7 @@ FastAPI route that does nothing, with the same key check; `same` does the same d
 (`bench.same_work`). `counted` is the real gateway, and counts its statements; `scored` scores its bindings all
 the time, run after run (`gateway.warning.risk_run`); a served one makes one run a day.
 
-Each runs on one core, as after `standing-gateway serve --pin`; what else is measured is free to use the others.
+Each runs on one core, as after `standing-gateway serve --pin`; `bench.cores` keeps the rest of a benchmark off it.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from standing.gateway.app import create_app
 from standing.gateway.decisions.service import DecisionService
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.settings import GatewaySettings
+from standing.gateway.storage import bulk
 from standing.gateway.storage.schema import bindings
 from standing.gateway.warning.risk_run import RiskRunner
 from standing.ledger.attestations.publication import TAG_AND_HEAD_SIZE
@@ -127,7 +128,13 @@ def counting() -> Iterator[dict[str, int]]:
 
     event.listen(Engine, "before_cursor_execute", note)
     event.listen(Engine, "commit", note)
-    with patch.object(DecisionService, "_commit", commit):
+
+    def on_driver(*given: Any, **options: Any) -> Any:  # past SQLAlchemy, so that it reports no event
+        note()
+        return plain_statement(*given, **options)
+
+    plain_statement = bulk.on_driver
+    with patch.object(DecisionService, "_commit", commit), patch.object(bulk, "on_driver", on_driver):
         yield counted
 
 

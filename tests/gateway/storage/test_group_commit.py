@@ -51,10 +51,9 @@ async def test_jobs_arriving_while_a_batch_is_written_wait_for_the_next() -> Non
     committer.gate.clear()
     with ThreadPoolExecutor(1) as executor:
         commits = group(committer, executor)
-        first = asyncio.create_task(commits.submit(1))
+        first = commits.submit(1)
         assert await asyncio.to_thread(committer.entered.wait, 20)
-        later = [asyncio.create_task(commits.submit(job)) for job in (2, 3)]
-        await asyncio.sleep(0)
+        later = [commits.submit(job) for job in (2, 3)]
         committer.gate.set()
         assert await asyncio.gather(first, *later) == [2, 4, 6]
     assert committer.batches == [[1], [2, 3]]
@@ -68,7 +67,7 @@ async def test_turn_waits_for_the_batch_being_written_whether_it_succeeds_or_fai
         for job in (1, 13):
             committer.gate.clear()
             committer.entered.clear()
-            written = asyncio.create_task(commits.submit(job))
+            written = commits.submit(job)
             assert await asyncio.to_thread(committer.entered.wait, 20)
             turns = [asyncio.create_task(commits.turn()) for _ in range(3)]
             cancelled = asyncio.create_task(commits.turn())
@@ -105,10 +104,9 @@ async def test_jobs_beyond_the_bound_are_refused() -> None:
     committer.gate.clear()
     with ThreadPoolExecutor(1) as executor:
         commits = group(committer, executor, max_waiting=2)
-        waiting = [asyncio.create_task(commits.submit(job)) for job in (1, 2)]
-        await asyncio.sleep(0)
+        waiting = [commits.submit(job) for job in (1, 2)]
         with pytest.raises(Overloaded):
-            await commits.submit(3)
+            commits.submit(3)
         committer.gate.set()
         assert await asyncio.gather(*waiting) == [2, 4]
     assert [job for batch in committer.batches for job in batch] == [1, 2]
@@ -119,7 +117,7 @@ async def test_a_job_whose_caller_was_cancelled_is_still_done() -> None:
     committer.gate.clear()
     with ThreadPoolExecutor(1) as executor:
         commits = group(committer, executor)
-        cancelled, stays = (asyncio.create_task(commits.submit(job)) for job in (1, 2))
+        cancelled, stays = (commits.submit(job) for job in (1, 2))
         assert await asyncio.to_thread(committer.entered.wait, 20)
         cancelled.cancel()
         await asyncio.sleep(0)
