@@ -1,15 +1,16 @@
 """The cores of a benchmark: the measured server runs on the first one, and everything else on the others.
 
 The load generator, the ledger's node, a bank and Redis would otherwise take turns with the server on its core, and a
-latency would be theirs as much as the server's. On a machine with one core nothing changes.
+latency would be theirs as much as the server's. On a machine with one core, and on
+a system without processor affinity, nothing changes.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: Those that the benchmark was started with.
-_ALL = frozenset(os.sched_getaffinity(0))
+#: Those that the benchmark was started with; none where the system has no processor affinity.
+_ALL = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else frozenset()
 _OTHERS = frozenset(sorted(_ALL)[1:]) or _ALL
 
 
@@ -29,6 +30,9 @@ def for_server() -> Iterator[None]:
 
 @contextmanager
 def _limited(cores: frozenset[int]) -> Iterator[None]:
+    if not cores:
+        yield
+        return
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:

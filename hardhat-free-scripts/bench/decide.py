@@ -234,10 +234,10 @@ def _checked(
     return load.rate * each
 
 
+@beside_server()
 def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
     """Measure deciding. Raises: anvil.AnvilMissing; RedisMissing."""
     with ExitStack() as stack:
-        stack.enter_context(beside_server())
         redis_url = stack.enter_context(redis_server(folder))
         process, url = anvil.start(folder)
         stack.callback(process.stop)

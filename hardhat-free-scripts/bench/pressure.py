@@ -127,13 +127,9 @@ async def _pressed(books: _Books, capacity: Figure, pressed: Figure) -> None:
     books.shed.clear()
 
 
+@beside_server()
 def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
     """Measure under pressure. Raises: anvil.AnvilMissing; RuntimeError where anything is reserved wrongly."""
-    with beside_server():
-        return _run(folder, rounds)
-
-
-def _run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
     process, url = anvil.start(folder)
     net = LocalNet(folder, "jinqiao-pay", ledger_url=url)
     capacity = Figure("pressure", f"{_CONNECTIONS} connections", "at capacity")

@@ -27,6 +27,7 @@ _ROUND_S = 3.0
 _KINDS = {"ledger": "scoring off", "scored": "scoring on, run after run"}
 
 
+@beside_server()
 def measured(folder: Path, rounds: int) -> tuple[list[Figure], Ratio]:
     """The rates of both, and their ratio."""
     figures = {
@@ -34,7 +35,6 @@ def measured(folder: Path, rounds: int) -> tuple[list[Figure], Ratio]:
         for kind, name in _KINDS.items()
     }
     with ExitStack() as stack:
-        stack.enter_context(beside_server())
         net = LocalNet(folder, "jinqiao-pay")
         stack.callback(net.stop)
         net.start_ledger()

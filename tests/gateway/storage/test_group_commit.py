@@ -112,12 +112,16 @@ async def test_jobs_beyond_the_bound_are_refused() -> None:
     assert [job for batch in committer.batches for job in batch] == [1, 2]
 
 
+async def call(commits: GroupCommit[int, int], job: int) -> int:
+    return await commits.submit(job)
+
+
 async def test_a_job_whose_caller_was_cancelled_is_still_done() -> None:
     committer = Committer()
     committer.gate.clear()
     with ThreadPoolExecutor(1) as executor:
         commits = group(committer, executor)
-        cancelled, stays = (commits.submit(job) for job in (1, 2))
+        cancelled, stays = (asyncio.create_task(call(commits, job)) for job in (1, 2))
         assert await asyncio.to_thread(committer.entered.wait, 20)
         cancelled.cancel()
         await asyncio.sleep(0)
