@@ -7,6 +7,7 @@ its effect.
 
 import itertools
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -96,6 +97,8 @@ class Chain:
         self.block_gas_limit: int | None = None
         self.url = ""
         self.mempool = Mempool()
+        # A transaction that is just being taken must not be left behind by `release` or `lose`.
+        self._taking = threading.Lock()
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI app."""
@@ -116,9 +119,11 @@ class Chain:
                     "id": call["id"],
                     "error": {"code": -32000, "message": "exceeds block gas limit"},
                 }
-        if self.holding and call["method"] == "eth_sendRawTransaction":
-            count = {"method": "eth_getTransactionCount", "params": [parse(call).sender, "latest"], "id": 0}
-            return self.mempool.take(call, int(self.devnet.call(count)["result"], 16))
+        if call["method"] == "eth_sendRawTransaction":
+            with self._taking:
+                if self.holding:
+                    count = {"method": "eth_getTransactionCount", "params": [parse(call).sender, "latest"], "id": 0}
+                    return self.mempool.take(call, int(self.devnet.call(count)["result"], 16))
         if call["method"] == "eth_gasPrice" and self.mempool.least_wei:
             return {"jsonrpc": "2.0", "id": call["id"], "result": hex(self.mempool.least_wei)}
         answer = self.devnet.call(call)
@@ -131,14 +136,17 @@ class Chain:
 
     def release(self) -> None:
         """Mine what is held, and stop holding."""
-        self.holding = False
-        for call in self.mempool.drain():
+        with self._taking:
+            self.holding = False
+            held = self.mempool.drain()
+        for call in held:
             self.devnet.call(call)  # one that would fail is refused here, where a real chain would mine its failure
 
     def lose(self) -> None:
         """Drop what is held, and stop holding."""
-        self.holding = False
-        self.mempool.drain()
+        with self._taking:
+            self.holding = False
+            self.mempool.drain()
 
 
 @dataclass
