@@ -41,6 +41,10 @@ class _Result:
     retry_after_ms: int = 0
 
 
+class _Disabled(Exception):
+    """The endpoint is disabled. Its worker ends; once enabled, it gets a new one that knows of no failures."""
+
+
 @dataclass(slots=True)
 class _Health:
     """The recent results of an endpoint."""
@@ -154,7 +158,7 @@ class Dispatcher:
                     self._worker_troubles.pop(name, None)
                     if not more:
                         await self._wakeups.wait(self._settings.poll_ms / 1000)
-                except NotFound:
+                except (NotFound, _Disabled):
                     return
                 except StandingError as error:  # the database, or a row that the vault can no longer decrypt
                     if self._worker_troubles.get(name) != str(error):
@@ -163,14 +167,14 @@ class Dispatcher:
                     await self._wakeups.wait(_TROUBLE_PAUSE_S)
 
     async def _attempt(self, name: str, session: aiohttp.ClientSession, health: _Health) -> bool:
-        """Make one attempt, if one is due. Returns: whether another may be due at once."""
+        """Make one attempt, if one is due. Returns: whether another may be due at once. Raises: _Disabled."""
         if self._clock.now_ms() < health.paused_until_ms or not await self._storage.reading(
             self._queues.has_work, name
         ):
             return False
         endpoint = await self._storage.reading(self._endpoints.find, name)
         if endpoint.disabled_at_ms is not None:
-            return False
+            raise _Disabled
         attempt = await self._storage.writing(self._queues.claim, name, endpoint.types)
         if attempt is None:
             return False
@@ -199,6 +203,7 @@ class Dispatcher:
                 log.error("webhooks_given_up", endpoint=name, events=more, result=result.label)
         if result.label == f"http_{_GONE}":
             await self._storage.writing(self._endpoints.disable, name, result.label)
+            raise _Disabled
 
     async def _send(
         self, session: aiohttp.ClientSession, endpoint: Endpoint, attempt: Attempt, sockets: PublicSockets

@@ -142,6 +142,16 @@ def test_status_410_disables_an_endpoint_and_enabling_it_sends_what_it_missed(ri
     wait_until(lambda: len(hook.accepted) == 4)
 
 
+def test_an_endpoint_enabled_at_once_does_not_wait_out_the_back_off_of_before(tmp_path: Path, hook: Receiver) -> None:
+    with follow_rig(tmp_path, webhooks={"poll_ms": 1_000}) as rig:  # too slow to see it disabled
+        endpoint = add(rig, hook)
+        hook.answers = [410]
+        write_events(rig)
+        wait_until(lambda: rig.admin("GET", f"/v1/webhook-endpoints/{endpoint}").json()["disabled_at_ms"])
+        rig.admin("POST", f"/v1/webhook-endpoints/{endpoint}/enable")
+        wait_until(lambda: hook.accepted)
+
+
 @pytest.mark.long
 def test_an_endpoint_enabled_after_days_gets_its_full_three_days_again(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path) as rig:
