@@ -1,4 +1,4 @@
-# `make demo` and `make test` set themselves up: Python 3.11 or later and PyPI are all they need.
+# `make demo` and `make test` set themselves up: Python 3.11 to 3.14 and PyPI are all they need.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -14,7 +14,8 @@ help: ## Show the targets
 setup: .venv/.ready ## Make the virtual environment
 
 .venv/.ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
+	@# Later ones lack packages of pinned libraries (PyYAML, orjson, OpenCC) and would need compilers.
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || { echo "Python 3.11 to 3.14 is needed: make PYTHON=python3.14 …"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gateway,devnet,dev,postgresql,pkcs11]'
 	@touch $@
