@@ -45,7 +45,7 @@ from standing.ledger.service.console.sessions import Sessions
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.leader import Leader, lock_of
 from standing.ledger.service.settings import SettingsError
-from standing.ledger.service.vault import Vault
+from standing.ledger.service.vault import Vault, VaultError
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +183,18 @@ def _base(settings: GatewaySettings, policy: Policy, clock: Clock, vault_secrets
     except DBAPIError as error:
         raise SettingsError(f"database_url: the database does not work: {error.orig}") from error
     storage, meters = Storage(database), Meters()
+    try:
+        vault = open_vault(storage, vault_secrets)
+    except VaultError:
+        storage.close()
+        raise
     return _Base(
         settings=settings,
         clock=clock,
         policy=policy,
         database=database,
         storage=storage,
-        vault=open_vault(storage, vault_secrets),
+        vault=vault,
         banks=banks,
         nodes=NodeClient(settings.bank_node_timeout_ms / 1000, clock),
         ledger=ledger,
