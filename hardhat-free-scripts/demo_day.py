@@ -37,7 +37,12 @@ PATIENCE_S = 60.0
 _MAX_STALENESS_MS = 8_000
 
 #: The demo's policy: one bound on staleness for every amount, short enough to show a bank falling silent.
-POLICY = {"freshness": [{"up_to_minor": "any", "max_staleness_ms": _MAX_STALENESS_MS}], "when_silent": "review"}
+POLICY = {
+    "freshness": [{"up_to_minor": "any", "max_staleness_ms": _MAX_STALENESS_MS}],
+    "when_silent": "review",
+    # Three times the default: chain, nodes and gateway share the cores of a laptop.
+    "ledger_read_timeout_ms": 2_400,
+}
 
 
 class DayWentWrong(Exception):

@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import os
 import ssl
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from hypothesis import HealthCheck, settings
 
 from tests.migrations import played_once
 from tests.world import World, world
+
+# Commands speak the language of the environment, here and in the processes that tests start.
+os.environ["LANGUAGE"] = "en"
 
 # How long an example takes depends on the machine's other work, and is no promise of ours.
 settings.register_profile("standing", deadline=None, suppress_health_check=[HealthCheck.too_slow])

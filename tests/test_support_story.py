@@ -38,6 +38,7 @@ def test_a_payment_fails_the_trail_shows_the_stalled_hop_and_after_a_resync_it_g
         return found
 
     wait_until(lambda: trail()["changes"][0]["hops"][3]["state"] == "done")
+    wait_until(lambda: a_world.chain.mempool.taken)  # noted as submitted before it is sent
     assert platform.decide(binding)["reason"] == "account_frozen"  # "but my bank says that it is active!"
 
     # Half a minute later support looks, and sees the stalled hop and what to do.

@@ -33,6 +33,8 @@ class ChangeTrail(BaseModel):
     #: Whether the entry is complete; false while more parts of it are to come.
     complete: bool
     publications: list[PublicationHops]
+    #: Whether all its attestations are in blocks. An entry without changes has none: it is on the ledger once the
+    #: bank's watermark has reached it.
     on_ledger: bool
 
 
@@ -82,6 +84,7 @@ class Trail:
             ).all()
             # A later entry makes up for one that was never completed.
             complete = outbox.last_as_of_ms(connection) >= as_of_ms
+            reached = entry.changes > 0 or (outbox.watermark_in_block_ms(connection) or 0) >= as_of_ms
         publications = [_publication(row) for row in rows]
         return ChangeTrail(
             as_of_ms=entry.as_of_ms,
@@ -91,7 +94,10 @@ class Trail:
             waiting=waiting,
             publications=publications,
             complete=complete,
-            on_ledger=complete and waiting == 0 and all(hops.in_block_at_ms is not None for hops in publications),
+            on_ledger=reached
+            and complete
+            and waiting == 0
+            and all(hops.in_block_at_ms is not None for hops in publications),
         )
 
     def binding(self, platform: str | None, binding: bytes) -> BindingTrail:

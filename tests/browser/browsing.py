@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 #: Without these, Chromium contacts Google's hosts at each start; a test machine may be offline.
 _FLAGS = (
@@ -29,6 +29,7 @@ def chromium_started() -> Iterator[Browser]:
     """Debian's Chromium."""
     path = shutil.which("chromium")
     assert path is not None, "Chromium is missing: apt-get install chromium"
+    expect.set_options(timeout=60_000)  # the browser and all services share two cores
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
         yield browser

@@ -65,6 +65,7 @@ def test_support_fixes_a_payment_blocked_by_a_lost_publication_and_a_hold(chromi
     platform.key = support
     path = f"/v1/bindings/{binding}/trail"
     wait_until(lambda: platform.get(path).json()["changes"][0]["hops"][3]["state"] == "done")
+    wait_until(lambda: a_world.chain.mempool.taken)  # noted as submitted before it is sent
     platform.key = platform_key
     a_world.clock.advance(31_000)
     a_world.chain.lose()

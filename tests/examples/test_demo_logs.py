@@ -12,7 +12,7 @@ import pytest
 _ROOT = Path(__file__).parents[2]
 _EXAMPLES = _ROOT / "examples"
 _FIELDS = ("number", "holder_name", "id_document_number", "phone")
-_TIMEOUT_S = 300
+_TIMEOUT_S = 600
 
 
 def _personal() -> set[str]:

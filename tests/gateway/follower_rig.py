@@ -22,13 +22,15 @@ Call = dict[str, Any]
 class FollowRig(Rig):
     """A rig whose follower has no thread: `follow` runs it to the head and does what is due there.
 
-    Nor does it score by a schedule: the manual clock runs ahead, and a warning would come between a test's own events.
+    Nor does it score or reconcile by a schedule: the manual clock runs ahead, and a warning or a report would come
+    between what a test does itself.
     """
 
     def __init__(self, stack: ExitStack, folder: Path, **settings_changed: Any) -> None:
         follower = {"enabled": False, **settings_changed.pop("follower", {})}
         webhooks = FAST_WEBHOOKS | settings_changed.pop("webhooks", {})
         warning = {"every_minutes": "never", **settings_changed.pop("warning", {})}
+        settings_changed.setdefault("reconcile_every_minutes", "never")
         super().__init__(stack, folder, follower=follower, webhooks=webhooks, warning=warning, **settings_changed)
         self.admin = replace(self.client("admin"), why="Ticket 4711")
         self._last_position = 0

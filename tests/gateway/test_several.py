@@ -141,6 +141,7 @@ def test_gateways_share_a_daily_limit_and_another_takes_over_when_the_leader_is_
         wait_until(lambda: one.follows or two.follows)
         assert not (one.follows and two.follows)
         leader, heir = (one, two) if one.follows else (two, one)
+        wait_until(lambda: leader.event_types(binding) == ["binding.usable"])
         leader.process.kill()
         cluster.feed(number=ACCOUNT["number"], status="frozen", debit_allowed=False, credit_allowed=False)
         wait_until(lambda: heir.follows and heir.event_types(binding) == ["binding.usable", "binding.frozen"])

@@ -28,6 +28,7 @@ import socket, sys, threading
 def echo(peer):
     while said := peer.recv(1): peer.sendall(said)
 server = socket.create_server((sys.argv[1], int(sys.argv[2])))
+print("listening", flush=True)
 while True: threading.Thread(target=echo, args=server.accept()[:1], daemon=True).start()
 """
 #: Sends each line's first byte, and prints it when it comes back.
@@ -90,10 +91,11 @@ def _talk(it: Hosts) -> Iterator[tuple[_Talk, int]]:
     """Also yields the port at which host 1 listens for all but its peers."""
     ports = free_port(), free_port()
     listens = (it.address_for_peers(1), str(ports[0])), (it.address(1), str(ports[1]))
-    echoes = [subprocess.Popen(it.inside(1, [sys.executable, "-c", _ECHO, *where])) for where in listens]
+    echoes = [subprocess.Popen(it.inside(1, [sys.executable, "-c", _ECHO, *where]), stdout=-1) for where in listens]
     try:
-        for port in ports[1:]:
-            wait_for(lambda p=port: _reaches(it.address(1), p), "host 1 to listen")
+        for echo in echoes:
+            assert echo.stdout is not None
+            assert echo.stdout.readline() == b"listening\n"
         command = [sys.executable, "-c", _TALK, it.peer(0, 1, ports[0])]
         with subprocess.Popen(it.inside(0, command), stdin=-1, stdout=-1, text=True) as process:
             yield _Talk(process), ports[1]
@@ -101,7 +103,7 @@ def _talk(it: Hosts) -> Iterator[tuple[_Talk, int]]:
     finally:
         for echo in echoes:
             echo.kill()
-            echo.wait()
+            echo.communicate()
 
 
 def _reaches(address: str, port: int) -> bool:

@@ -35,7 +35,8 @@ def test_a_micro_deposit_binding_is_pending_until_the_right_amount_and_refused_f
     person.binding = granted.json()["binding"]
     assert person.decide()["outcome"] == "approve"
     again = confirm(person)  # after a lost answer
-    assert (again.status_code, again.json()) == (200, granted.json())
+    seen = {"usable_since_ms": None}  # whether the follower saw the record in the meantime is open
+    assert (again.status_code, again.json() | seen) == (200, granted.json() | seen)
     assert a_rig.support("GET", f"/v1/users/{person.user_id}/accounts").json()["pending"] == []
 
 

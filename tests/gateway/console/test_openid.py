@@ -21,6 +21,7 @@ from standing.ledger.service.settings import SettingsError
 from tests.console_browser import Browser
 from tests.gateway.gateway_rig import Rig, rig
 from tests.gateway.openid_provider import CLIENT_ID, CLIENT_SECRET, Provider, provider
+from tests.timeouts import PATIENT_MS
 
 CALLBACK = "/console/sign-in/openid/callback"
 
@@ -40,6 +41,7 @@ def openid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Rig, Prov
                 "label": "Example ID",
                 "name_claim": "preferred_username",
                 "role_claim": "groups",
+                "timeout_ms": PATIENT_MS,
                 "roles": {"payments-support": "support", "payments-admins": "admin"},
             },
         }

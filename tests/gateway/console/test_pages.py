@@ -67,7 +67,7 @@ def test_events_are_replayed_by_admins_only_and_from_a_valid_position(a_rig: Rig
 
 
 def test_a_silent_bank_is_red_and_an_unreachable_ledger_is_reported(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with rig(tmp_path_factory.mktemp("silent"), ledger_read_timeout_ms=300) as own:
+    with rig(tmp_path_factory.mktemp("silent")) as own:
         browser = Browser(own.url)
         browser.sign_in(own.keys["support"])
         assert "up to date" in browser.open("/console/banks")

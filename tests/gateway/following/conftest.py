@@ -26,6 +26,6 @@ def rig(shared_follow: FollowRig) -> Iterator[FollowRig]:
 
 @pytest.fixture
 def alone(tmp_path: Path) -> Any:
-    """A rig whose gateway does not follow the ledger, so that a test sets the follower's state."""
-    with gateway_rig(tmp_path, follower={"enabled": False}) as made:
+    """A rig whose gateway neither follows the ledger nor reconciles, so that a test sets the state of both."""
+    with gateway_rig(tmp_path, follower={"enabled": False}, reconcile_every_minutes="never") as made:
         yield made

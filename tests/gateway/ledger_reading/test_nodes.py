@@ -49,21 +49,21 @@ async def test_a_node_with_numbers_beyond_the_ledgers_bounds_is_skipped_for_the_
 
 async def test_a_hanging_node_costs_part_of_the_budget_and_only_once() -> None:
     first, second = Node(), Node()
-    async with rigged(first, second, budget_ms=1_500) as it:
+    async with rigged(first, second, budget_ms=4_500) as it:
         first.gate.clear()
         loop = asyncio.get_running_loop()
         began = loop.time()
         assert await it.read() == 100
-        assert 0.45 <= loop.time() - began < 1.5
+        assert 1.35 <= loop.time() - began < 4.5
         assert it.states == ["failing", "fit"]
         began = loop.time()
         assert await it.read() == 100
-        assert loop.time() - began < 0.45
+        assert loop.time() - began < 1.35
 
 
 async def test_a_backup_node_whose_answer_was_not_needed_is_not_marked_slow() -> None:
     first, second = Node(), Node()
-    async with rigged(first, second, budget_ms=600) as it:
+    async with rigged(first, second, budget_ms=1_800) as it:
         first.gate.clear()
         second.gate.clear()
         reading = asyncio.create_task(it.read())
@@ -76,14 +76,14 @@ async def test_a_backup_node_whose_answer_was_not_needed_is_not_marked_slow() ->
 
 async def test_the_budget_is_kept_when_every_node_hangs() -> None:
     nodes = [Node(), Node(), Node()]
-    async with rigged(*nodes, budget_ms=400) as it:
+    async with rigged(*nodes, budget_ms=1_200) as it:
         for node in nodes:
             node.gate.clear()
         loop = asyncio.get_running_loop()
         began = loop.time()
         with pytest.raises(LedgerUnreachable):
             await it.read()
-        assert 0.4 <= loop.time() - began < 5
+        assert 1.2 <= loop.time() - began < 5
         for node in nodes:
             node.gate.set()
         assert await it.read() == 100  # all are still tried if none is fit
@@ -158,7 +158,7 @@ async def test_the_newest_answer_counts_when_all_nodes_are_late() -> None:
 
 async def test_a_late_answer_counts_before_the_timeout_when_the_other_node_hangs() -> None:
     first, second = Node(200), Node(200)
-    async with rigged(first, second, budget_ms=900, max_lag_blocks=10) as it:
+    async with rigged(first, second, budget_ms=2_700, max_lag_blocks=10) as it:
         assert await it.read() == 200
         first.head = 199
         second.gate.clear()

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from standing.node.storage import schema
 from tests.node.node_tools import Staffed, account, grant_of
-from tests.world import ACCOUNT, World
+from tests.world import ACCOUNT, World, wait_until
 
 _HOUR_MS = 3_600_000
 _VELOCITY = {
@@ -164,6 +164,9 @@ def test_a_users_id_that_could_be_a_name_is_refused(staffed: Staffed, wrong: str
 
 def test_the_database_keeps_users_only_as_keyed_hashes_and_not_for_ever(staffed: Staffed) -> None:
     bank = staffed.bank
+    for worker in wait_until(lambda: bank.node.workers._workers):  # only the test purges
+        worker.stop()
+        worker.join(20)
     staffed.bind(_wrong(1), on_behalf_of="u-very-special")
     bank.clock.advance(20 * _HOUR_MS)
     staffed.bind(_wrong(1), on_behalf_of="u-2")

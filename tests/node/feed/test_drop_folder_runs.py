@@ -199,6 +199,10 @@ def test_a_file_waits_for_a_full_outbox_until_the_node_stops(a_world: World, fol
     bank = a_world.start_bank(max_waiting=1)
     bank.feed(ACCOUNT)
     a_world.chain.down = True
+    bank.feed()
+    bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
+    bank.node.publisher.wake()
+    wait_until(lambda: bank.node.publisher.trouble)  # from here on nothing is signed
     assert bank.bind().json()["outcome"] == "granted"
     name = write_file(folder, "changes", bank.clock.advance(10), {"number": ACCOUNT["number"], "status": "frozen"})
     stop = threading.Event()
@@ -286,7 +290,7 @@ def test_a_file_sent_by_command_is_loaded_and_the_running_node_publishes_it(
     judged = run("check", unknown)
     assert (judged.exit_code, '"line": 1' in judged.output) == (0, True), judged.output
     assert '"unstated": 1' in run("send", unknown).output
-    bank.change()
+    bank.feed()
     drifted = {**account(1), "status": "frozen"}
     nightly = write_file(folder, "full", bank.clock.advance(0), drifted, account(2))
     mended = run("send", nightly, "--reconcile")

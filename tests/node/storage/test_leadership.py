@@ -169,7 +169,7 @@ def test_a_node_with_a_crashed_worker_is_not_ready_and_names_it(
             bank.node.publisher.wake()
             reason = "its work ended by an unexpected ZeroDivisionError"
         else:
-            worker = bank.node.workers._workers[0]
+            worker = wait_until(lambda: bank.node.workers._workers)[0]
             monkeypatch.setattr(worker, "task", replace(worker.task, step=fail))
             reason = f"{worker.task.name}: ended by an unexpected ZeroDivisionError"
         assert "ZeroDivisionError" in wait_until(lambda: httpx.get(bank.url + "/readyz").json()["reason"])
