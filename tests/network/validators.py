@@ -50,6 +50,12 @@ class NetworkNode:
         """The number of its newest block. Raises: httpx.TransportError, NotYet where it is not serving."""
         return int(self._ask("eth_blockNumber"), 16)
 
+    def is_level(self) -> bool:
+        """Whether it follows the votes; a node that catches up serves blocks, but takes no transactions. Raises:
+        httpx.TransportError."""
+        answer = httpx.get(f"http://{self.ports.address}:{self.ports.comet}/status", timeout=5)
+        return not answer.json()["result"]["sync_info"]["catching_up"]
+
     def block_time(self) -> datetime:
         """The time of its newest block. Raises: httpx.TransportError, NotYet where it is not serving."""
         return datetime.fromtimestamp(int(self._ask("eth_getBlockByNumber", "latest", False)["timestamp"], 16), UTC)
@@ -95,11 +101,13 @@ class ValidatorNetwork:
     # Nodes
 
     def start(self, *nodes: NetworkNode) -> None:
-        """Start nodes, by default all, and wait until each serves a block. Without a quorum that never happens."""
+        """Start nodes, by default all, and wait until each serves a block and takes transactions. Without a quorum that
+        never happens."""
         for node in nodes or self.nodes:
             self.launch(node)
         for node in nodes or self.nodes:
             self.wait_for_height(node, 2)
+            _running(node).wait_until(node.is_level, _PATIENCE_S)
 
     def launch_with_clock(self, node: NetworkNode) -> ShiftedClock:
         """Start a node whose clock can be moved, without waiting for it. Raises: ClockUnavailable."""
