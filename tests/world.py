@@ -210,12 +210,22 @@ class Bank:
 
         wait_until(is_published)
 
+    def make_heartbeat_due(self) -> None:
+        """Move the clock past the time between two heartbeats, and wake the publisher."""
+        self.clock.advance(self.settings.publisher.heartbeat_ms + 1)
+        self.node.publisher.wake()
+
+    def wait_until_nothing_is_signed(self) -> None:
+        """With the chain down: wait until the publisher has noticed. Until then it may still sign what waits."""
+        self.feed()
+        self.make_heartbeat_due()
+        wait_until(lambda: self.node.publisher.trouble)
+
     def heartbeat(self) -> int:
         """Have the core send an entry without changes, and wait until the ledger has it. Returns: the watermark."""
         as_of_ms = self.feed()
         # Only now: everything signed from here on includes the entry.
-        self.clock.advance(self.settings.publisher.heartbeat_ms + 1)
-        self.node.publisher.wake()
+        self.make_heartbeat_due()
         wait_until(lambda: self.client.bank(self.bic).watermark_ms >= as_of_ms)
         return as_of_ms
 

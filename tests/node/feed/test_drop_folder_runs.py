@@ -199,10 +199,7 @@ def test_a_file_waits_for_a_full_outbox_until_the_node_stops(a_world: World, fol
     bank = a_world.start_bank(max_waiting=1)
     bank.feed(ACCOUNT)
     a_world.chain.down = True
-    bank.feed()
-    bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
-    bank.node.publisher.wake()
-    wait_until(lambda: bank.node.publisher.trouble)  # from here on nothing is signed
+    bank.wait_until_nothing_is_signed()
     assert bank.bind().json()["outcome"] == "granted"
     name = write_file(folder, "changes", bank.clock.advance(10), {"number": ACCOUNT["number"], "status": "frozen"})
     stop = threading.Event()

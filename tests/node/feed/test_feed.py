@@ -164,8 +164,7 @@ def test_an_entry_without_changes_is_on_the_ledger_once_the_watermark_has_reache
     bank.heartbeat()
     as_of_ms = bank.feed()
     assert not bank.get(f"/v1/feed/{as_of_ms}").json()["on_ledger"]
-    bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
-    bank.node.publisher.wake()
+    bank.make_heartbeat_due()
     wait_until(lambda: bank.get(f"/v1/feed/{as_of_ms}").json()["on_ledger"])
     assert bank.client.bank(bank.bic).watermark_ms >= as_of_ms
 
@@ -174,10 +173,7 @@ def test_an_entry_during_a_full_outbox_gets_503_and_changes_nothing(a_world: Wor
     bank = a_world.start_bank(max_waiting=1)
     bank.feed(ACCOUNT)
     a_world.chain.down = True
-    bank.feed()
-    bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
-    bank.node.publisher.wake()
-    wait_until(lambda: bank.node.publisher.trouble)  # from here on nothing is signed
+    bank.wait_until_nothing_is_signed()
     assert bank.bind().json()["outcome"] == "granted"
     answer = bank.post("/v1/feed", bank.core_key, json=_entry(bank, {**ACCOUNT, "status": "frozen"}))
     assert answer.status_code == 503
