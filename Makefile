@@ -58,7 +58,7 @@ prove: .cache/proof/.ready ## The contract's promises by symbolic execution, and
 analyse: .cache/proof/.ready ## Static analysis of the contract by slither (needs npm)
 	.cache/proof/bin/python hardhat-free-scripts/analyse.py $(ARGS)
 
-test-long: setup ## Tests that take long: processes killed at each durable step, the demo's day, API fuzzing
+test-long: setup ## Tests that take long: processes killed at each durable step, the demo's day, API fuzzing, searches for odd input
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m long tests $(ARGS)
 
 ON_POSTGRESQL = tests/node tests/gateway/test_kill.py tests/gateway/decisions/test_reservation_machine.py \

@@ -183,6 +183,7 @@ def test_a_malformed_body_is_reported_in_chinese(a_rig: Rig, whole: bytes) -> No
     _check_translated(a_rig, [(method, path, whole) for method, path, _ in _bodies(a_rig)])
 
 
+@pytest.mark.long
 def test_a_malformed_field_is_reported_in_chinese(a_rig: Rig) -> None:
     asked = []
     for method, path, schema in _bodies(a_rig):

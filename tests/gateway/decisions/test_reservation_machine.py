@@ -296,4 +296,4 @@ Machine.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-TestReservations = Machine.TestCase
+TestReservations = pytest.mark.long(Machine.TestCase)

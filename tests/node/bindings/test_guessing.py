@@ -2,6 +2,8 @@
 
 import itertools
 
+import pytest
+
 from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.identity import Identity
 from standing.ledger.attestations.limits import NO_LIMITS
@@ -50,6 +52,7 @@ def test_a_guesser_without_document_or_phone_cannot_distinguish_a_close_name_fro
     assert _answer("陳小華", knows_document=True) != _answer("王伟", knows_document=True)
 
 
+@pytest.mark.long
 def test_close_matches_do_not_lead_a_guesser_to_the_name() -> None:
     """Of all guessed names of a surname and two characters, only those that differ from the right one in nothing but
     traditional forms are reported as close: a name that shares two of three characters is answered like any other."""

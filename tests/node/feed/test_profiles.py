@@ -319,6 +319,7 @@ def test_a_file_without_a_header_is_read_by_column_number(tmp_path: Path) -> Non
     assert [line.record["number"][-3:] for line in read_lines(path, "csv", profile)] == ["771", "772", "773"]
 
 
+@pytest.mark.long
 @settings(deadline=None)  # files are written
 @given(
     cells=st.lists(st.text(st.characters(codec="utf-8"), max_size=20), min_size=2, max_size=4),

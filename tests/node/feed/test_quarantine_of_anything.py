@@ -28,6 +28,8 @@ from tests.node.node_tools import (
 )
 from tests.world import Bank
 
+pytestmark = pytest.mark.long
+
 #: Arbitrary file content, and content known to break parsers.
 _STRINGS = st.one_of(
     st.text(max_size=60),

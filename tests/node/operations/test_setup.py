@@ -111,6 +111,7 @@ def test_wrong_options_create_no_folder(tmp_path: Path, options: list[str], erro
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_an_existing_key_can_be_imported_into_a_keystore_in_three_ways(tmp_path: Path) -> None:
     key = bytes(Account.create().key)
     (password := tmp_path / "password").write_text("of the new one")
