@@ -1,14 +1,16 @@
 """One JSON-RPC node of the ledger over HTTP, asynchronously: bounded answers, and Standing's own errors."""
 
+import asyncio
 import json
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 import orjson
 
+from standing.gateway.ledger_reading.connections import AnswerTooLong, BadAnswer, Connections
 from standing.ledger.errors import LedgerUnreachable
 
+_SUCCESS = range(200, 300)
 _OTHER_ANSWER_BYTES = 4 * 1024 * 1024  # a block's header with its transactions' hashes, a contract's code, a proof
 
 
@@ -23,22 +25,18 @@ class Endpoint:
         self._url = url
         self._timeout_s = timeout_s
         self._max_connections = max_connections
-        self._session: aiohttp.ClientSession | None = None
+        self._connections: Connections | None = None
         self.name = urlsplit(url).netloc.rpartition("@")[2]
 
     async def open(self) -> None:
         """Make the pool of keep-alive connections, which open with the first calls."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections),
-            timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-            headers={"Content-Type": "application/json"},
-        )
+        self._connections = Connections(self._url, max_connections=self._max_connections)
 
     async def close(self) -> None:
         """End the calls in flight."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        connections, self._connections = self._connections, None
+        if connections is not None:
+            connections.close()
 
     async def call(self, method: str, params: list[Any], *, max_bytes: int = _OTHER_ANSWER_BYTES) -> Any:
         """The `result` of a call."""
@@ -47,32 +45,23 @@ class Endpoint:
 
     async def ask(self, body: bytes, max_bytes: int) -> Any:
         """The `result` of a call whose JSON is already written. An answer of more than `max_bytes` is refused."""
+        if self._connections is None:
+            raise LedgerUnreachable("the gateway is stopping")
         try:
-            try:
-                raw = await self._post(body, max_bytes)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                # A keep-alive connection that the node had just closed looks like this. Reading twice does no harm.
-                raw = await self._post(body, max_bytes)
-            return _result(raw)
+            async with asyncio.timeout(self._timeout_s):
+                status, raw = await self._connections.post(body, max_bytes)
         except TimeoutError as error:
             raise LedgerUnreachable(f"the ledger does not answer in time ({self.name})") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except AnswerTooLong as error:
+            raise LedgerUnreachable(f"the ledger's answer is longer than {max_bytes} bytes ({self.name})") from error
+        except (BadAnswer, OSError) as error:
             raise LedgerUnreachable(f"the ledger does not answer ({type(error).__name__}, {self.name})") from error
+        if status not in _SUCCESS:
+            raise LedgerUnreachable(f"the ledger's node {self.name} answers HTTP {status}")
+        try:
+            return _result(raw)
         except (ValueError, RecursionError) as error:  # endless nesting, which is no ValueError
             raise LedgerUnreachable(f"the ledger's answer is not JSON-RPC ({self.name})") from error
-
-    async def _post(self, body: bytes, max_bytes: int) -> bytes:
-        if self._session is None:
-            raise LedgerUnreachable("the gateway is stopping")
-        async with self._session.post(self._url, data=body) as response:
-            if not response.ok:
-                raise LedgerUnreachable(f"the ledger's node {self.name} answers HTTP {response.status}")
-            received = bytearray()
-            async for chunk in response.content.iter_any():
-                received += chunk
-                if len(received) > max_bytes:
-                    raise LedgerUnreachable(f"the ledger's answer is longer than {max_bytes} bytes ({self.name})")
-        return bytes(received)
 
 
 def _result(raw: bytes) -> Any:
