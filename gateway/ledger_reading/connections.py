@@ -201,10 +201,8 @@ class Connections:
             answer = await connection.post(request, max_bytes)
         finally:
             self._busy.discard(connection)
-        if connection.is_usable and not self._closed:
+        if connection.is_usable:  # not after `close`, nor where the answer announced the connection's end
             self._idle.append(connection)
-        else:
-            connection.abort()
         return answer
 
 

@@ -153,33 +153,28 @@ def test_it_does_not_matter_in_which_pieces_answers_arrive(cuts: list[int], answ
     assert asyncio.run(read()) == [Answer(200, b"ok"), Answer(201, body)]
 
 
+_THREE_IN_CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+_UPGRADE = b"HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n"
+
+
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "error"),
     [
-        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", id="a stated length"),
-        pytest.param(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", id="chunks"
-        ),
-        pytest.param(Last(b"HTTP/1.1 200 OK\r\n\r\nabc"), id="no length"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000, id="an endless header"),
-        pytest.param(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 5_000, id="endless hints"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", AnswerTooLong, id="too long, length stated"),
+        pytest.param(_THREE_IN_CHUNKS, AnswerTooLong, id="too long, in chunks"),
+        pytest.param(Last(b"HTTP/1.1 200 OK\r\n\r\nabc"), AnswerTooLong, id="too long, no length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000, AnswerTooLong, id="an endless header"),
+        pytest.param(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 5_000, AnswerTooLong, id="endless hints"),
+        pytest.param(b"SSH-2.0-OpenSSH\r\n", BadAnswer, id="SSH"),
+        pytest.param(_UPGRADE, BadAnswer, id="another protocol"),
+        pytest.param(b"\x16\x03\x01", BadAnswer, id="TLS"),
     ],
 )
-async def test_an_answer_that_is_too_long_is_refused_and_its_connection_closed(answer: bytes) -> None:
+async def test_an_answer_that_is_too_long_or_no_http_is_refused_and_its_connection_closed(
+    answer: bytes, error: type[Exception]
+) -> None:
     async with serving(answer, _OK) as (server, connections):
-        with pytest.raises(AnswerTooLong):
-            await connections.post(b"{}", 2)
-        await server.until(lambda it: it.ended == 1)
-        assert await connections.post(b"{}", 2) == Answer(200, b"ok")
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", b"\x16\x03\x01"],
-)
-async def test_an_answer_that_is_no_http_is_refused_and_its_connection_closed(answer: bytes) -> None:
-    async with serving(answer, _OK) as (server, connections):
-        with pytest.raises(BadAnswer):
+        with pytest.raises(error):
             await connections.post(b"{}", 2)
         await server.until(lambda it: it.ended == 1)
         assert await connections.post(b"{}", 2) == Answer(200, b"ok")
