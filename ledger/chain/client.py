@@ -19,7 +19,7 @@ from web3.types import BlockIdentifier, EventData, RPCEndpoint, RPCResponse, TxP
 from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic
 from standing.ledger.attestations.publication import Attestation, Domain, Publication
 from standing.ledger.chain.codec import Reading, decode_read, encode_publish, encode_query, encode_read
-from standing.ledger.chain.connection import connect, ledger_errors, parse_address, quantity
+from standing.ledger.chain.connection import MAX_BLOCK, checked_block, connect, ledger_errors, parse_address, quantity
 from standing.ledger.chain.contract import artifact
 from standing.ledger.chain.failover import Failover, NodeNotServing
 from standing.ledger.clock import MAX_CALENDAR_MS
@@ -29,7 +29,6 @@ from standing.ledger.errors import InvalidValue, LedgerError, LedgerMismatch, Le
 Receipt = TxReceipt
 
 _HASH_SIZE = 32
-_MAX_BLOCK = 2**63 - 1  # what a database column holds
 
 ZERO_ADDRESS = "0x" + "00" * 20
 
@@ -92,7 +91,7 @@ def published_event(log: EventData) -> Published:
             watermark_ms=log["args"]["watermarkMs"],
             digest=bytes(log["args"]["digest"]),
             bindings=tuple(bytes(binding) for binding in log["args"]["bindings"]),
-            block_number=quantity(log["blockNumber"], "log's block number"),
+            block_number=checked_block(log["blockNumber"], "log's block number"),
             block_hash=bytes(log["blockHash"]),
             transaction_hash=bytes(log["transactionHash"]),
         )
@@ -167,7 +166,7 @@ class LedgerClient:
     def block_number(self) -> int:
         """The number of the latest block."""
         with ledger_errors():
-            return quantity(self.w3.eth.block_number, "block number")
+            return checked_block(self.w3.eth.block_number, "block number")
 
     def head(self, block: int | Literal["latest", "finalized"] = "latest") -> Head:
         """A block's number, hash and time; the latest block unless another is named."""
@@ -180,8 +179,10 @@ class LedgerClient:
             raise LedgerUnreachable("the ledger node's answer is malformed: not a block") from error
         if len(head.hash) != _HASH_SIZE:
             raise LedgerUnreachable("the ledger node's answer is malformed: invalid block hash")
-        if not 0 <= head.number <= _MAX_BLOCK or not 0 <= head.time_s <= MAX_CALENDAR_MS // 1000:
+        if not 0 <= head.number <= MAX_BLOCK or not 0 <= head.time_s <= MAX_CALENDAR_MS // 1000:
             raise LedgerUnreachable("the ledger node's answer is malformed: invalid block number or time")
+        if isinstance(block, int) and head.number != block:
+            raise LedgerUnreachable("the ledger node's answer is malformed: another block than was asked for")
         return head
 
     def latest_allowed_ms(self) -> int:
@@ -231,6 +232,8 @@ class LedgerClient:
             logs = self._contract.events.Published.get_logs(
                 from_block=from_block, to_block=to_block, argument_filters=filters
             )
+            for log in logs:  # whoever follows the ledger continues after the last of them
+                checked_block(log["blockNumber"], "log's block number", first=from_block, last=to_block)
         found = []
         for log in logs:
             try:
@@ -261,6 +264,8 @@ class LedgerClient:
             logs = self._contract.events.BankAdmitted.get_logs(
                 from_block=from_block, to_block=to_block, argument_filters={"bank": bic_to_bytes11(bank)}
             )
+            for log in logs:
+                checked_block(log["blockNumber"], "log's block number", first=from_block, last=to_block)
         if not logs:
             return None
         return Admission(logs[-1]["args"]["number"], bytes(logs[-1]["args"]["head"]), logs[-1]["blockNumber"])
@@ -327,8 +332,9 @@ class LedgerClient:
         with ledger_errors():
             try:
                 found = self.w3.eth.get_transaction_receipt(HexBytes(transaction_hash))
-                for field in ("status", "blockNumber", "gasUsed"):
+                for field in ("status", "gasUsed"):
                     quantity(found[field], f"{field} of a receipt")
+                checked_block(found["blockNumber"], "a receipt's block number")
                 return found
             except TransactionNotFound:
                 return None

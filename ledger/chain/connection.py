@@ -23,6 +23,8 @@ from standing.ledger.chain.failover import Failover
 from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable
 
 _WORD_MAX = 2**256 - 1
+#: The highest block number that is believed: what a database column holds.
+MAX_BLOCK = 2**63 - 1
 
 # What web3 raises for answers whose parts have unexpected types.
 _ODD_ANSWER = (BadResponseFormat, DecodingError, ValueError, TypeError, LookupError, AttributeError, OverflowError)
@@ -74,6 +76,14 @@ def quantity(answer: Any, of: str) -> int:
     if not isinstance(answer, int) or not 0 <= answer <= _WORD_MAX:
         raise LedgerUnreachable(f"the ledger's node returned no {of}")
     return answer
+
+
+def checked_block(answer: Any, of: str, *, first: int = 0, last: int = MAX_BLOCK) -> int:
+    """A block's number from a node's answer, within the range that was asked for. Raises: LedgerUnreachable."""
+    number = quantity(answer, of)
+    if not first <= number <= last:
+        raise LedgerUnreachable(f"the ledger node's answer is malformed: {of} is not within blocks {first} to {last}")
+    return number
 
 
 def _shorten(error: Exception) -> str:

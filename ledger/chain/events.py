@@ -8,7 +8,7 @@ from web3.types import EventData
 
 from standing.ledger.attestations.bic import bytes11_to_bic
 from standing.ledger.chain.client import LedgerClient
-from standing.ledger.chain.connection import ledger_errors, quantity
+from standing.ledger.chain.connection import checked_block, ledger_errors, quantity
 from standing.ledger.chain.contract import artifact
 from standing.ledger.errors import InvalidValue, LedgerUnreachable
 
@@ -63,6 +63,6 @@ def _between(client: LedgerClient, low: int, high: int, names: Sequence[str]) ->
                     bank = bytes11_to_bic(arguments.pop("bank"))
                 except InvalidValue:
                     continue
-                block = quantity(log["blockNumber"], "log's block number")
+                block = checked_block(log["blockNumber"], "log's block number", first=low, last=high)
                 found.append(BankEvent(bank, name, arguments, block, quantity(log["logIndex"], "log's place"), log))
     return found

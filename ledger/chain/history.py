@@ -16,7 +16,7 @@ from web3.types import EventData
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.publication import Publication, recover
 from standing.ledger.chain.client import LedgerClient, Published, published_event
-from standing.ledger.chain.connection import ledger_errors, quantity
+from standing.ledger.chain.connection import checked_block, ledger_errors, quantity
 from standing.ledger.chain.contract import artifact
 from standing.ledger.errors import LedgerRejected, LedgerUnreachable
 
@@ -219,7 +219,7 @@ class History:
                 )
             )
             for log in logs:  # a log without a block, as of a pending transaction, has no place in a history
-                quantity(log["blockNumber"], "log's block number")
+                checked_block(log["blockNumber"], "log's block number", first=low, last=high)
                 quantity(log["logIndex"], "log's place in its block")
         return logs
 

@@ -134,6 +134,8 @@ def test_publications_of_a_bank_without_a_valid_bic_are_skipped(rig: FollowRig) 
     [
         ("eth_getBlockByNumber", lambda block: block | {"timestamp": hex(2**64)}),
         ("eth_getBlockByNumber", lambda block: block | {"number": hex(2**64)}),
+        ("eth_getLogs", lambda logs: [log | {"blockNumber": hex(10**9)} for log in logs]),
+        ("eth_getLogs", lambda logs: [log | {"blockNumber": hex(2**76)} for log in logs]),
     ],
 )
 def test_an_impossible_number_from_a_node_stops_neither_the_follower_nor_earlier_events(

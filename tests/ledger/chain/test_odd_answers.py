@@ -162,6 +162,41 @@ def test_a_null_result_is_not_an_answer(node: OddNode, name: str) -> None:
         CALLS[name](LedgerClient(node.url, _ADDRESS))
 
 
+@pytest.mark.parametrize("block", [4, 11, 10**9, 2**63, 2**255])
+@pytest.mark.parametrize("name", ["published", "after"])
+def test_a_log_outside_the_range_that_was_asked_for_is_not_an_answer(node: OddNode, name: str, block: int) -> None:
+    """The gateway's follower continues after the last log: this one would make it skip blocks for good."""
+    client = LedgerClient(node.url, _ADDRESS)
+    asked = {"published": lambda: client.published(5, 10), "after": lambda: list(History(client, _BIC).after(4, 10))}
+    node.result([_log(blockNumber=hex(block))])
+    with pytest.raises(LedgerUnreachable, match="not within blocks 5 to 10"):
+        asked[name]()
+
+
+@pytest.mark.parametrize(("block", "usable"), [(2**63 - 1, True), (2**63, False)])
+def test_a_block_number_that_no_database_holds_is_not_an_answer(node: OddNode, block: int, usable: bool) -> None:
+    client = LedgerClient(node.url, _ADDRESS)
+    receipt = {"status": "0x1", "gasUsed": "0x1", "transactionHash": "0x" + "33" * 32}
+    for result, ask in (
+        (hex(block), client.block_number),
+        (receipt | {"blockNumber": hex(block)}, lambda: client.receipt(_WORD)),
+    ):
+        node.result(result)
+        if usable:
+            assert ask() is not None
+        else:
+            with pytest.raises(LedgerUnreachable, match="not within blocks"):
+                ask()
+
+
+def test_a_block_other_than_the_one_asked_for_is_not_an_answer(node: OddNode) -> None:
+    client = LedgerClient(node.url, _ADDRESS)
+    node.result({"number": "0x6", "hash": "0x" + "00" * 32, "timestamp": "0x1"})
+    assert client.head().number == client.head(6).number == 6
+    with pytest.raises(LedgerUnreachable, match="another block"):
+        client.head(5)
+
+
 def test_a_revert_with_malformed_data_is_a_refusal_without_a_reason(node: OddNode) -> None:
     node.error({"code": 3, "message": "execution reverted", "data": "0xzzzzzzzzzzzz"})
     with pytest.raises(LedgerRejected, match="without a reason"):
