@@ -82,7 +82,7 @@ def checked_block(answer: Any, of: str, *, first: int = 0, last: int = MAX_BLOCK
     """A block's number from a node's answer, within the range that was asked for. Raises: LedgerUnreachable."""
     number = quantity(answer, of)
     if not first <= number <= last:
-        raise LedgerUnreachable(f"the ledger node's answer is malformed: {of} is not within blocks {first} to {last}")
+        raise LedgerUnreachable(f"the ledger node's answer is malformed: its block is not within {first} to {last}")
     return number
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 
+from standing.ledger.service.http_protocol import PlainHttpProtocol
 from standing.ledger.service.request_limits import LoadShedding
 from standing.ledger.service.settings import SettingsError
 from standing.ledger.service.shedding import shedding_protocol
@@ -81,7 +82,8 @@ def serve(app: Any, taken: socket.socket, load: LoadShedding | None = None) -> N
     settle_memory()
     config = uvicorn.Config(
         app,
-        http=_protocol(load),
+        http=PlainHttpProtocol if load is None else shedding_protocol(load),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -94,10 +96,6 @@ def serve(app: Any, taken: socket.socket, load: LoadShedding | None = None) -> N
         sys.exit(_START_FAILED)
 
 
-def _protocol(load: LoadShedding | None) -> Any:
-    return "auto" if load is None else shedding_protocol(load)
-
-
 @contextmanager
 def served(app: Any, port: int = 0, load: LoadShedding | None = None) -> Iterator[str]:
     """Serve `app` on a loopback port (a free one by default) in a thread. Yields: its URL.
@@ -107,7 +105,8 @@ def served(app: Any, port: int = 0, load: LoadShedding | None = None) -> Iterato
     listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(
         app,
-        http=_protocol(load),
+        http=PlainHttpProtocol if load is None else shedding_protocol(load),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

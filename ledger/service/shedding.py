@@ -9,8 +9,9 @@ usual.
 
 import re
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from standing.ledger.service.http_protocol import PlainHttpProtocol
 from standing.ledger.service.request_limits import LoadShedding
 
 #: Signs that a request is not plain: another framing, anything that affects the response, or another language.
@@ -38,14 +39,14 @@ def is_plain_and_whole(data: bytes, first_line: bytes) -> bool:
     return length is not None and end + 4 + int(length[1]) == len(data)
 
 
-def shedding_protocol(load: LoadShedding) -> type[HttpToolsProtocol]:
-    """uvicorn's HTTP protocol, which refuses what it can while `load` is full."""
+def shedding_protocol(load: LoadShedding) -> type[PlainHttpProtocol]:
+    """The services' HTTP protocol, which refuses what it can while `load` is full."""
     first_line = b"POST " + load.path.encode() + b" HTTP/1.1\r\n"
     refusal = load.refusal
     status = STATUS_LINE[refusal.status_code]
     rest = b"".join([name + b": " + value + b"\r\n" for name, value in refusal.raw_headers]) + b"\r\n" + refusal.body
 
-    class SheddingProtocol(HttpToolsProtocol):
+    class SheddingProtocol(PlainHttpProtocol):
         #: Whether a request has started to arrive and is not complete.
         _within = False
 

@@ -1,0 +1,64 @@
+"""uvicorn's HTTP protocol without upgrades: a request that offers one is handled as if it did not.
+
+Any request may offer an upgrade (`curl --http2` and Java's HttpClient offer h2c at http:// addresses), and a server may
+ignore the offer (RFC 9110, section 7.8). httptools does not: after an offer it expects another protocol, so the request
+would have no body, and the body would be read as the next request. Such a request is therefore parsed a second time,
+without its offer.
+
+What is no HTTP at all is refused here as well, by a problem document like every other error.
+"""
+
+from fastapi_problem.error import Problem
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from standing.ledger.service.problems import problem_response
+
+_OFFER = frozenset({b"upgrade", b"http2-settings"})
+_NO_HTTP = problem_response(
+    Problem(title="Bad Request", type_="http-bad-request", status=400, detail="The request is not valid HTTP/1.1."),
+    "en",  # its headers cannot be trusted to state a language
+)
+
+
+class PlainHttpProtocol(HttpToolsProtocol):
+    """One connection of a client."""
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as offer:
+            self._ignore_offer(data[offer.args[0] :])
+        except HttpParserError:
+            self.send_400_response("")
+
+    def _should_upgrade(self) -> bool:
+        # uvicorn starts no request that it is about to hand over; `_ignore_offer` starts it.
+        return True
+
+    def _ignore_offer(self, rest: bytes) -> None:
+        """Parse the request whose head was just read again, without its offer, and then `rest`."""
+        if self.scope["method"] == "CONNECT":  # asks for a tunnel and has no other meaning
+            self.send_400_response("")
+            return
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.scope["method"].encode(), self.url, version)]
+        for name, value in self.headers:
+            kept = _without_offer(value) if name == b"connection" else value
+            if name not in _OFFER and kept:
+                lines.append(name + b": " + kept)
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words are no help to a caller
+        headers = [*self.server_state.default_headers, *_NO_HTTP.raw_headers, (b"connection", b"close")]
+        lines = [name + b": " + value + b"\r\n" for name, value in headers]
+        self.transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", _NO_HTTP.body]))
+        self.transport.close()
+
+
+def _without_offer(connection: bytes) -> bytes:
+    """The options of a `Connection` header other than those of an offer."""
+    return b", ".join(each for each in map(bytes.strip, connection.split(b",")) if each.lower() not in _OFFER)
