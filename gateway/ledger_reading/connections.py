@@ -22,6 +22,8 @@ _FIRST_FINAL_STATUS = 200
 _STATES_ITS_END = frozenset({b"content-length", b"transfer-encoding"})
 #: RFC 8305, section 8: how long one of the host's addresses is tried before the next one is.
 _NEXT_ADDRESS_S = 0.25
+#: A connection that was idle for longer is not used: firewalls forget idle ones, and then nothing says that it is dead.
+_MAX_IDLE_S = 15.0
 
 
 class Dropped(ConnectionError):
@@ -146,21 +148,22 @@ class Connections:
         self._ssl = ssl.create_default_context() if parts.scheme == "https" else None
         self._head = _head(url)
         self._places = asyncio.Semaphore(max_connections)
-        self._idle: list[_Connection] = []
+        self._idle: list[tuple[_Connection, float]] = []  # each with the time of its last answer
         self._busy: set[_Connection] = set()
         self._closed = False
 
     async def post(self, body: bytes, max_bytes: int) -> Answer:
         """Post `body`. An answer with a body of more than `max_bytes` is refused.
 
-        A request whose connection is dropped is sent once more, on a new one: it must be one that does no harm twice.
+        A request that the server drops is sent once more, on a new one: it must be one that does no harm twice.
 
         Raises: Dropped, BadAnswer, AnswerTooLong, OSError (among them TLS errors).
         """
         request = b"%s%d\r\n\r\n%s" % (self._head, len(body), body)
         async with self._places:
+            connection = self._kept() or await self._connect()
             try:
-                return await self._post(self._kept() or await self._connect(), request, max_bytes)
+                return await self._post(connection, request, max_bytes)
             except ConnectionError:
                 # A kept connection that the server was just closing looks like this.
                 return await self._post(await self._connect(), request, max_bytes)
@@ -168,15 +171,23 @@ class Connections:
     def close(self) -> None:
         """Close all connections. Requests in flight fail."""
         self._closed = True
-        for connection in (*self._idle, *self._busy):
+        self._abort_idle()
+        for connection in tuple(self._busy):
             connection.abort()
 
     def _kept(self) -> _Connection | None:
+        used_after_s = asyncio.get_running_loop().time() - _MAX_IDLE_S
         while self._idle:
-            connection = self._idle.pop()
-            if connection.is_usable:
+            connection, used_s = self._idle.pop()
+            if connection.is_usable and used_s > used_after_s:
                 return connection
+            connection.abort()
         return None
+
+    def _abort_idle(self) -> None:
+        for connection, _ in self._idle:
+            connection.abort()
+        self._idle.clear()
 
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
@@ -199,10 +210,13 @@ class Connections:
         self._busy.add(connection)
         try:
             answer = await connection.post(request, max_bytes)
+        except BaseException:
+            self._abort_idle()  # the others may be as dead as this one, and each would cost a request its time
+            raise
         finally:
             self._busy.discard(connection)
         if connection.is_usable:  # not after `close`, nor where the answer announced the connection's end
-            self._idle.append(connection)
+            self._idle.append((connection, asyncio.get_running_loop().time()))
         return answer
 
 

@@ -19,7 +19,7 @@ from standing.gateway.warning.walk import known_banks, recomputed
 from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import parse_address
-from standing.ledger.clock import SystemClock
+from standing.ledger.clock import MAX_CALENDAR_MS, SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, console, one_line_errors
 from standing.ledger.service.database import Database, migrate
@@ -33,7 +33,9 @@ def scorecard_command(
     config: Config = None,
     bank: Annotated[str | None, typer.Option(help="One bank's BIC; default: every bank")] = None,
     period: Annotated[Period, typer.Option(help="day, week or month")] = Period.WEEK,
-    until_ms: Annotated[int | None, typer.Option(min=1, help="End of the period, ms since 1970; default: now")] = None,
+    until_ms: Annotated[
+        int | None, typer.Option(min=1, max=MAX_CALENDAR_MS, help="End of the period, ms since 1970; default: now")
+    ] = None,
     ledger: Annotated[
         str | None, typer.Option(help="Recompute the ledger's part from this node, without a gateway")
     ] = None,

@@ -24,6 +24,8 @@ from trie.hexary import HexaryTrie
 
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.chain.codec import Record
+from standing.ledger.chain.connection import MAX_BLOCK
+from standing.ledger.clock import MAX_CALENDAR_MS
 from standing.ledger.errors import StandingError
 
 _BANKS_SLOT = 3
@@ -115,9 +117,14 @@ def parse_header(block: Mapping[str, Any]) -> Header:
                 raise ProofWrong(f"the header has no {name}")
             break
         fields.append(_field(value, name, kind))
+    number, time_s = int.from_bytes(fields[8]), int.from_bytes(fields[11])
+    if number > MAX_BLOCK:
+        raise ProofWrong("the header's number is out of range")
+    if time_s > MAX_CALENDAR_MS // 1000:
+        raise ProofWrong("the header's timestamp is out of range")
     return Header(
-        number=int.from_bytes(fields[8]),
-        time_s=int.from_bytes(fields[11]),
+        number=number,
+        time_s=time_s,
         hash=keccak(rlp.encode(fields)),
         state_root=fields[3],
     )

@@ -183,8 +183,8 @@ class Sender:
         """The gas price for sending a transaction again: what was paid, or what the network asks by now if that is
         more.
 
-                `bump`, for a stuck transaction: at least an eighth more than was paid. It never exceeds the maximum,
-                and stays unchanged there and where gas is free. Raises: LedgerUnreachable.
+        `bump`, for a stuck transaction: at least an eighth more than was paid. It never exceeds the maximum, and stays
+        unchanged there and where gas is free. Raises: LedgerUnreachable.
         """
         with ledger_errors():
             asked = quantity(self._client.w3.eth.gas_price, "gas price")
@@ -218,7 +218,8 @@ class Sender:
                 self._client.w3.eth.send_raw_transaction(HexBytes(prepared.raw))
             except Web3RPCError as error:
                 text = str(error).lower()
-                if _says(text, _KNOWN):
+                # "unknown transaction type" contains the words, and says the opposite.
+                if _says(text.replace("unknown transaction", ""), _KNOWN):
                     return
                 self._judge(text, prepared, error)
                 poor = insufficient_funds(self._client.w3, self.address, error)

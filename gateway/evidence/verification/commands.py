@@ -160,11 +160,22 @@ def jwk(text: str) -> dict[str, Any]:
 
 
 def _binding_key(text: str) -> bytes:
-    digits = text.removeprefix("0x")
-    if len(digits) != 64 and Path(text).is_file():
-        digits = _read(Path(text), "binding-key").decode(errors="replace").strip().removeprefix("0x")
+    """The key that the verifier gives, itself or as the name of a file."""
+    if len(text.removeprefix("0x")) != 64 and _is_file(text):
+        return _key(_read(Path(text), "binding-key").decode(errors="replace").strip())
+    return _key(text)
+
+
+def _is_file(name: str) -> bool:
     try:
-        key = bytes.fromhex(digits)
+        return Path(name).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a NUL
+        return False
+
+
+def _key(text: str) -> bytes:
+    try:
+        key = bytes.fromhex(text.removeprefix("0x"))
     except ValueError as error:
         raise InvalidValue("binding-key", "not hexadecimal", "64 hexadecimal digits, or a file with them") from error
     if len(key) != 32:
@@ -182,7 +193,7 @@ class _HandedOver(NamedTuple):
 def _handed_over(beside: Mapping[str, Any]) -> _HandedOver:
     key, grant = beside.get("binding_key"), beside.get("grant")
     return _HandedOver(
-        _binding_key(key) if isinstance(key, str) else None,
+        _key(key) if isinstance(key, str) else None,  # never a file: the case comes from another party
         _grant(json.dumps(grant).encode()) if grant is not None else None,
     )
 

@@ -77,6 +77,26 @@ def test_an_export_without_the_key_carries_the_grant_and_leaves_the_terms_sealed
     assert verify(a_rig, decline, write(tmp_path, "forged.json", exported))[1][9] == "unknown"
 
 
+@pytest.mark.parametrize("key", ["keyfile", "a" * 300, "key\0file"])
+def test_a_case_names_no_file_of_its_reader(
+    a_rig: Rig, decline: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    case = tmp_path / "case.json"
+    assert export(a_rig, decline, case, "--with-key", "--yes").exit_code == 0
+    exported = json.loads(case.read_text())
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keyfile").write_text(exported["binding_key"])
+    lie = write(tmp_path, "lie.json", exported | {"binding_key": key})
+    command = ["verify", str(lie), "--offline", "--header", str(lie), "--contract", a_rig.contract]
+    gateway_key = json.dumps(a_rig.nobody("GET", "/v1/evidence-key").json())
+    ended = CliRunner().invoke(app, [*command, "--gateway-key", gateway_key])
+    assert (ended.exit_code, len(ended.stderr.splitlines())) == (1, 1)
+    assert "binding-key" in ended.stderr
+    write(tmp_path, "lie.json", exported | {"binding_key": None})
+    given = CliRunner().invoke(app, [*command, "--gateway-key", gateway_key, "--binding-key", "b" * 300])
+    assert "150 bytes" in given.stderr
+
+
 def test_an_export_is_for_admins_only_and_is_audited(a_rig: Rig, decline: dict[str, Any], tmp_path: Path) -> None:
     assert export(a_rig, decline, tmp_path / "a.json").exit_code == 0
     assert export(a_rig, decline, tmp_path / "b.json", "--with-key", "--yes").exit_code == 0

@@ -217,6 +217,35 @@ async def test_a_request_whose_connection_is_dropped_is_sent_once_more(begun: by
         assert server.bodies == [b"1", b"2", b"2"]
 
 
+async def test_a_connection_that_was_idle_for_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A firewall may have forgotten it, and then a request on it would wait for its whole time."""
+    async with serving(_OK, _OK, _OK) as (server, connections):
+        for _ in range(2):
+            await connections.post(b"{}", 2)
+        assert server.connections == 1
+        monkeypatch.setattr("standing.gateway.ledger_reading.connections._MAX_IDLE_S", 0.0)
+        await connections.post(b"{}", 2)
+        assert server.connections == 2
+
+
+async def test_a_request_without_an_answer_in_time_ends_the_idle_connections_too() -> None:
+    """Each of them may be as dead, and would cost a request its time."""
+    async with serving(_OK, _OK, _OK, _OK) as (server, connections):
+        server.gate.clear()
+        both = [asyncio.create_task(connections.post(b"{}", 2)) for _ in range(2)]
+        await server.until(lambda it: len(it.bodies) == 2)
+        server.gate.set()
+        await asyncio.gather(*both)
+        assert server.connections == 2
+        server.gate.clear()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await connections.post(b"{}", 2)
+        server.gate.set()
+        assert await connections.post(b"{}", 2) == Answer(200, b"ok")
+        assert server.connections == 3
+
+
 async def test_a_request_that_is_dropped_twice_fails() -> None:
     async with serving(Last(b""), Last(b""), _OK) as (server, connections):
         with pytest.raises(Dropped):

@@ -154,6 +154,16 @@ def test_nonsense_from_a_ledger_node_raises_only_the_clients_own_errors(
     assert failed > len(BODIES) + len(ERRORS) // 2, "nonsense was accepted as an answer"
 
 
+def test_a_refusal_of_an_unknown_transaction_type_is_not_read_as_a_known_transaction(node: OddNode) -> None:
+    client = LedgerClient(node.url, _ADDRESS)
+    sent = Prepared(b"\x01", _WORD, 3, 1)
+    node.error({"code": -32000, "message": "Known transaction"})
+    Sender(client, _KEY).transmit(sent)
+    node.error({"code": -32000, "message": "unknown transaction type"})
+    with pytest.raises(LedgerUnreachable, match="unknown transaction type"):
+        Sender(client, _KEY).transmit(sent)
+
+
 @pytest.mark.parametrize("name", ["domain", "block_number", "bank", "read", "block_time_ms", "gas_price_wei"])
 def test_a_null_result_is_not_an_answer(node: OddNode, name: str) -> None:
     """Nodes that lag or are still starting answer null."""
