@@ -27,6 +27,8 @@ from standing.ledger.service.settings import SettingsError
 #: A worker that ends sooner than this after its start is not restarted.
 _YOUNG_S = 10.0
 _FAILED = 1
+#: In a worker: the process id of its supervisor.
+_supervisor: int | None = None
 _WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD} if hasattr(signal, "SIGCHLD") else set()
 
 
@@ -59,7 +61,9 @@ def hang_up_all() -> None:
 
     Raises: ProcessLookupError where the supervisor is gone; this worker ends then as well.
     """
-    os.kill(os.getppid(), signal.SIGHUP)
+    if _supervisor is None or os.getppid() != _supervisor:
+        raise ProcessLookupError("the supervisor is gone")  # its successor as parent expects no signal
+    os.kill(_supervisor, signal.SIGHUP)
 
 
 class _Worker(NamedTuple):
@@ -97,14 +101,16 @@ class _Watch:
         return self._exit_code
 
     def _start(self, number: int) -> None:
-        began_s = time.monotonic()
+        began_s, supervisor = time.monotonic(), os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become_worker(number)
+            self._become_worker(number, supervisor)
         self._workers[pid] = _Worker(number, began_s)
 
-    def _become_worker(self, number: int) -> None:
+    def _become_worker(self, number: int, supervisor: int) -> None:
         """Do the work, and end the process without running any of the supervisor's code."""
+        global _supervisor  # noqa: PLW0603 - set once, before any work of this process
+        _supervisor = supervisor
         code = _FAILED
         try:
             os.close(self._held)
@@ -134,9 +140,9 @@ class _Watch:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            worker = self._workers.pop(pid)
-            if self._stopping:
-                continue
+            worker = self._workers.pop(pid, None)
+            if worker is None or self._stopping:
+                continue  # the first process of a container also inherits children that are no workers
             code = os.waitstatus_to_exitcode(status)
             structlog.get_logger().error("worker_ended", worker=pid, exit_code=code)
             if time.monotonic() - worker.began_s < _YOUNG_S:

@@ -40,9 +40,9 @@ sys.exit(workers.run_workers(2, work))
 class Watched:
     """A watcher and the files that its workers wrote."""
 
-    def __init__(self, folder: Path, *, young_s: float) -> None:
+    def __init__(self, folder: Path, *, young_s: float, before: str = "") -> None:
         self.folder = folder
-        self.process = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(folder), str(young_s)])
+        self.process = subprocess.Popen([sys.executable, "-c", before + _PROGRAM, str(folder), str(young_s)])
 
     def workers(self) -> dict[int, str]:
         return {int(file.stem): file.read_text() for file in self.folder.glob("*.worker")}
@@ -100,6 +100,24 @@ def test_pinned_workers_keep_to_one_core_each_and_share_none_while_there_are_eno
     allowed = sorted(os.sched_getaffinity(0))
     cores = {watched.number(pid): os.sched_getaffinity(pid) for pid in watched.both()}
     assert cores == {number: {allowed[number % len(allowed)]} for number in range(2)}
+
+
+def test_the_end_of_a_child_that_is_no_worker_changes_nothing(tmp_path: Path) -> None:
+    """The first process of a container inherits the children of processes that have ended, such as health checks."""
+    heir = (
+        "import ctypes, os, subprocess, sys\n"
+        "ctypes.CDLL(None).prctl(36, 1)\n"  # PR_SET_CHILD_SUBREAPER
+        "orphan = '(read line; exit 3) < {} & echo'.format(sys.argv[1] + '/fifo')\n"
+        "subprocess.run(['sh', '-c', orphan], check=True)\n"
+    )
+    os.mkfifo(tmp_path / "fifo")
+    watched = Watched(tmp_path, young_s=0, before=heir)
+    pids = set(watched.both())
+    (tmp_path / "fifo").write_text("now\n")  # waits until the orphan reads
+    os.kill(min(pids), signal.SIGKILL)  # … and a worker that ends later is handled as usual
+    wait_until(lambda: len(watched.workers()) == 3)
+    watched.process.terminate()
+    assert watched.process.wait(30) == 0
 
 
 def test_a_worker_that_dies_at_start_up_stops_all_with_its_exit_code(tmp_path: Path) -> None:
