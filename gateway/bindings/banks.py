@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -117,7 +118,9 @@ class NodeClient:
     def __init__(self, timeout_s: float, clock: Clock) -> None:
         self._clock = clock
         self._timeout_s = timeout_s
-        self._client: httpx.AsyncClient | None = None
+        # Each bank's own: in a pool of connections for all, calls to a bank that hangs would delay those to the others.
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._tls: ssl.SSLContext | None = None  # from `open` to `close`
         self._calls: defaultdict[str, NodeCalls] = defaultdict(NodeCalls)
 
     def calls(self, bank: Bank) -> NodeCalls:
@@ -125,11 +128,14 @@ class NodeClient:
         return self._calls[bank.bic]
 
     async def open(self) -> None:
-        self._client = httpx.AsyncClient(timeout=self._timeout_s, follow_redirects=False)
+        """Make calls possible; a bank's connections open with the first call to it."""
+        self._tls = httpx.create_ssl_context()  # takes longer than a call
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        self._tls = None
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
 
     async def bind(self, bank: Bank, request: BindingRequest) -> BindingAnswer:
         """Request a binding. Repeating the request id and content repeats the answer.
@@ -236,9 +242,13 @@ class NodeClient:
             raise
 
     async def _send_once(self, bank: Bank, method: str, path: str, document: Any) -> "_Answer":
-        assert self._client is not None  # `open` comes first
+        assert self._tls is not None  # `open` comes first
+        client = self._clients.get(bank.bic)
+        if client is None:
+            client = httpx.AsyncClient(verify=self._tls, timeout=self._timeout_s, follow_redirects=False)
+            self._clients[bank.bic] = client
         headers = {"Authorization": f"Bearer {bank.node_key}"}
-        async with self._client.stream(method, bank.node_url + path, json=document, headers=headers) as response:
+        async with client.stream(method, bank.node_url + path, json=document, headers=headers) as response:
             received = bytearray()
             async for chunk in response.aiter_bytes():
                 received += chunk

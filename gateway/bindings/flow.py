@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 import structlog
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -115,6 +116,7 @@ class BindingFlow:
         self.bounds = bounds  #: replaced together with the policy
         self._clock = clock
         self._admission = Admission(max_waiting, "requests to bind")
+        self._attempts: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by user
 
     async def bind(self, bic: str, user_id: str, request: BindingRequest, *, as_written: bool = False) -> Outcome:
         """Ask a bank to bind an account for a user, check the grant, and store it.
@@ -201,6 +203,11 @@ class BindingFlow:
         return await self._storage.reading(read)
 
     async def _bind(self, bank: Bank, user_id: str, request: BindingRequest, replaces: bytes | None) -> Outcome:
+        # One attempt of a user at a time, so that each is checked after the refusals before it were counted.
+        async with self._attempts.setdefault(user_id, asyncio.Lock()):
+            return await self._bind_alone(bank, user_id, request, replaces)
+
+    async def _bind_alone(self, bank: Bank, user_id: str, request: BindingRequest, replaces: bytes | None) -> Outcome:
         number = request.canonical_number()
         identity = request.identity()
         await self._storage.reading(self._check_may_bind, user_id)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_
 
 from standing.gateway.events.types import Event, LoggedEvent, new_event_id
 from standing.gateway.storage import schema
@@ -91,7 +91,8 @@ def append(connection: Connection, events: Sequence[Event]) -> None:
 
 
 def prune(connection: Connection, before_ms: int, limit: int) -> int:
-    """Delete up to `limit` events, and as many hops of changes, observed before a time. Returns: how many events.
+    """Delete up to `limit` events, and as many hops of changes, observed before a time. Returns: how many of the kind
+    of which there were more.
 
     Events pending in an endpoint's queue are kept, however old. So is the newest one, because a returning reader needs
     its position.
@@ -115,8 +116,9 @@ def prune(connection: Connection, before_ms: int, limit: int) -> int:
         connection.execute(delete(deliveries).where(deliveries.c.position.in_(positions)))
         connection.execute(delete(table).where(table.c.position.in_(positions)))
     seen = schema.observations
-    connection.execute(
-        delete(seen).where(
+    old_hops = (
+        select(seen.c.binding, seen.c.publication)
+        .where(
             seen.c.observed_at_ms < before_ms,
             # A binding's newest change is kept: it shows how the current attestation arrived.
             select(schema.binding_states.c.binding)
@@ -126,8 +128,10 @@ def prune(connection: Connection, before_ms: int, limit: int) -> int:
             )
             .exists(),
         )
+        .limit(limit)
     )
-    return len(positions)
+    hops = connection.execute(delete(seen).where(tuple_(seen.c.binding, seen.c.publication).in_(old_hops)))
+    return max(len(positions), hops.rowcount)
 
 
 def _logged(row: Row[Any]) -> LoggedEvent:

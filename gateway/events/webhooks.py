@@ -1,8 +1,8 @@
 """Webhooks: events sent to the platform's endpoints, signed as in Standard Webhooks (standardwebhooks.com).
 
-Each endpoint has its own worker and queue, and one attempt at a time. A dead or slow endpoint delays no other, and
-while it fails, only one event at a time is tried. Any 2xx accepts the event; 410 disables the endpoint; any other
-answer, including a redirect, is retried later.
+Each endpoint has its own worker in each process, which makes one attempt at a time. A dead or slow endpoint delays no
+other, and while it fails, only one event at a time is tried. Any 2xx accepts the event; 410 disables the endpoint; any
+other answer, including a redirect, is retried later.
 """
 
 import asyncio

@@ -36,7 +36,8 @@ class _Apply:
         if new.api_keys != self._keys:
             self._keys = new.api_keys
             self._keyring.replace(new.api_keys)
-            gateway.sessions.accept(new.console_keys)
+            # Whether keys may sign in at all is a setting that needs a restart.
+            gateway.sessions.accept(new.api_keys if gateway.settings.console.key_sign_in else [])
             changed.append("api_keys")
         if policy != old:
             changed.append("policy")

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 from standing.ledger.service.database import Database
+from standing.node.bindings.certificates import CERTIFICATE_RATE
 from standing.node.bindings.micro_deposit import MicroDeposits
 from standing.node.bindings.off_boarding import OffBoardings
 from standing.node.bindings.resync import RESYNC_RATE
@@ -36,7 +37,7 @@ def housekeeping_tasks(
 
     def purge(_stop: threading.Event) -> None:
         with database.write() as connection:
-            velocity.purge(connection, rates.platform, rates.caller, RESYNC_RATE)
+            velocity.purge(connection, rates.platform, rates.caller, RESYNC_RATE, CERTIFICATE_RATE)
 
     return [
         Task("payouts", _OFTEN_MS, pay),

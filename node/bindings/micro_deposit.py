@@ -214,7 +214,7 @@ class MicroDeposits:
     def pay_due(self) -> None:
         """Give every order that was not accepted yet and has not expired, at most a hundred at once.
 
-        Raises: PayoutFailed.
+        One that fails does not hold up the others. Raises: PayoutFailed, after all were tried.
         """
         if self._payout is None:
             return
@@ -227,8 +227,14 @@ class MicroDeposits:
                 .limit(_PAY_AT_ONCE)
             ).scalars()
             waiting = list(due)
+        failed: PayoutFailed | None = None
         for deposit in waiting:
-            self.pay(deposit)
+            try:
+                self.pay(deposit)
+            except PayoutFailed as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
     def pay_now_or_later(self, deposit: bytes) -> None:
         """As `pay`, but `pay_due` gives an order again that is not accepted now."""

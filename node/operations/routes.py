@@ -69,7 +69,7 @@ def healthz() -> Health:
 
 @router.get(
     "/readyz",
-    summary="Whether the gateway is ready, or why not",
+    summary="Whether the node is ready, or why not",
     responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Health, "description": "Not ready"}},
 )
 def readyz(node: NodeDep, reloader: ReloaderDep, response: Response) -> Health:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -113,6 +114,28 @@ async def test_a_node_that_trickles_its_answer_is_abandoned_at_the_timeout() -> 
         with pytest.raises(BankNodeUnreachable):
             await client.bind(bank, REQUEST)
         assert loop.time() - began < 5
+
+
+async def test_calls_to_a_bank_that_hangs_delay_none_to_another_bank() -> None:
+    released = asyncio.Event()
+    inside = asyncio.Semaphore(0)
+
+    async def hang_for_one(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter, _number: int) -> None:
+        request = await read_request(incoming)
+        if b"Bearer sk_slow" in request:
+            inside.release()
+            await released.wait()
+        await refuse(outgoing)
+
+    async with node(hang_for_one, timeout_s=60) as (bank, client):
+        slow = replace(bank, bic="SLOWCNB0", node_key="sk_slow")
+        hanging = [asyncio.create_task(client.bind(slow, REQUEST)) for _ in range(200)]
+        for _ in range(100):  # as many connections as one pool has
+            await inside.acquire()
+        assert (await client.bind(bank, REQUEST)).outcome == "refused"
+        assert client.calls(bank).errors == 0
+        released.set()
+        assert {(await call).outcome for call in hanging} == {"refused"}
 
 
 async def test_a_node_that_refuses_connections_is_unreachable() -> None:

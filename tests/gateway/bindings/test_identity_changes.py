@@ -1,5 +1,7 @@
 """A user's name, document or phone changes on the platform; attempts that are held."""
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -127,6 +129,16 @@ def test_a_user_refused_too_often_is_held_until_support_lifts_the_hold_or_it_end
         made.clock.advance(2 * HOUR_MS)  # it expires
         made.heartbeat()
         assert person.bind().status_code == 201
+
+
+def test_attempts_at_the_same_moment_get_no_more_refusals_than_one_after_another(tmp_path: Path) -> None:
+    with rig(tmp_path, policy=Policy(binding=BindingBounds(max_refusals=3))) as made:
+        person = made.person()
+        with ThreadPoolExecutor(12) as threads:
+            answers = list(threads.map(lambda _: person.bind(holder_name="另一个人"), range(12)))
+        # 200 is the bank's refusal; 429 did not reach it
+        assert sorted(answer.status_code for answer in answers) == [200] * 3 + [429] * 9
+        assert len(made.support("GET", f"/v1/holds?user_id={person.user_id}").json()["holds"]) == 1
 
 
 def test_a_banks_rate_limit_is_passed_on_with_retry_after(a_rig: Rig) -> None:
