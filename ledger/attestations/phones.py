@@ -24,7 +24,7 @@ _DASHED_EXTENSION = re.compile(r"(.*[0-9]) *[-\u2010-\u2015\u2212] *[0-9]{1,6}")
 _CODE_TWICE = re.compile("(?:0{0,2}86)+(1[3-9][0-9]{9})")
 _MOBILE = re.compile("1[3-9][0-9]{9}")
 #: Signs that stand for hidden or lost digits. One x or # may also come before an extension.
-_HIDDEN = re.compile(r"[*?×○■□█▪〓\ufffd]|[•●·_]{2,}|\.{3,}|(?<![a-z])[x#]{2,}(?![a-z])", re.IGNORECASE)
+_HIDDEN = re.compile(r"[*?×○■□█▪〓\ufffd\ud800-\udfff]|[•●·_]{2,}|\.{3,}|(?<![a-z])[x#]{2,}(?![a-z])", re.IGNORECASE)
 _ONE_X = re.compile(r"(?<![a-z])[x#](?![a-z])", re.IGNORECASE)
 _NSN = phonenumbers.national_significant_number
 #: The usual form of Chinese mobile numbers. Their canonical form is known without the library, which takes a hundred

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_code, minor_digits
 from standing.ledger.errors import InvalidValue
 from standing.node.feed.profile import Amounts, Profile, Times
-from standing.node.feed.records import BAD_BYTES, BOOLEANS, LIMITS, trimmed
+from standing.node.feed.records import BOOLEANS, LIMITS, holds_bad_bytes, trimmed
 
 _LISTED_WORDS = 20
 _EPOCH_END = 10**15  # the first number of too many digits
@@ -53,7 +53,7 @@ class Translator:
                     record[field] = self._empty[field]
                 continue
             try:
-                if isinstance(value, str) and BAD_BYTES in value:
+                if isinstance(value, str) and holds_bad_bytes(value):
                     raise InvalidValue(field, "bytes that are not valid text", "text in the profile's encoding")
                 record[field] = self._converts[field](value)
             except InvalidValue as error:

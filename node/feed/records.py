@@ -5,6 +5,7 @@ are `true` and `false` in any case, or 1 and 0. Limits are whole numbers or `non
 by commas. Space around a value does not count: cores pad their columns. Errors name the field and never show a value.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -24,6 +25,8 @@ BOOLEANS = ("debit_allowed", "credit_allowed")
 LIMITS = LIMIT_FIELDS
 #: Replaces bytes that are not valid text in decoded text. No text can hold it otherwise.
 BAD_BYTES = "\udcff"
+#: What no text may hold: that mark, what SQLite's text keeps of a bad byte, and half a character in JSON.
+_NOT_TEXT = re.compile("[\ud800-\udfff]")
 
 _INTEGERS = ("effective_at_ms", "account_class")
 #: Space of all kinds, and what cores pad columns with.
@@ -105,6 +108,11 @@ def stated_number(record: Mapping[str, Any]) -> str | None:
         return canonical_number(trimmed(_text("number", record.get("number"))), "account")
     except InvalidValue:
         return None
+
+
+def holds_bad_bytes(text: str) -> bool:
+    """Whether some of a value was no text in its source: bytes that cannot be decoded, or half a character."""
+    return _NOT_TEXT.search(text) is not None
 
 
 def trimmed(text: str) -> str:
