@@ -9,7 +9,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from standing.node.accounts.changes import AccountChange
 from standing.node.feed.file_sample import Sample, read_sample
 from standing.node.feed.profile import TO_FILL_IN
 from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS
+from standing.node.feed.time_forms import time_reader
 from standing.node.feed.usual_words import HEADINGS, MAJOR_UNIT, MINOR_UNIT, NO, TIME_FORMS, WORDS, YES
 
 _MAX_WORDS = 40
@@ -262,8 +262,8 @@ def _time_form(cells: Sequence[str]) -> str | None:
 
 def _fits(cell: str, form: str) -> bool:
     try:
-        moment = datetime.fromisoformat(cell) if form == "iso" else datetime.strptime(cell, form).replace(tzinfo=UTC)
-    except ValueError:
+        moment = time_reader(form)(cell)
+    except (ValueError, OverflowError):
         return False
     return moment.year >= 1970
 

@@ -12,6 +12,7 @@ from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_code, 
 from standing.ledger.errors import InvalidValue
 from standing.node.feed.profile import Amounts, Profile, Times
 from standing.node.feed.records import BOOLEANS, LIMITS, holds_bad_bytes, trimmed
+from standing.node.feed.time_forms import needs_zeros, time_reader
 
 _LISTED_WORDS = 20
 _EPOCH_END = 10**15  # the first number of too many digits
@@ -187,6 +188,10 @@ def _number(field: str, value: Any, shape: re.Pattern[str], amounts: Amounts, ex
 
 def _time_reader(times: Times) -> Convert:
     zone = ZoneInfo(times.zone)
+    read_text = time_reader("iso" if times.form in {"epoch_ms", "epoch_s", "timestamp"} else times.form)
+    allowed = f"a time written as {times.form}"
+    if needs_zeros(times.form):
+        allowed = f"a time written as {times.form}, with leading zeros"
 
     def read(value: Any) -> int:
         if isinstance(value, datetime):
@@ -195,13 +200,10 @@ def _time_reader(times: Times) -> Convert:
             return _to_ms(datetime(value.year, value.month, value.day, tzinfo=zone), zone)
         if times.form in {"epoch_ms", "epoch_s"}:
             return _epoch(value, 1000 if times.form == "epoch_s" else 1, times.form)
-        text = unicodedata.normalize("NFKC", str(value))
         try:
-            if times.form in {"iso", "timestamp"}:
-                return _to_ms(datetime.fromisoformat(text), zone)
-            return _to_ms(datetime.strptime(text, times.form), zone)  # noqa: DTZ007 - the profile's zone is set below
+            return _to_ms(read_text(str(value)), zone)
         except (ValueError, OverflowError) as error:
-            raise InvalidValue("effective_at_ms", "not a time", f"a time written as {times.form}") from error
+            raise InvalidValue("effective_at_ms", "not a time", allowed) from error
 
     return read
 

@@ -211,38 +211,6 @@ def test_amounts_are_read_in_the_profiles_format(
     assert ("daily_limit_minor" in problems or "currency" in problems) == (minor is None)
 
 
-TIMES = [
-    ({"form": "%Y-%m-%d %H:%M:%S", "zone": "Asia/Shanghai"}, "2026-01-01 08:00:00", 1_767_225_600_000),
-    ({"form": "%Y%m%d", "zone": "Asia/Shanghai"}, "20260101", 1_767_196_800_000),
-    ({"form": "iso", "zone": "Asia/Shanghai"}, "2026-01-01T08:00:00.250", 1_767_225_600_250),
-    ({"form": "iso", "zone": "Asia/Shanghai"}, "2026-01-01T00:00:00Z", 1_767_225_600_000),
-    ({"form": "epoch_s"}, "1767225600", 1_767_225_600_000),
-    ({"form": "epoch_ms"}, 1_767_225_600_000, 1_767_225_600_000),
-    ({"form": "timestamp", "zone": "Asia/Shanghai"}, datetime(2026, 1, 1, 8), 1_767_225_600_000),  # noqa: DTZ001
-    ({"form": "timestamp"}, datetime(2026, 1, 1, tzinfo=UTC), 1_767_225_600_000),
-    ({"form": "epoch_ms"}, Decimal("1.7672256E+12"), 1_767_225_600_000),
-    ({"form": "epoch_s"}, Decimal("1767225600.2500000000"), 1_767_225_600_250),
-    ({"form": "epoch_ms"}, Decimal("1E+15"), None),
-    ({"form": "epoch_ms"}, Decimal("1E+999999"), None),
-    ({"form": "epoch_ms"}, Decimal("-1"), None),
-    ({"form": "epoch_ms"}, Decimal("NaN"), None),
-    ({"form": "epoch_ms"}, Decimal("sNaN"), None),
-    ({"form": "%Y／%m／%d"}, "2026/01/01", 1_767_225_600_000),
-    ({"form": "%Y／%m／%d"}, "2026／01／01", 1_767_225_600_000),
-    ({"form": "%d.%m.%y"}, "01.01.26", 1_767_225_600_000),
-    ({"form": "%Y-%j"}, "2026-001", 1_767_225_600_000),
-    ({"form": "%Y-%m-%dT%H:%M:%S.%f%z"}, "2026-01-01T08:00:00.25+0800", 1_767_225_600_250),
-    ({"form": "%Y-%m-%d"}, "2026-02-30", None),
-    ({"form": "epoch_s"}, "yesterday", None),
-]
-
-
-@pytest.mark.parametrize(("times", "written", "expected_ms"), TIMES)
-def test_times_are_read_in_the_profiles_format(times: dict[str, str], written: Any, expected_ms: int | None) -> None:
-    record, problems = _row({"times": times}, effective_at_ms=written)
-    assert (record.get("effective_at_ms"), problems) == (expected_ms, [] if expected_ms else ["effective_at_ms"])
-
-
 def test_mapped_values_constants_empty_cells_and_padding_are_read() -> None:
     profile = {
         "words": {"status": {"正常": "active"}, "debit_allowed": {"是": True}, "currency": {"人民币": "CNY"}},
