@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import charset_normalizer
 import clevercsv
 
 from standing.ledger.errors import InvalidValue
-from standing.node.feed.profile import ENCODINGS
+from standing.node.feed.file_encoding import guess_encoding
 from standing.node.feed.records import trimmed
 
 _SAMPLE_BYTES = 1_048_576
 _SNIFFED_LINES = 200
 _MAX_RECORDS = 5_000
-_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\x84\x31\x95\x33": "gb18030"}
 _DELIMITERS = (",", "\t", ";", "|")
 
 
@@ -43,7 +41,7 @@ def read_sample(path: Path) -> Sample:
     size = path.stat().st_size
     with path.open("rb") as file:
         raw = file.read(_SAMPLE_BYTES)
-    encoding, why = _guess_encoding(raw)
+    encoding, why = guess_encoding(raw, cut_off=len(raw) < size)
     text = raw.decode(encoding, "replace").removeprefix("\ufeff")
     ended = text.endswith("\n") or len(raw) < size
     if len(raw) < size:
@@ -67,35 +65,6 @@ def read_sample(path: Path) -> Sample:
     heading = rows[0] if _is_heading(rows[0]) else None
     records = rows[1:] if heading else rows
     return Sample("csv", encoding, why, heading, records, delimiter, quote, escape, ended)
-
-
-def _guess_encoding(raw: bytes) -> tuple[str, str]:
-    for mark, encoding in _MARKS.items():
-        if raw.startswith(mark):
-            return encoding, "the file begins with its mark"
-    # A sample may end within a character.
-    for cut in range(4):
-        try:
-            text = raw[: len(raw) - cut].decode("utf-8")
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            return "utf-8", "every byte fits" if not text.isascii() else "plain ASCII: UTF-8 and GB18030 are the same"
-    if raw.count(0) * 4 > len(raw):
-        little = raw[1::2].count(0) >= raw[::2].count(0)
-        return ("utf-16-le" if little else "utf-16-be"), "every other byte is zero"
-    candidates = [name.replace("-", "_") for name in ENCODINGS if name != "utf-16"]
-    best = charset_normalizer.from_bytes(raw[: 64 * 1024], cp_isolation=candidates).best()
-    if best is not None:
-        return best.encoding.replace("_", "-"), "guessed by charset-normalizer; look whether the headings read well"
-    # Too short for the detector.
-    for cut in range(4):
-        try:
-            raw[: len(raw) - cut].decode("gb18030")
-        except UnicodeDecodeError:
-            continue
-        return "gb18030", "no UTF-8, and every byte fits; look whether the headings read well"
-    raise InvalidValue("file", "in an unknown encoding", ", ".join(ENCODINGS))
 
 
 def _guess_dialect(text: str) -> tuple[str, str, str]:

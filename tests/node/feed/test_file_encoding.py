@@ -1,0 +1,72 @@
+"""In which encoding a file of unknown form is read when a profile is learned from it."""
+
+from pathlib import Path
+
+import pytest
+
+from standing.ledger.errors import InvalidValue
+from standing.node.feed.file_encoding import guess_encoding
+from standing.node.feed.profile_draft import draft_profile
+
+#: Files that the feed cannot read, but whose bytes are GB18030 too, or were taken for it. All names are invented.
+FOREIGN = {
+    "cp1251": ("Номер счета;Владелец;Статус", "Ивановы Иваны;активный", "Кузнецов Пётр;заблокирован"),
+    "cp1252": ("Kontonummer;Inhaber;Status", "Jürgen Müller;aktiv", "Björn Größer;gesperrt", "Käthe Bäcker;aktiv"),
+    "cp1250": ("Číslo účtu;Jméno;Stav", "Jiří Dvořák;aktivní", "Zbyněk Šťastný;zablokovaný"),
+    "cp932": ("口座番号,名義,状態", "山田太郎,正常", "鈴木花子,凍結"),
+    "euc_jp": ("口座番号,名義カナ,状態", "ヤマダタロウ,正常", "鈴木花子,凍結"),
+    "euc_kr": ("계좌번호,예금주,상태", "김철수,정상", "이영희,정지"),
+    "big5": ("帳號,戶名,狀態", "王小雲,正常", "陳阿大,凍結", "林志玲,正常"),
+}
+CHINESE = {
+    "a heading": "账号,户名\n",
+    "a record": "11050137001000000771,王小云,正常\n",
+    "names only": "acct,name\n1,王小云\n2,赵秀英\n3,徐晓燕\n",
+    "rare characters": "账号,户名\n1,㛃䶮玊\n2,買买提●吐尔逊\n",
+    "upper-case headings": "ACCT_NO,CUST_NAME\n7300000001,张伟\n7300000002,杨雪\n",
+}
+
+
+@pytest.mark.parametrize("repeated", [1, 300], ids=["short", "long"])
+@pytest.mark.parametrize("encoding", FOREIGN)
+def test_a_file_in_an_encoding_that_the_feed_cannot_read_is_not_taken_for_chinese(
+    encoding: str, repeated: int, tmp_path: Path
+) -> None:
+    heading, *records = FOREIGN[encoding]
+    path = tmp_path / "book.csv"
+    path.write_bytes("".join(f"{line}\r\n" for line in [heading, *records * repeated]).encode(encoding))
+    with pytest.raises(
+        InvalidValue, match=r"file: not in an encoding of the feed; it looks like .*; allowed: utf-8, gb"
+    ):
+        draft_profile(path)
+
+
+@pytest.mark.parametrize("name", CHINESE)
+def test_a_short_file_in_gb18030_is_recognised(name: str) -> None:
+    assert guess_encoding(CHINESE[name].encode("gb18030"), cut_off=False)[0] == "gb18030"
+
+
+@pytest.mark.parametrize("cut", range(1, 5))
+def test_a_sample_that_ends_within_a_character_is_recognised(cut: int) -> None:
+    for encoding in ("gb18030", "utf-8"):
+        raw = ("账号,户名\n" + "7300000001,赵秀英㛃\n" * 10 + "7300000002,㛃").encode(encoding)
+        assert guess_encoding(raw[:-cut], cut_off=True)[0] == encoding
+
+
+def test_the_end_of_a_whole_file_counts() -> None:
+    raw = "Konto;Stadt\n7300000001;Neuss\n7300000002;Zürich\n7300000003;Orvié\n".encode("cp1252")
+    with pytest.raises(InvalidValue, match="looks like"):
+        guess_encoding(raw, cut_off=False)
+
+
+def test_names_after_many_lines_of_ascii_are_looked_at() -> None:
+    plain = "7300000001;Max Mustermann\n" * 5_000
+    with pytest.raises(InvalidValue, match="looks like"):
+        guess_encoding((plain + "7300000002;Jürgen Müller\n" * 50).encode("cp1252"), cut_off=True)
+    assert guess_encoding((plain + "7300000002;赵秀英\n" * 50).encode("gb18030"), cut_off=True)[0] == "gb18030"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["acct,name\n7300000001,x\n", "账号户名证件类型手机号\n王小云赵秀英徐晓燕正常\n" * 20])
+def test_utf_16_is_recognised_however_few_of_its_bytes_are_zero(encoding: str, text: str) -> None:
+    assert guess_encoding(text.encode(encoding), cut_off=False)[0] == encoding
