@@ -46,6 +46,8 @@ def read_sample(path: Path) -> Sample:
     ended = text.endswith("\n") or len(raw) < size
     if len(raw) < size:
         text = text[: text.rfind("\n") + 1]
+        if not text:
+            raise InvalidValue("file", f"no line break in its first {_SAMPLE_BYTES} bytes", "each record on a line")
     if not text.strip():
         raise InvalidValue("file", "nothing in it", "a file with a few records")
     if text.lstrip().startswith("{"):

@@ -70,3 +70,15 @@ def test_names_after_many_lines_of_ascii_are_looked_at() -> None:
 @pytest.mark.parametrize("text", ["acct,name\n7300000001,x\n", "账号户名证件类型手机号\n王小云赵秀英徐晓燕正常\n" * 20])
 def test_utf_16_is_recognised_however_few_of_its_bytes_are_zero(encoding: str, text: str) -> None:
     assert guess_encoding(text.encode(encoding), cut_off=False)[0] == encoding
+
+
+@pytest.mark.parametrize("line_break", [True, False])
+def test_a_file_without_a_line_break_is_refused_for_that(line_break: bool, tmp_path: Path) -> None:
+    path = tmp_path / "book.csv"
+    path.write_bytes(b"7300000001,active" + (b"\n" if line_break else b"") + b",x" * 600_000)
+    if line_break:
+        assert draft_profile(path)
+        return
+    refused = "file: no line break in its first 1048576 bytes; allowed: each record on a line"
+    with pytest.raises(InvalidValue, match=refused):
+        draft_profile(path)
