@@ -51,6 +51,8 @@ class Amounts(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> "Amounts":
+        if open_places := [name for name in ("thousands", "decimal") if getattr(self, name) == TO_FILL_IN]:
+            raise ValueError(f"{', '.join(open_places)}: still {TO_FILL_IN!r}; say what it is")
         if self.thousands == self.decimal or any(each.isalnum() for each in self.thousands + self.decimal):
             raise ValueError("thousands and decimal are two different signs, and no digits or letters")
         return self

@@ -8,11 +8,15 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from standing.ledger.attestations.money import minor_digits
+from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import AccountChange
+from standing.node.feed.amount_signs import read_signs
 from standing.node.feed.file_sample import Sample, read_sample
 from standing.node.feed.profile import TO_FILL_IN
 from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS
@@ -213,26 +217,39 @@ def _put_amounts(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None
     stated = [name for name in LIMITS if name in columns]
     if not stated:
         return
-    cells = [row[columns[name]] for name in stated for row in sample.rows if columns[name] < len(row)]
-    numbers = [unicodedata.normalize("NFKC", cell) for cell in cells if re.search(r"\d", cell)]
+    numbers = [
+        (unicodedata.normalize("NFKC", row[columns[name]]), _has_three_decimals(row, columns))
+        for name in stated
+        for row in sample.rows
+        if columns[name] < len(row) and re.search(r"\d", row[columns[name]])
+    ]
+    signs = read_signs(numbers)
     headings = "".join(sample.heading[columns[name]] for name in stated).casefold() if sample.heading else ""
     draft.table("profile.amounts")
-    comma_decimal = sum(re.search(r",\d{1,2}$", cell) is not None for cell in numbers)
-    point_decimal = sum(re.search(r"\.\d{1,4}$", cell) is not None for cell in numbers)
-    decimal = "," if comma_decimal > point_decimal else "."
     if any(word in headings for word in MINOR_UNIT):
         draft.put("unit", "minor", "the heading says so")
     elif any(word in headings for word in MAJOR_UNIT):
         draft.put("unit", "major", "the heading says so")
-    elif comma_decimal or point_decimal:
+    elif signs.has_decimals:
         draft.put("unit", "major", "amounts have decimals")
+    elif signs.thousands:
+        draft.put("unit", TO_FILL_IN, "no heading and no decimals say it: major if these are yuan, minor if fen")
     else:
         draft.put(
             "unit", "minor", "GUESS: no heading and no decimals say otherwise; major if these are yuan and not fen"
         )
-    separators = [sign for sign in (",", ".", "'", " ") if sign != decimal and any(sign in cell for cell in numbers)]
-    draft.put("thousands", separators[0] if separators else "", "as amounts are written" if separators else "none seen")
-    draft.put("decimal", decimal, "as amounts are written" if comma_decimal or point_decimal else "none seen")
+    draft.put("thousands", signs.thousands, signs.thousands_why)
+    draft.put("decimal", signs.decimal, signs.decimal_why)
+
+
+def _has_three_decimals(row: Sequence[str], columns: dict[str, int]) -> bool:
+    """Whether the currency of a row is known to have three decimals or more, as the Kuwaiti dinar has."""
+    at = columns.get("currency")
+    if at is None or at >= len(row):
+        return False
+    with suppress(InvalidValue):
+        return minor_digits(str(_meaning("currency", row[at], derived=False) or row[at]).upper()) >= 3
+    return False
 
 
 def _put_times(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:

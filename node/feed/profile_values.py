@@ -154,7 +154,11 @@ def _amount_reader(amounts: Amounts) -> Callable[[str, Any, Any], int]:
         if amounts.unit == "major":
             if not isinstance(currency, str):
                 raise InvalidValue(field, "an amount in major units on a line without a currency", "a currency as well")
-            minor = number.scaleb(minor_digits(currency))
+            digits = minor_digits(currency)
+            if digits < 3 and isinstance(value, str) and _thousands_or_decimals(value, amounts.decimal):
+                problem = "three decimals in a currency with fewer: they could be thousands"
+                raise InvalidValue(field, problem, f"an amount such as {example}")
+            minor = number.scaleb(digits)
         if minor != minor.to_integral_value():
             raise InvalidValue(field, "more decimals than its unit has", f"an amount such as {example}")
         if not 0 <= minor <= MAX_AMOUNT_MINOR:
@@ -162,6 +166,11 @@ def _amount_reader(amounts: Amounts) -> Callable[[str, Any, Any], int]:
         return int(minor)
 
     return read
+
+
+def _thousands_or_decimals(value: str, decimal: str) -> bool:
+    """Whether an amount reads as one with three decimals and as one in thousands, such as 50.000."""
+    return re.fullmatch(rf"[1-9]\d{{0,2}}{re.escape(decimal)}\d{{3}}", unicodedata.normalize("NFKC", value)) is not None
 
 
 def _number(field: str, value: Any, shape: re.Pattern[str], amounts: Amounts, example: str) -> Decimal:

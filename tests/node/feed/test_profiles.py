@@ -199,6 +199,18 @@ AMOUNTS = [
         for written in (" ", "\u00a0", "\u202f")
     ),
     ({"unit": "major", "decimal": "．"}, "CNY", "1.5", 150),
+    # Fifty thousand, or fifty with three decimals; only where nothing else can be meant is it read.
+    ({"unit": "major"}, "EUR", "50.000", None),
+    ({"unit": "major"}, "EUR", "1.500", None),
+    ({"unit": "major"}, "JPY", "５０．０００", None),
+    ({"unit": "major", "decimal": ","}, "EUR", "50,000", None),
+    ({"unit": "major", "thousands": ".", "decimal": ","}, "EUR", "50.000", 5_000_000),
+    ({"unit": "major"}, "KWD", "50.000", 50_000),
+    ({"unit": "major"}, "EUR", "50.00", 5_000),
+    ({"unit": "major"}, "EUR", "50.0000", 5_000),
+    ({"unit": "major"}, "EUR", "5000.000", 500_000),
+    ({"unit": "major"}, "EUR", "0.500", 50),
+    ({"unit": "major"}, "EUR", Decimal("50.000"), 5_000),
 ]
 
 
@@ -261,6 +273,8 @@ BAD_PROFILES = [
     ({"columns": {"number": "a"}, "amounts": {"thousands": "."}}, "thousands"),
     ({"columns": {"number": "a"}, "amounts": {"thousands": "．"}}, "thousands"),
     ({"columns": {"number": "a"}, "amounts": {"thousands": "²"}}, "thousands"),
+    ({"columns": {"number": "a"}, "amounts": {"thousands": "?", "decimal": "?"}}, "thousands, decimal: still"),
+    ({"columns": {"number": "a"}, "amounts": {"decimal": "?"}}, "decimal: still"),
 ]
 
 
