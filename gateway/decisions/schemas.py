@@ -17,6 +17,7 @@ from standing.gateway.decisions.search import CURSOR_PATTERN, MAX_PAGE
 from standing.gateway.decisions.service import MAX_BATCH
 from standing.gateway.decisions.usage import State
 from standing.ledger.attestations.binding_protocol import MAX_TIME_MS, Hex32
+from standing.ledger.attestations.code_patterns import CURRENCY_PATTERN
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR
 
 _TRANSACTION_PATTERN = "^[A-Za-z0-9._:-]{1,64}$"
@@ -51,7 +52,7 @@ class DecisionBody(BaseModel):
     amount_minor: int = Field(
         ge=1, le=MAX_AMOUNT_MINOR, strict=True, description="In minor units of the currency: CNY 12.50 is 1250"
     )
-    currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217, alphabetic")
+    currency: str = Field(pattern=CURRENCY_PATTERN, description="ISO 4217, alphabetic")
 
     def transaction(self) -> Transaction:
         return Transaction(

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BeforeValidator, Field
 from stdnum.cn import ric
 
+from standing.ledger.attestations.code_patterns import COUNTRY_PATTERN
 from standing.ledger.attestations.numbers import compacted, is_masked, is_scientific, visible, without_zero_decimals
 from standing.ledger.errors import InvalidValue
 
@@ -48,7 +49,7 @@ SchemeField = Annotated[
 ]
 CountryField = Annotated[
     str,
-    Field(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2; none for LEI, DUNS, GS1G"),
+    Field(pattern=COUNTRY_PATTERN, description="ISO 3166-1 alpha-2; none for LEI, DUNS, GS1G"),
     BeforeValidator(_capitals),
 ]
 

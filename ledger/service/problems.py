@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from standing.ledger.attestations.code_patterns import code_problem
 from standing.ledger.errors import (
     Conflict,
     InvalidValue,
@@ -111,6 +112,9 @@ def _described(item: Mapping[str, Any]) -> dict[str, str]:
         return {"field": "body", "problem": problem, "allowed": _ALLOWED[kind]}
     if kind == "value_error":  # raised by our own check, which states what is allowed
         return {"field": _place(item["loc"], kind), "problem": "not allowed", "allowed": str(item["ctx"]["error"])}
+    code = code_problem(item)
+    if code is not None:
+        return {"field": _place(item["loc"], kind), "problem": code[0], "allowed": code[1]}
     should = _SHOULD.search(problem)
     allowed = _ALLOWED.get(kind) or (should.group(1) if should else problem)
     return {"field": _place(item["loc"], kind), "problem": problem, "allowed": allowed}

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN, TimeMs
+from standing.ledger.attestations.code_patterns import CURRENCY_PATTERN, code_problem
 from standing.ledger.attestations.documents import MAX_DOCUMENT, CountryField, SchemeField
 from standing.ledger.attestations.identity import HolderKind
 from standing.ledger.attestations.limits import LIMIT_FIELDS, stated
@@ -110,7 +111,7 @@ class AccountChange(BaseModel):
     status: Literal["active", "frozen", "lost", "dormant", "closed"] | None = None
     debit_allowed: StrictBool | None = None
     credit_allowed: StrictBool | None = None
-    currency: str | None = Field(None, pattern="^[A-Z]{3}$", description="ISO 4217, alphabetic")
+    currency: str | None = Field(None, pattern=CURRENCY_PATTERN, description="ISO 4217, alphabetic")
     transaction_limit_minor: LimitValue | None = Field(None, description="Minor units; 0 allows no debit")
     daily_limit_minor: LimitValue | None = Field(None, description="Minor units; 0 allows no debit")
     monthly_limit_minor: LimitValue | None = Field(None, description="Debits; a new account has no limit unless stated")
@@ -276,9 +277,14 @@ def _change_or_unstated(kind: type[AccountChange], index: int, stated: Any, as_o
         if not isinstance(number, str) or not _TELLABLE.fullmatch(number):
             return stated  # the change's account is unknown, so the entry is refused
         found = error.errors(include_input=False, include_url=False)[:_MAX_SHOWN]
-        problem = "; ".join(f"{each['loc'][0]!a}: {each['msg']}" for each in found)
+        problem = "; ".join(f"{each['loc'][0]!a}: {_said(each)}" for each in found)
         trouble = Trouble(f"HTTP push of {as_of_ms}, changes[{index}]", problem[:_MAX_PROBLEM])
         return kind.not_understood(number, as_of_ms, stated, trouble, stated=stated)
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    said = code_problem(error)
+    return str(error["msg"]) if said is None else f"{said[0]}; allowed: {said[1]}"
 
 
 def limits_rounded(changes: Iterable[AccountChange]) -> int:

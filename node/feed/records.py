@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from standing.ledger.attestations.code_patterns import code_problem
 from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.attestations.limits import LIMIT_FIELDS
 from standing.ledger.errors import InvalidValue
@@ -158,6 +159,9 @@ def _problem(item: Any) -> InvalidValue:
     field = shown_name(str(item["loc"][0]))
     if item["type"] == "string_unicode":
         return InvalidValue(field, "bytes that are not valid text", "text in the encoding of the file or view")
+    code = code_problem(item)
+    if code is not None:
+        return InvalidValue(field, *code)
     allowed = "; ".join(f"{key} {value}" for key, value in item.get("ctx", {}).items() if key != "error")
     return InvalidValue(field, item["msg"], allowed or "see docs/FEED.md")
 
