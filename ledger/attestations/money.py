@@ -17,6 +17,9 @@ MAX_AMOUNT_MINOR = 2**63 - 1
 #: Currencies in use, alphabetic code to numeric (ISO 4217, list one).
 _IN_USE = {currency.code: int(currency.number) for currency in Currency if currency.number is not None}
 
+#: Codes of ISO 4217 that stand for no currency, and for tests.
+_NO_CURRENCY = frozenset({"XXX", "XTS"})
+
 #: With those that are withdrawn (list three), as far as they had numeric codes. py-moneyed keeps what iso4217 drops.
 _EVER = {
     code: int(held.numeric) for code, held in CURRENCIES.items() if held.numeric is not None and held.numeric.isdigit()
@@ -45,7 +48,12 @@ def currency_number(code: str, field: str = "currency") -> int:
 
 
 def check_in_use(code: str, field: str = "currency") -> None:
-    """Check that a currency may be that of a new account. Raises: InvalidValue for one that is withdrawn or unknown."""
+    """Check that a currency may be that of a new account.
+
+    Raises: InvalidValue for one that is withdrawn or unknown, and for XXX and XTS, which name none.
+    """
+    if code in _NO_CURRENCY:
+        raise InvalidValue(field, "not a currency", "an ISO 4217 alphabetic code, such as CNY")
     if code not in _IN_USE:
         currency_number(code, field)
         raise InvalidValue(field, "withdrawn, and a new account needs a currency in use", "an ISO 4217 code in use")

@@ -24,7 +24,8 @@ def test_a_currency_number_that_was_reused_is_one_currency_under_both_codes() ->
 def test_every_currency_in_use_reads_back_as_itself() -> None:
     for currency in Currency:
         if currency.number is not None:
-            check_in_use(currency.code)
+            if currency.code not in {"XXX", "XTS"}:
+                check_in_use(currency.code)
             assert currency_code(currency_number(currency.code)) == currency.code
 
 
@@ -32,3 +33,10 @@ def test_every_currency_in_use_reads_back_as_itself() -> None:
 def test_a_code_that_never_was_a_currency_is_refused(code: str) -> None:
     with pytest.raises(InvalidValue, match="not a currency"):
         currency_number(code)
+
+
+@pytest.mark.parametrize("code", ["XXX", "XTS"])
+def test_a_code_for_no_currency_or_for_tests_opens_no_account(code: str) -> None:
+    with pytest.raises(InvalidValue, match="currency: not a currency"):
+        check_in_use(code)
+    assert currency_code(currency_number(code)) == code, "what was recorded in it stays readable"
