@@ -45,6 +45,8 @@ class Condition:
 
 #: For an account at a bank that is no longer in the settings. No decision has a reason for that.
 NOT_SERVED = Condition(Health.ENDED, None, can_pay=False, can_withdraw=False)
+#: For a binding that the platform ended.
+UNBOUND = Condition(Health.ENDED, Reason.UNBOUND, can_pay=False, can_withdraw=False)
 
 
 def condition(decisions: dict[Kind, Decision]) -> Condition:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, Path
 from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.access.localized import Localized
+from standing.gateway.accounts.health import Health
 from standing.gateway.bindings.schemas import LiveBindingDocument
 from standing.gateway.composition import Gateway
 from standing.gateway.console.find import view_of
@@ -93,7 +94,8 @@ async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
     )
     document = LiveBindingDocument.of_live(live) if live is not None else None
     limits = []
-    if live is not None and live.terms is not None:
+    # An ended account allows nothing: its limits are all zero, and would read as the bank's.
+    if live is not None and live.terms is not None and view.condition.health is not Health.ENDED:
         bound = await gateway.bindings.bound(binding)
         limits = await limits_of(gateway.storage, bound, live.terms, live.read_at_ms)
     now_ms = gateway.clock.now_ms()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse, Response
 
-from standing.gateway.accounts.health import NOT_SERVED
+from standing.gateway.accounts.health import NOT_SERVED, UNBOUND
 from standing.gateway.accounts.service import AccountView
 from standing.gateway.bindings.flow import PendingBinding
 from standing.gateway.bindings.schemas import USER_PATTERN
@@ -114,9 +114,15 @@ async def _find_user(gateway: Gateway, user_id: str, found: Found) -> None:
 
 
 async def view_of(gateway: Gateway, stored: StoredBinding) -> AccountView:
-    """The current health of an account by the decision table; ended if the platform ended the binding."""
+    """The current health of an account by the decision table; ended if the platform ended the binding.
+
+    The account of a binding that the platform ended can be bound again only if its bank is still served.
+    Raises: Overloaded, StorageUnavailable, VaultError.
+    """
     if stored.ended_at_ms is None:
         for view in await gateway.accounts.of_user(stored.user_id):
             if view.stored.binding == stored.binding:
                 return view
-    return AccountView(stored, None, NOT_SERVED, None)
+    if not gateway.banks.serves(stored.bank):
+        return AccountView(stored, None, NOT_SERVED, None)
+    return AccountView(stored, gateway.banks.of_binding(stored.bank), UNBOUND, None)

@@ -148,6 +148,19 @@ def test_limits_show_the_remaining_amounts(a_rig: Rig, staff: Browser) -> None:
     assert "750.00 CNY left of 1,000.00 CNY" in staff.open(f"/console/accounts/{person.binding}")
 
 
+def test_an_account_whose_binding_was_ended_says_that_it_can_be_bound_again(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound(daily_limit_minor=100_000)
+    path = f"/console/accounts/{person.binding}"
+    staff.open(path)
+    text = staff.submit(f"{path}/end", reason="ticket 2")
+    assert "This account is no longer bound. Bind it again to use it." in text
+    assert "该账户已解绑。如需使用，请重新绑定。" in text
+    assert "<dd>Unbound</dd>" in text
+    assert "can no longer be used here" not in text
+    assert "left of" not in text
+    assert f"{path}/resync" not in text
+
+
 def test_a_decision_shows_its_checks_and_its_evidence_line_by_line(a_rig: Rig, staff: Browser) -> None:
     person = a_rig.bound()
     person.bank.change(person.number, status=Status.LOST)
