@@ -16,7 +16,7 @@ _decisions, _bindings, _holds = schema.decisions.c, schema.bindings.c, schema.ho
 
 @dataclass(frozen=True, slots=True)
 class DecisionLine:
-    """A decision as a line of a list."""
+    """A decision as a line of a list. `reviewed`: the outcome of its review, once staff have closed it."""
 
     transaction_id: str
     binding: bytes
@@ -26,6 +26,7 @@ class DecisionLine:
     outcome: str
     reason: str | None
     decided_at_ms: int
+    reviewed: str | None
 
 
 class Lookups:
@@ -48,7 +49,7 @@ class Lookups:
 
     async def last_decisions(self, binding: bytes, limit: int = 20) -> list[DecisionLine]:
         """The newest decisions on a binding, newest first."""
-        query = select(schema.decisions).where(_decisions.binding == binding)
+        query = _lines().where(_decisions.binding == binding)
         return [_line(row) for row in await self._rows(query.order_by(_decisions.decided_at_ms.desc()).limit(limit))]
 
     async def open_holds(self, now_ms: int) -> list[Row[Any]]:
@@ -58,7 +59,7 @@ class Lookups:
 
     async def open_reviews(self) -> list[DecisionLine]:
         """Transactions whose review is still open, oldest first, at most MAX_LISTED."""
-        query = select(schema.decisions).where(schema.REVIEW_IS_OPEN)
+        query = _lines().where(schema.REVIEW_IS_OPEN)
         return [_line(row) for row in await self._rows(query.order_by(_decisions.decided_at_ms).limit(MAX_LISTED))]
 
     async def _rows(self, query: Select[Any]) -> list[Row[Any]]:
@@ -67,6 +68,13 @@ class Lookups:
                 return list(connection.execute(query))
 
         return await self._storage.reading(read)
+
+
+def _lines() -> Select[Any]:
+    reviewed = schema.reviews.c
+    return select(schema.decisions, reviewed.outcome.label("reviewed")).select_from(
+        schema.decisions.outerjoin(schema.reviews, reviewed.transaction_id == _decisions.transaction_id)
+    )
 
 
 def _line(row: Row[Any]) -> DecisionLine:
@@ -79,4 +87,5 @@ def _line(row: Row[Any]) -> DecisionLine:
         row.outcome,
         row.reason,
         row.decided_at_ms,
+        row.reviewed,
     )

@@ -128,6 +128,7 @@ kind-withdrawal = withdrawal
 outcome-approve = Approved
 outcome-decline = Declined
 outcome-review = In review
+after-review = after review
 
 reservation-reserved = reserved
 reservation-captured = captured

@@ -128,6 +128,7 @@ kind-withdrawal = 提现
 outcome-approve = 通过
 outcome-decline = 拒绝
 outcome-review = 人工审核
+after-review = 经人工审核
 
 reservation-reserved = 已预留
 reservation-captured = 已扣款

@@ -38,6 +38,30 @@ def test_a_review_is_closed_with_its_reason_in_the_audit_and_only_once(a_rig: Ri
     assert "already closed with the other outcome" in again
 
 
+@pytest.mark.parametrize(
+    ("outcome", "label", "message"),
+    [
+        ("decline", "Declined", "did not approve it"),
+        ("approve", "Approved", "have checked this transaction and approved it"),
+    ],
+)
+def test_a_closed_review_shows_its_outcome_and_the_users_message_instead_of_the_open_ones(
+    a_rig: Rig, admin: Browser, outcome: str, label: str, message: str
+) -> None:
+    person = a_rig.bound()
+    person.bank.change(person.number, holder=Claim(**person.claim | {"phone": "+8613900000003"}))
+    asked = person.decide()
+    path = f"/console/decisions/{asked['transaction_id']}"
+    admin.open(path)
+    text = admin.submit(path + "/review", outcome=outcome, reason="The user called back")
+    assert f'<span class="tag {outcome}">{label}</span></h1>' in text
+    assert message in text
+    assert "being checked by our staff" not in text
+    account = admin.open(f"/console/accounts/{person.binding}")
+    assert f'<span class="tag {outcome}">{label}</span> <span class="muted small">after review</span>' in account
+    assert "In review" not in account
+
+
 def test_staff_cannot_overrule_the_banks_attestation(a_rig: Rig, admin: Browser) -> None:
     person = a_rig.bound()
     person.bank.change(person.number, holder=Claim(**person.claim | {"phone": "+8613900000002"}))
