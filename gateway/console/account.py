@@ -8,11 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Path
 from starlette.responses import RedirectResponse, Response
 
-from standing.gateway.access.localized import Localized
 from standing.gateway.accounts.health import Health
 from standing.gateway.bindings.schemas import LiveBindingDocument
 from standing.gateway.composition import Gateway
-from standing.gateway.console.find import view_of
+from standing.gateway.console.find import bank_name, view_of
 from standing.gateway.console.limits import limits_of
 from standing.gateway.console.lookups import Lookups
 from standing.gateway.console.visits import GatewayDep, ReasonDep
@@ -103,7 +102,7 @@ async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
     return {
         "stored": stored,
         "binding": "0x" + binding.hex(),
-        "bank_name": bank.name if bank is not None else Localized.same(stored.bank),
+        "bank_name": bank_name(gateway, stored.bank),
         "zone": bank.zone if bank is not None else None,
         "view": view,
         "message": of_account(view.condition.reason) if view.bank is not None else NOT_SERVED,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, Path
 from starlette.responses import RedirectResponse, Response
 
-from standing.gateway.access.localized import Localized
+from standing.gateway.console.find import bank_name
 from standing.gateway.console.visits import GatewayDep, ReasonDep
 from standing.gateway.decisions.rules import Outcome, Reason
 from standing.gateway.evidence.routes import get_evidence
@@ -115,7 +115,7 @@ async def _values(gateway: Any, transaction_id: str) -> dict[str, Any]:
         "raw": raw,
         "key": (await gateway.bindings.bound(binding)).key if served else None,
         "stored": stored,
-        "bank_name": bank.name if bank is not None else Localized.same(stored.bank),
+        "bank_name": bank_name(gateway, stored.bank),
         "zone": bank.zone if bank is not None else None,
         "failed": failed,
         "checks": [(number, _state(number, failed, decision["reason"])) for number in range(1, LAST_CHECK + 1)],

@@ -3,11 +3,13 @@ queue."""
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse, Response
 
+from standing.gateway.access.localized import Localized
 from standing.gateway.accounts.health import NOT_SERVED, UNBOUND
 from standing.gateway.accounts.service import AccountView
 from standing.gateway.bindings.flow import PendingBinding
@@ -73,11 +75,17 @@ async def find(
     return await _page(visited, gateway, typed=typed, found=found)
 
 
+def bank_name(gateway: Gateway, bic: str) -> Localized:
+    """The name of a stored binding's bank; its BIC if it is no longer in the settings."""
+    return gateway.banks.of_binding(bic).name if gateway.banks.serves(bic) else Localized.same(bic)
+
+
 async def _page(visited: Visit, gateway: Gateway, **values: Any) -> Response:
     lookups, now_ms = Lookups(gateway.storage), gateway.clock.now_ms()
     queue: dict[str, Any] = {
         "holds": await lookups.open_holds(now_ms),
         "reviews": await lookups.open_reviews(),
+        "bank_name": partial(bank_name, gateway),
     }
     return visited.page("find.html", **({"typed": "", "found": None} | queue | values))
 

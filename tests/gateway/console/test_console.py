@@ -130,6 +130,21 @@ def test_an_account_is_found_by_its_last_four_digits_and_its_binding(a_rig: Rig,
     assert "Nothing found" in staff.submit("/console/find", q="0x" + "ab" * 32)
 
 
+def test_search_results_show_each_banks_name_and_never_its_bic(
+    a_rig: Rig, staff: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, ended, asked = a_rig.bound(), a_rig.bound(), a_rig.person()
+    a_rig.platform("DELETE", f"/v1/bindings/{ended.binding}")
+    monkeypatch.setattr(asked.bank, "deposit_minor", 7)
+    assert asked.bind().json()["outcome"] == "micro_deposit"
+    for person in (kept, ended, asked):
+        staff.open("/console")
+        text = staff.submit("/console/find", q=person.user_id)
+        assert f"<span>Bank {person.bank.bic}</span>" in text
+        assert f"<span>{person.bank.bic}</span>" not in text
+        assert "Localized(" not in text
+
+
 def test_an_account_shows_its_health_with_the_remedy_in_both_languages(a_rig: Rig, staff: Browser) -> None:
     person = a_rig.bound()
     assert "Good" in staff.open(f"/console/accounts/{person.binding}")
