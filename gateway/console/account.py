@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path
+from fastapi import APIRouter, Form, Path, Query
 from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.accounts.health import Health
@@ -34,10 +35,24 @@ _WARNINGS = 2
 _RESYNC_HELPS = (HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK)
 
 
+class Done(StrEnum):
+    """What staff have just done on the page, as its address says after the form."""
+
+    RESYNC_QUEUED = "resync-queued"
+    RESYNC_ON_ITS_WAY = "resync-on-its-way"
+    ENDED = "ended"
+    HOLD_LIFTED = "hold-lifted"
+
+
 @router.get("/accounts/{binding}")
-async def account_page(binding: Binding, visited: VisitDep, gateway: GatewayDep) -> Response:
-    """Reads the ledger and asks the bank's node for this page."""
-    return visited.page("account.html", **await _values(gateway, bytes.fromhex(binding[2:])))
+async def account_page(
+    binding: Binding, visited: VisitDep, gateway: GatewayDep, done: Annotated[str, Query(max_length=40)] = ""
+) -> Response:
+    """Reads the ledger and asks the bank's node for this page. `done`: a member of Done; any other is ignored."""
+    values = await _values(gateway, bytes.fromhex(binding[2:]))
+    # Anybody can write an address: it must not claim an end that did not happen.
+    confirmed = done in set(Done) and (done != Done.ENDED or values["stored"].ended_at_ms is not None)
+    return visited.page("account.html", done=done if confirmed else None, **values)
 
 
 @router.post("/accounts/{binding}/resync")
@@ -45,7 +60,7 @@ async def resync(binding: Binding, visited: ActDep, gateway: GatewayDep, reason:
     """Ask the bank to publish the account's current state again."""
     async with _audited(visited, gateway, "resync", binding, reason):
         queued = await gateway.binding_flow.resync(bytes.fromhex(binding[2:]))
-    return _back(binding, "resync-queued" if queued else "resync-on-its-way")
+    return _back(binding, Done.RESYNC_QUEUED if queued else Done.RESYNC_ON_ITS_WAY)
 
 
 @router.post("/accounts/{binding}/end")
@@ -53,7 +68,7 @@ async def end(binding: Binding, visited: ActDep, gateway: GatewayDep, reason: Re
     """End the binding, so that the user can bind the account again with current details."""
     async with _audited(visited, gateway, "delete_binding", binding, reason):
         await gateway.bindings.end(bytes.fromhex(binding[2:]))
-    return _back(binding, "ended")
+    return _back(binding, Done.ENDED)
 
 
 @router.post("/holds/{hold_id}/lift")
@@ -67,11 +82,11 @@ async def lift(
     """Lift a hold before it expires."""
     async with _audited(visited, gateway, "lift_hold", hold_id, reason):
         await gateway.holds.lift(hold_id, visited.caller.name)
-    return _back(binding, "hold-lifted") if binding else RedirectResponse(HOME, status_code=303)
+    return _back(binding, Done.HOLD_LIFTED) if binding else RedirectResponse(HOME, status_code=303)
 
 
-def _back(binding: str, done: str) -> Response:
-    return RedirectResponse(f"{PATH}/accounts/{binding}?done={done}", status_code=303)
+def _back(binding: str, done: Done) -> Response:
+    return RedirectResponse(f"{PATH}/accounts/{binding}?done={done.value}", status_code=303)
 
 
 @asynccontextmanager

@@ -11,6 +11,8 @@
 | `notified` | an endpoint of the platform accepted the event | the gateway |
 | `used` | a decision was first based on it | the gateway |
 
+The first hop counts from when the change took effect; if a request queued the attestation (a grant, a resync), from
+that request, because the terms may have taken effect years before.
 The wait for a block counts from the signature: a node that resubmits a publication states only the last time it did.
 A payment waits for the block alone: it reads the ledger, often before the follower has seen the change or an endpoint
 was notified. So `used` counts since the last hop that came before it.
@@ -65,8 +67,9 @@ class Hop:
 class Facts:
     """The known facts of one change. `node_asked`: the bank's node answered about this change.
 
-    `from_feed`: the core stated it; a binding's first attestation comes from the node itself. `reports`: it caused an
-    event that an endpoint wants. `overtaken`: the ledger has a newer attestation by now.
+    `from_feed`: the core stated it; a binding's first attestation comes from the node itself. `queued_at_ms`: when a
+    request, not the core, made the node queue it. `reports`: it caused an event that an endpoint wants. `overtaken`:
+    the ledger has a newer attestation by now.
     """
 
     publication: int | None
@@ -74,6 +77,7 @@ class Facts:
     node_asked: bool
     from_feed: bool = True
     on_ledger: bool = False
+    queued_at_ms: int | None = None
     accepted_at_ms: int | None = None
     signed_at_ms: int | None = None
     submitted_at_ms: int | None = None
@@ -101,13 +105,14 @@ def hops_of(facts: Facts, settings: TrailSettings, now_ms: int) -> tuple[Hop, ..
     reached = max(names.index(name) for name in names if _happened(name, times[name][0], facts))
     hops: list[Hop] = []
     previous_ms = facts.effective_at_ms
+    queued_ms = max(facts.effective_at_ms, facts.queued_at_ms or 0)
     blocked = False
     for index, name in enumerate(names):
         at_ms, expected_ms = times[name]
         if at_ms is not None:
             since_ms = _latest_before(at_ms, hops, previous_ms) if name is HopName.USED else previous_ms
             hops.append(Hop(name, HopState.DONE, at_ms, at_ms - since_ms, expected_ms))
-            previous_ms = at_ms
+            previous_ms = at_ms if name is not HopName.EFFECTIVE else queued_ms
         elif _is_left_out(name, facts):
             hops.append(Hop(name, HopState.NOT_APPLICABLE))
         elif index <= reached and name is not HopName.NOTIFIED:  # a payment does not wait for the notification

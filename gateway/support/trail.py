@@ -64,6 +64,7 @@ class NodeHop(BaseModel):
     effective_at_ms: _TimeMs
     entry_as_of_ms: _TimeMs | None = None
     received_at_ms: _TimeMs | None = None
+    queued_at_ms: _TimeMs | None = None
     publication: NodePublication | None = None
 
 
@@ -335,6 +336,7 @@ def _of_node(hop: NodeHop) -> Facts:
         hop.effective_at_ms,
         node_asked=True,
         from_feed=hop.entry_as_of_ms is not None,
+        queued_at_ms=hop.queued_at_ms,
         accepted_at_ms=hop.received_at_ms,
     )
     if publication is None:

@@ -96,6 +96,7 @@ class Granting:
             binding=binding,
             terms=account.terms(self._issuer.secret, binding, platform),
             holds_from_ms=outbox.last_as_of_ms(connection) + 1,
+            queued_at_ms=now_ms,
         )
         return BindingAnswer(outcome="granted", grant=GrantDocument.of(grant), mismatches=mismatches)
 

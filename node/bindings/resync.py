@@ -49,6 +49,7 @@ class Resync:
         self._database = database
         self._accounts = AccountStore(vault)
         self._issuer = issuer
+        self._clock = clock
         self._velocity = Velocity(vault, clock)
         self._on_doubt = on_doubt
         self._faults = faults
@@ -77,6 +78,7 @@ class Resync:
                     binding=binding,
                     terms=unbound(terms, row.ended_at_ms) if ended else terms,
                     holds_from_ms=outbox.last_as_of_ms(connection) + 1,
+                    queued_at_ms=self._clock.now_ms(),
                 )
         self._faults("resync_committed")
         self._on_doubt()

@@ -25,4 +25,5 @@ def end_and_queue(
         binding=binding,
         terms=unbound(account.terms(issuer.secret, binding, platform), ended_at_ms),
         holds_from_ms=outbox.last_as_of_ms(connection) + 1,
+        queued_at_ms=now_ms,
     )

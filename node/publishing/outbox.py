@@ -53,20 +53,33 @@ def put(
     terms: Terms,
     holds_from_ms: int,
     entry_as_of_ms: int | None = None,
+    queued_at_ms: int | None = None,
 ) -> None:
     """Queue terms of a binding, inside the transaction that changes what they state.
 
     `holds_from_ms`: the first time that the watermark may not reach before this is published; everything up to the feed
     entry before may have been promised already. `entry_as_of_ms` names the entry behind the terms, if any.
+    `queued_at_ms`: the present time, for terms that a request has queued and that may have taken effect long before it.
     """
-    put_all(connection, [(binding, terms)], holds_from_ms=holds_from_ms, entry_as_of_ms=entry_as_of_ms)
+    put_all(
+        connection,
+        [(binding, terms)],
+        holds_from_ms=holds_from_ms,
+        entry_as_of_ms=entry_as_of_ms,
+        queued_at_ms=queued_at_ms,
+    )
 
 
 def put_all(
-    connection: Connection, stated: Sequence[tuple[bytes, Terms]], *, holds_from_ms: int, entry_as_of_ms: int | None
+    connection: Connection,
+    stated: Sequence[tuple[bytes, Terms]],
+    *,
+    holds_from_ms: int,
+    entry_as_of_ms: int | None,
+    queued_at_ms: int | None = None,
 ) -> None:
     """As `put`, for the terms of many bindings in this order; one statement, which costs a tenth of as many."""
-    fixed = {"holds_from_ms": holds_from_ms, "entry_as_of_ms": entry_as_of_ms}
+    fixed = {"holds_from_ms": holds_from_ms, "entry_as_of_ms": entry_as_of_ms, "queued_at_ms": queued_at_ms}
     rows = [
         {"binding_id": binding, "effective_at_ms": terms.effective_at_ms, "terms": terms.pack(), **fixed}
         for binding, terms in stated

@@ -39,11 +39,16 @@ class ChangeTrail(BaseModel):
 
 
 class BindingHop(BaseModel):
-    """One attestation of a binding on its way; `publication` is null while it waits."""
+    """One attestation of a binding on its way; `publication` is null while it waits.
+
+    An attestation from the feed has an `entry_as_of_ms` and a `received_at_ms`; one that a request has queued, such as
+    a grant or a resync, has a `queued_at_ms`.
+    """
 
     effective_at_ms: int
     entry_as_of_ms: int | None
     received_at_ms: int | None
+    queued_at_ms: int | None
     publication: PublicationHops | None
 
 
@@ -112,6 +117,7 @@ class Trail:
                 select(
                     schema.outbox.c.effective_at_ms,
                     schema.outbox.c.entry_as_of_ms,
+                    schema.outbox.c.queued_at_ms,
                     schema.feed_entries.c.received_at_ms,
                     *_HOPS,
                 )
@@ -126,6 +132,7 @@ class Trail:
                 effective_at_ms=row.effective_at_ms,
                 entry_as_of_ms=row.entry_as_of_ms,
                 received_at_ms=row.received_at_ms,
+                queued_at_ms=row.queued_at_ms,
                 publication=_publication(row) if row.number is not None else None,
             )
             for row in rows

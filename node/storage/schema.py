@@ -207,6 +207,7 @@ outbox = Table(
     Column("holds_from_ms", BigInteger, nullable=False),
     Column("entry_as_of_ms", BigInteger, ForeignKey("feed_entries.as_of_ms"), index=True),  # null: not from the feed
     Column("publication", BigInteger, ForeignKey("publications.number"), index=True),  # null: waiting
+    Column("queued_at_ms", BigInteger),  # null: from the feed, whose entry has its own time
 )
 
 # Each publication asks for the last time of its bindings, whose histories grow for ever.

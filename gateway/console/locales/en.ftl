@@ -109,6 +109,10 @@ hop-done = done, time unknown
 
 act-resync = Ask the bank to publish again
 act-end = End the binding, so that the user can bind again
+done-resync-queued = The bank’s node will publish the account’s current state again.
+done-resync-on-its-way = The newest state was already on its way to the ledger. The bank’s node sends it again now.
+done-ended = The binding is ended. The user can bind the account again.
+done-hold-lifted = The hold is lifted.
 act-reason = Reason (kept in the audit)
 act-reason-example = User called, ticket 4711
 

@@ -109,6 +109,10 @@ hop-done = 已完成，时间未知
 
 act-resync = 请银行重新发布
 act-end = 解除绑定，以便重新绑定
+done-resync-queued = 已提交：银行节点将重新发布账户的当前状态。
+done-resync-on-its-way = 最新状态已在提交账本途中，银行节点正在补发。
+done-ended = 绑定已解除，用户可以重新绑定该账户。
+done-hold-lifted = 限制已解除。
 act-reason = 操作原因（记入审计）
 act-reason-example = 用户来电，工单 4711
 

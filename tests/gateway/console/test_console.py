@@ -171,6 +171,7 @@ def test_an_account_whose_binding_was_ended_says_that_it_can_be_bound_again(a_ri
     assert "This account is no longer bound. Bind it again to use it." in text
     assert "该账户已解绑。如需使用，请重新绑定。" in text
     assert "<dd>Unbound</dd>" in text
+    assert "The binding is ended." in text
     assert "can no longer be used here" not in text
     assert "left of" not in text
     assert f"{path}/resync" not in text
@@ -212,8 +213,20 @@ def test_a_resync_needs_a_reason_and_is_audited(a_rig: Rig, staff: Browser) -> N
     staff.open(path)
     staff.submit(f"{path}/resync", reason=f"ticket 1 {SCRIPT}")
     assert staff.page.status_code == 200, staff.page.text
+    assert "The bank’s node will publish the account’s current state again." in staff.page.text
     entry = a_rig.client("admin")("GET", "/v1/audit", params={"subject": person.binding}).json()["entries"][0]
     assert (entry["caller"], entry["action"], entry["outcome"]) == ("support", "resync", "done")
+
+
+def test_an_address_confirms_only_what_can_be_done_on_the_page_and_no_end_that_did_not_happen(
+    a_rig: Rig, staff: Browser
+) -> None:
+    path = f"/console/accounts/{a_rig.bound().binding}"
+    for done, confirmed in (("hold-lifted", True), ("resync-on-its-way", True), ("ended", False), (SCRIPT, False)):
+        text = staff.open(f"{path}?done={done}")
+        assert staff.page.status_code == 200
+        assert ('role="status"' in text) == confirmed, done
+        assert SCRIPT not in text
 
 
 def test_script_in_user_input_stays_text(staff: Browser) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from standing.gateway.accounts.health import Health
+from standing.gateway.console.account import Done
 from standing.gateway.console.decision import CHECKS, LAST_CHECK
 from standing.gateway.console.exposure import INTERVALS_MS
 from standing.gateway.decisions.question import Kind
@@ -30,6 +31,7 @@ from tests.console_words import missing
         ("health", Health),
         ("kind", Kind),
         ("drift", Drift),
+        ("done", Done),
         ("exposure", INTERVALS_MS),
         ("delivery", ["pending", "delivered", "given_up"]),
         ("hop", HopState),

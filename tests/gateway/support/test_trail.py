@@ -104,6 +104,20 @@ def test_a_first_attestation_was_never_accepted_from_a_feed() -> None:
     assert states(after(3, from_feed=False, accepted_at_ms=None), 6_000)[1] == "not_applicable"
 
 
+def test_a_resync_is_stalled_only_if_it_waits_too_long_since_it_was_asked_for() -> None:
+    year_ms = 365 * 24 * 3600 * 1000
+    asked = after(0, from_feed=False, queued_at_ms=year_ms)
+    assert states(asked, year_ms + SETTINGS.signed_ms)[1:3] == ["not_applicable", "waiting"]
+    assert states(asked, year_ms + SETTINGS.signed_ms + 1)[1:3] == ["not_applicable", "stalled"]
+    signed = after(0, from_feed=False, queued_at_ms=year_ms, signed_at_ms=year_ms + 40)
+    assert hops_of(signed, SETTINGS, year_ms + 50)[2].took_ms == 40
+
+
+def test_a_request_is_never_counted_from_before_its_change_took_effect() -> None:
+    ahead = after(0, from_feed=False, queued_at_ms=400, signed_at_ms=1_500)  # the core's clock is ahead
+    assert hops_of(ahead, SETTINGS, 2_000)[2].took_ms == 500
+
+
 def test_an_overtaken_change_waits_for_nothing() -> None:
     assert states(after(4, overtaken=True, reports=False), 10**12) == ["done"] * 5 + ["not_applicable"] * 3
 

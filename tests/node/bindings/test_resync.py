@@ -67,6 +67,21 @@ def test_a_resync_publishes_the_present_terms_once_more(staffed: Staffed, bank: 
     assert terms_on_ledger(bank, grant) == before
 
 
+def test_a_trail_states_when_a_resync_was_asked_for_and_not_only_when_its_terms_took_effect(
+    a_world: World, staffed: Staffed, bank: Bank
+) -> None:
+    effective_ms = bank.feed(ACCOUNT)
+    a_world.clock.advance(600_000)
+    grant = bound(staffed)
+    bank.wait_until_published()
+    a_world.clock.advance(600_000)
+    asked_ms = a_world.clock.now_ms()
+    assert _resync(staffed, grant).json()["queued"]
+    newest, first = bank.get(f"/v1/bindings/{grant['binding']}/trail", bank.platform_key).json()["hops"]
+    assert newest["queued_at_ms"] >= asked_ms
+    assert 600_000 <= first["queued_at_ms"] - effective_ms <= newest["queued_at_ms"] - 600_000 - effective_ms
+
+
 def test_a_resync_of_an_ended_binding_publishes_the_end_again(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     grant = bound(staffed)
