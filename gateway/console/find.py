@@ -16,7 +16,7 @@ from standing.gateway.bindings.flow import PendingBinding
 from standing.gateway.bindings.schemas import USER_PATTERN
 from standing.gateway.bindings.service import StoredBinding
 from standing.gateway.composition import Gateway
-from standing.gateway.console.lookups import Lookups
+from standing.gateway.console.lookups import Listed, Lookups
 from standing.gateway.console.visits import GatewayDep
 from standing.ledger.errors import NotFound
 from standing.ledger.service.console.pages import PATH
@@ -36,23 +36,23 @@ class Found:
     accounts: list[AccountView] = field(default_factory=list)
     ended: list[StoredBinding] = field(default_factory=list)
     pending: list[PendingBinding] = field(default_factory=list)
-    by_digits: list[StoredBinding] = field(default_factory=list)
+    by_digits: Listed[StoredBinding] = field(default_factory=lambda: Listed([], 0))
     transaction: str | None = None
     binding: str | None = None
 
     @property
     def only(self) -> str | None:
         """The page of the result, if it is a single item with its own page."""
-        if self.user is not None or len(self.by_digits) > 1:
+        if self.user is not None or self.by_digits.count > 1:
             return None
-        pages = [f"accounts/0x{each.binding.hex()}" for each in self.by_digits]
+        pages = [f"accounts/0x{each.binding.hex()}" for each in self.by_digits.rows]
         pages += [f"decisions/{self.transaction}"] if self.transaction is not None else []
         pages += [f"accounts/{self.binding}"] if self.binding is not None else []
         return f"{PATH}/{pages[0]}" if len(pages) == 1 else None
 
     @property
     def nothing(self) -> bool:
-        return self.user is None and not self.by_digits and self.transaction is None and self.binding is None
+        return self.user is None and not self.by_digits.count and self.transaction is None and self.binding is None
 
 
 @router.get("/")

@@ -1,9 +1,10 @@
 """Queries of the console without a service elsewhere: accounts by digits, decisions, open holds, reviews."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, func, select
 
 from standing.gateway.bindings.service import StoredBinding, stored_binding, stored_bindings
 from standing.gateway.storage import schema
@@ -29,17 +30,32 @@ class DecisionLine:
     reviewed: str | None
 
 
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[_T]):
+    """The first rows of a list, at most MAX_LISTED. `count`: of all of them."""
+
+    rows: list[_T]
+    count: int
+
+    @property
+    def cut(self) -> bool:
+        """Whether there are more than the rows."""
+        return self.count > len(self.rows)
+
+
 class Lookups:
     """Runs the queries. Every method raises StorageUnavailable."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def ending_in(self, digits: str) -> list[StoredBinding]:
-        """Bindings of accounts whose number ends in these four digits, newest first, at most MAX_LISTED."""
+    async def ending_in(self, digits: str) -> Listed[StoredBinding]:
+        """Bindings of accounts whose number ends in these four digits, newest first."""
         query = stored_bindings().where(schema.LAST_FOUR.in_([digits]))
-        rows = await self._rows(query.order_by(_bindings.created_at_ms.desc()).limit(MAX_LISTED))
-        return [stored_binding(row) for row in rows]
+        return await self._listed(query.order_by(_bindings.created_at_ms.desc()), stored_binding)
 
     async def is_decided(self, transaction_id: str) -> bool:
         """Whether there is a decision with this id."""
@@ -52,15 +68,26 @@ class Lookups:
         query = _lines().where(_decisions.binding == binding)
         return [_line(row) for row in await self._rows(query.order_by(_decisions.decided_at_ms.desc()).limit(limit))]
 
-    async def open_holds(self, now_ms: int) -> list[Row[Any]]:
-        """Holds in force now, oldest first, at most MAX_LISTED."""
+    async def open_holds(self, now_ms: int) -> Listed[Row[Any]]:
+        """Holds in force now, oldest first."""
         query = select(schema.holds).where(_holds.lifted_at_ms.is_(None), _holds.ends_at_ms > now_ms)
-        return await self._rows(query.order_by(_holds.began_at_ms, _holds.hold_id).limit(MAX_LISTED))
+        return await self._listed(query.order_by(_holds.began_at_ms, _holds.hold_id), lambda row: row)
 
-    async def open_reviews(self) -> list[DecisionLine]:
-        """Transactions whose review is still open, oldest first, at most MAX_LISTED."""
+    async def open_reviews(self) -> Listed[DecisionLine]:
+        """Transactions whose review is still open, oldest first."""
         query = _lines().where(schema.REVIEW_IS_OPEN)
-        return [_line(row) for row in await self._rows(query.order_by(_decisions.decided_at_ms).limit(MAX_LISTED))]
+        return await self._listed(query.order_by(_decisions.decided_at_ms), _line)
+
+    async def _listed(self, query: Select[Any], of_row: Callable[[Row[Any]], _T]) -> Listed[_T]:
+        def read() -> Listed[_T]:
+            with self._storage.read() as connection:
+                rows = [of_row(row) for row in connection.execute(query.limit(MAX_LISTED))]
+                if len(rows) < MAX_LISTED:
+                    return Listed(rows, len(rows))
+                every = select(func.count()).select_from(query.order_by(None).subquery())
+                return Listed(rows, connection.execute(every).scalar_one())
+
+        return await self._storage.reading(read)
 
     async def _rows(self, query: Select[Any]) -> list[Row[Any]]:
         def read() -> list[Row[Any]]:

@@ -33,6 +33,9 @@ find-ended = ended { $at }
 find-digits = Accounts that end in these digits
 find-transaction = Transaction
 
+only-oldest = Only the { $shown } oldest are shown.
+only-newest = Only the { $shown } newest are shown.
+
 queue-holds = Open holds
 queue-holds-none = There are no open holds.
 queue-reviews = Awaiting review

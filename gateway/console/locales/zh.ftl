@@ -33,6 +33,9 @@ find-ended = 已于 { $at } 解绑
 find-digits = 尾号为此四位的账户
 find-transaction = 交易
 
+only-oldest = 仅显示最早的 { $shown } 项。
+only-newest = 仅显示最近的 { $shown } 项。
+
 queue-holds = 生效中的风控限制
 queue-holds-none = 没有生效中的限制。
 queue-reviews = 待人工审核的交易

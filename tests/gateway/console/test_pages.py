@@ -1,11 +1,14 @@
 """The console's pages of operation over HTTP: banks, today, reconciliation, webhooks, audit; and closing reviews."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import httpx
 import pytest
+from sqlalchemy import insert, update
 
+from standing.gateway.storage import schema
 from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.terms import Status
 from tests.console_browser import Browser
@@ -60,6 +63,31 @@ def test_a_closed_review_shows_its_outcome_and_the_users_message_instead_of_the_
     account = admin.open(f"/console/accounts/{person.binding}")
     assert f'<span class="tag {outcome}">{label}</span> <span class="muted small">after review</span>' in account
     assert "In review" not in account
+
+
+def test_a_list_longer_than_the_page_says_so_with_the_true_count(
+    a_rig: Rig, admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("standing.gateway.console.lookups.MAX_LISTED", 2)
+    with a_rig.app.state.gateway.storage.write() as connection:
+        for index in range(3):
+            values = {"hold_id": f"h_{index:024x}", "user_id": "u-1", "rule": "new", "why": "New", "why_zh": "新"}
+            times = {"began_at_ms": a_rig.clock.now_ms() + index, "ends_at_ms": a_rig.clock.now_ms() + 60_000}
+            connection.execute(insert(schema.holds).values(**values, **times, whole=False))
+    for index in range(3):
+        person = a_rig.bound()
+        person.bank.change(person.number, holder=Claim(**person.claim | {"phone": f"+861390000001{index}"}))
+        person.decide()
+    text = admin.open("/console/")
+    assert text.count("Only the 2 oldest are shown.") == 2
+    counts = [int(count) for count in re.findall(r'<span class="count">([0-9]+)</span>', text)]
+    assert counts[0] == 3
+    assert counts[1] >= 3
+    with a_rig.app.state.gateway.storage.write() as connection:
+        connection.execute(update(schema.bindings).values(number_masked="****4821"))
+    found = admin.submit("/console/find", q="4821")
+    assert "Only the 2 newest are shown." in found
+    assert found.count('href="/console/accounts/0x') == 2
 
 
 def test_staff_cannot_overrule_the_banks_attestation(a_rig: Rig, admin: Browser) -> None:
