@@ -80,7 +80,11 @@ class Pulse:
             states = await self._states()
             text = json.dumps(
                 {
-                    each.bank.bic: {"watermark_ms": each.watermark_ms, "staleness_ms": each.staleness_ms}
+                    each.bank.bic: {
+                        "staleness_ms": each.staleness_ms,
+                        "suspended": each.suspended,
+                        "within_widest_bound": each.within_widest_bound,
+                    }
                     for each in states or ()
                 }
             )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -18,6 +19,8 @@ from standing.gateway.settings import GatewaySettings
 from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.terms import Status
+from standing.ledger.service.console.words import Words
+from standing.ledger.service.languages import Language
 from tests.browser.browsing import WIDTHS, fits, serious_findings, shoot, tab_order, visitor
 from tests.gateway.gateway_rig import BICS, Person, Rig
 
@@ -204,8 +207,58 @@ def test_the_banks_page_is_live_and_shows_silence_as_a_mark_and_as_text(
         expect(silent.locator("rect.unseen").first).to_be_attached()
         expect(silent.get_by_role("img")).to_have_attribute("aria-label", re.compile("silent spans: 1"))
         standing.clock.advance(5_000)
-        expect(silent.locator("[data-bank]")).to_have_text(re.compile("^([5-9]|[0-9]{2}) s$"))
+        expect(silent.locator(".age-now")).to_have_text(re.compile("^([5-9]|[0-9]{2}) s$"))
         standing.heartbeat()
+
+
+def test_a_banks_label_and_colour_follow_its_live_age_both_ways(chromium: Browser, standing: Rig) -> None:
+    with page_of(chromium, standing, 1440) as page:
+        standing.heartbeat()
+        sign_in(page, standing)
+        page.goto("/console/banks")
+        card = page.locator("section", has_text=BICS[0])
+        expect(card.locator("h2 .tag")).to_have_text("up to date")
+        standing.clock.advance(6 * MINUTE_MS)
+        expect(card.locator("h2 .tag")).to_have_text("silent")
+        expect(card).to_have_class("card blocked-edge")
+        expect(card.locator(".age-now")).to_have_text(re.compile("^6 min"))
+        standing.heartbeat()
+        expect(card.locator("h2 .tag")).to_have_text("up to date")
+        expect(card).to_have_class("card good-edge")
+        standing.chain.down = True
+        try:
+            expect(card).to_have_class("card unknown-edge")
+            expect(card.locator(".age-now")).to_have_text("cannot be read right now")
+            expect(card.locator("h2 .tag")).to_be_hidden()
+        finally:
+            standing.chain.down = False
+        expect(card).to_have_class("card good-edge")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_script_writes_ages_in_the_servers_units(chromium: Browser, standing: Rig, language: Language) -> None:
+    words = Words("standing.gateway.console", language, ZoneInfo("UTC"))
+    with page_of(chromium, standing, 1440, language) as page:
+        sign_in(page, standing)
+        page.goto("/console/banks")
+        for seconds in (10, 59, 60, 61, 3_600, 3_661, 180_000, 86_400, 90_061, -61):
+            shown = page.evaluate(f"span({seconds * 1000}, document.querySelector('[data-stream]').dataset)")
+            assert shown == words.span(seconds * 1000)
+
+
+def test_an_age_on_an_open_account_page_does_not_grow_old_with_the_page(
+    chromium: Browser, standing: Rig, frozen: Person
+) -> None:
+    with page_of(chromium, standing, 1440) as page:
+        standing.heartbeat()
+        sign_in(page, standing)
+        page.clock.install()
+        page.goto(f"/console/accounts/{frozen.binding}")
+        age = page.locator("dd", has_text="when this page was loaded").locator("span").first
+        before = age.inner_text()
+        page.clock.run_for(10 * MINUTE_MS)
+        expect(age).to_have_text(before)
+        expect(age).not_to_have_class("late")
 
 
 def test_today_counts_decisions_and_the_misses_of_a_nightly_snapshot(

@@ -52,6 +52,7 @@ account-payments = Can pay
 account-withdrawals = Can withdraw
 account-staleness = Age of the bank’s information
 account-staleness-bound = (at most { $span })
+account-staleness-then = when this page was loaded
 account-staleness-unknown = cannot be read right now
 account-status = Status at the bank
 account-identity = Holder’s details since binding

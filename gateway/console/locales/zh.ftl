@@ -52,6 +52,7 @@ account-payments = 可付款
 account-withdrawals = 可提现
 account-staleness = 银行数据的滞后时间
 account-staleness-bound = （上限 { $span }）
+account-staleness-then = 页面加载时
 account-staleness-unknown = 暂时无法读取
 account-status = 银行登记的状态
 account-identity = 持有人信息与绑定时相比

@@ -122,11 +122,15 @@ def test_a_silent_bank_is_red_and_an_unreachable_ledger_is_reported(tmp_path_fac
     with rig(tmp_path_factory.mktemp("silent")) as own:
         browser = Browser(own.url)
         browser.sign_in(own.keys["support"])
-        assert "up to date" in browser.open("/console/banks")
+        assert ">up to date</span>" in browser.open("/console/banks")
         own.clock.advance(6 * 60_000)
-        assert 'class="tag blocked">silent' in browser.open("/console/banks")
+        silent = browser.open("/console/banks")
+        assert re.search(r'class="tag blocked"[^>]*>silent</span>', silent)
+        assert "card blocked-edge" in silent
         own.chain.down = True
-        assert "cannot be read right now" in browser.open("/console/banks")
+        unread = browser.open("/console/banks")
+        assert 'class="age-now">cannot be read right now<' in unread
+        assert "card unknown-edge" in unread
         browser.http.close()
 
 
