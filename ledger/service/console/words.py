@@ -5,7 +5,7 @@ share here, the others in the console's own package.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
@@ -89,14 +89,19 @@ class Words:
         return message.en if self.language == "en" else message.zh
 
     def time(self, at_ms: int | None, zone: ZoneInfo | None = None) -> str:
-        """A date and time of day, to the second, in a zone; a dash where there is none."""
+        """A date and time of day, to the second, in a zone and with its offset; a dash where there is none.
+
+        The offset is always written: pages show a bank's times in its own zone, and others in the console's.
+        """
         if at_ms is None or not 0 <= at_ms <= MAX_CALENDAR_MS:
             return "–"
-        return f"{datetime.fromtimestamp(at_ms / 1000, zone or self.zone):%Y-%m-%d %H:%M:%S}"
+        moment = datetime.fromtimestamp(at_ms / 1000, zone or self.zone)
+        return f"{moment:%Y-%m-%d %H:%M:%S} {_offset(moment)}"
 
     def clock(self, at_ms: int | None, zone: ZoneInfo | None = None) -> str:
-        """A time of day, to the second."""
-        return self.time(at_ms, zone).partition(" ")[2] or "–"
+        """A time of day, to the second, to stand beside a `time` of the same zone."""
+        written = self.time(at_ms, zone).split(" ")
+        return written[1] if len(written) > 1 else "–"
 
     def span(self, duration_ms: int | None) -> str:
         """A duration in at most two units, such as 3 min 20 s; a dash where there is none."""
@@ -135,6 +140,15 @@ class Words:
     def listed(self, items: Iterable[str]) -> str:
         """A list in one line."""
         return (", " if self.language == "en" else "、").join(items)
+
+
+def _offset(moment: datetime) -> str:
+    """The offset from UTC, such as UTC+8: abbreviations such as CST name several zones."""
+    away = moment.utcoffset() or timedelta()
+    hours, minutes = divmod(abs(away) // timedelta(minutes=1), 60)
+    if not (hours or minutes):
+        return "UTC"
+    return f"UTC{'−' if away < timedelta() else '+'}{hours}" + (f":{minutes:02d}" if minutes else "")
 
 
 @cache

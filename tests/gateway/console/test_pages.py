@@ -134,6 +134,11 @@ def test_a_silent_bank_is_red_and_an_unreachable_ledger_is_reported(tmp_path_fac
         browser.http.close()
 
 
+def test_the_period_of_a_banks_chart_ends_with_a_date_and_both_ends_name_the_zone(a_rig: Rig, admin: Browser) -> None:
+    moment = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\+8"
+    assert re.search(f"{moment} to {moment}", admin.open("/console/banks"))
+
+
 def test_a_banks_score_card_is_shown_by_day_week_and_month(a_rig: Rig, admin: Browser) -> None:
     person = a_rig.bound()
     person.decide()

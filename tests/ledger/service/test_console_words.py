@@ -92,6 +92,23 @@ def test_durations_are_written_in_at_most_two_units(duration_ms: int, text: str)
 
 
 @pytest.mark.parametrize(
+    ("zone", "text"),
+    [
+        ("UTC", "2026-01-31 23:30:05 UTC"),
+        ("Asia/Shanghai", "2026-02-01 07:30:05 UTC+8"),
+        ("Asia/Kolkata", "2026-02-01 05:00:05 UTC+5:30"),
+        ("America/New_York", "2026-01-31 18:30:05 UTC−5"),
+    ],
+)
+def test_a_time_always_names_its_zone(zone: str, text: str) -> None:
+    for language in LANGUAGES:
+        words = Words(SHARED, language, UTC)
+        assert words.time(1_769_902_205_000, ZoneInfo(zone)) == text
+        assert words.clock(1_769_902_205_000, ZoneInfo(zone)) == text.split(" ")[1]
+        assert words.time(None) == words.clock(None) == "–"
+
+
+@pytest.mark.parametrize(
     ("minor", "currency", "text"),
     [
         (123_456, "CNY", "1,234.56 CNY"),
