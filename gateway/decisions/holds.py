@@ -225,8 +225,12 @@ def _lift(connection: Connection, hold_id: str, lifted_by: str, now_ms: int) -> 
     if row is None:
         raise NotFound("hold_id: no such hold; allowed: one that a decision or GET /v1/holds names")
     if row.lifted_at_ms is not None or now_ms >= row.ends_at_ms:
-        when = f"was lifted at {row.lifted_at_ms}" if row.lifted_at_ms is not None else f"ended at {row.ends_at_ms}"
-        raise AlreadyLifted(f"the hold {when}; there is nothing to lift")
+        # No time: this is read by people, too, and GET /v1/holds states both.
+        raise AlreadyLifted(
+            "the hold was lifted before; there is nothing to lift"
+            if row.lifted_at_ms is not None
+            else "the hold has ended; there is nothing to lift"
+        )
     connection.execute(update(table).where(table.c.hold_id == hold_id).values(lifted_at_ms=now_ms, lifted_by=lifted_by))
     return _stored(connection.execute(query).one())
 

@@ -32,6 +32,9 @@ _HEADERS = {
     b"permissions-policy": b"camera=(), geolocation=(), microphone=()",
 }
 _TOO_MANY_REQUESTS = 429
+_NOT_THIS_WAY = 405
+#: The messages of errors that the framework raises, by status.
+_NAMES = {400: "malformed-request", 404: "not-found", _NOT_THIS_WAY: "not-this-way"}
 
 
 def create(
@@ -85,16 +88,20 @@ async def _standing_error(request: Request, error: Exception) -> Response:
 
 
 async def _malformed(request: Request, error: Exception) -> Response:
-    # The input may be personal data, so only the names of the fields are shown.
     assert isinstance(error, RequestValidationError)
+    if any(item["loc"][0] == "path" for item in error.errors()):
+        return error_page(request, 404, "not-found")  # a mistyped link, not a form
+    # The input may be personal data, so only the names of the fields are shown.
     fields = sorted({str(item["loc"][-1]) for item in error.errors()})
     return error_page(request, 422, "malformed-request", ", ".join(fields))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    name = "not-found" if error.status_code == 404 else f"http-{error.status_code}"
-    return error_page(request, error.status_code, name)
+    if error.status_code == _NOT_THIS_WAY and request.method == "GET":
+        # The address of a form, as after Enter in the address bar on the page that the form led to.
+        return RedirectResponse(HOME, status_code=303)
+    return error_page(request, error.status_code, _NAMES.get(error.status_code, f"http-{error.status_code}"))
 
 
 class _SameSite:

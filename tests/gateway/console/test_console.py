@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import insert
 
+from standing.gateway.storage import schema
 from standing.ledger.attestations.terms import Status
 from tests.console_browser import Browser
 from tests.gateway.gateway_rig import Rig
@@ -227,6 +229,41 @@ def test_an_address_confirms_only_what_can_be_done_on_the_page_and_no_end_that_d
         assert staff.page.status_code == 200
         assert ('role="status"' in text) == confirmed, done
         assert SCRIPT not in text
+
+
+@pytest.mark.parametrize("form", ["find", "sign-out", "language"])
+def test_the_address_of_a_form_leads_back_to_the_start_page_when_it_is_opened(staff: Browser, form: str) -> None:
+    assert "Find an account" in staff.open(f"/console/{form}")
+    assert staff.page.url.path == "/console/"
+
+
+def test_a_method_that_a_page_does_not_have_is_refused_in_words(staff: Browser) -> None:
+    refused = staff.http.put("/console/today", headers={"Accept-Language": "zh"})
+    assert refused.status_code == 405
+    assert "该页面不支持这种访问方式" in refused.text
+    assert "http-405" not in refused.text
+
+
+@pytest.mark.parametrize("link", ["accounts/0x12", "decisions/a%20b", "banks/nobank"])
+def test_a_mistyped_link_is_not_found_and_not_an_incomplete_form(staff: Browser, link: str) -> None:
+    text = staff.open(f"/console/{link}")
+    assert staff.page.status_code == 404
+    assert "Not found" in text
+    assert "The form is not complete" not in text
+
+
+def test_lifting_a_hold_in_two_tabs_says_in_words_that_it_was_lifted_before(a_rig: Rig, staff: Browser) -> None:
+    hold_id = "h_" + "ab" * 12
+    now_ms = a_rig.clock.now_ms()
+    hold = {"hold_id": hold_id, "user_id": "u-1", "rule": "new", "why": "New", "why_zh": "新", "whole": False}
+    with a_rig.app.state.gateway.storage.write() as connection:
+        connection.execute(insert(schema.holds).values(**hold, began_at_ms=now_ms, ends_at_ms=now_ms + 60_000))
+    for _ in range(2):
+        staff.open("/console/")
+        text = staff.submit(f"/console/holds/{hold_id}/lift", reason="Checked by phone")
+    assert staff.page.status_code == 409
+    assert "the hold was lifted before" in text
+    assert str(now_ms) not in text
 
 
 def test_script_in_user_input_stays_text(staff: Browser) -> None:

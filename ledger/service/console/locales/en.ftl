@@ -10,6 +10,7 @@ sign-in-by = Sign in with { $provider }
 back-to-start = Back to the first page
 error-not-found = Not found
 error-malformed-request = The form is not complete
+error-not-this-way = This page cannot be opened like this
 error-invalid-value = A value is not valid
 error-not-allowed = Your role does not allow this
 error-forged-request = This form is out of date. Go back, reload the page and try again.

@@ -10,6 +10,7 @@ sign-in-by = 使用 { $provider } 登录
 back-to-start = 返回首页
 error-not-found = 未找到
 error-malformed-request = 表单填写不完整
+error-not-this-way = 该页面不支持这种访问方式
 error-invalid-value = 输入值不符合要求
 error-not-allowed = 您的角色无权执行此操作
 error-forged-request = 页面已过期。请返回并刷新页面后重试。
