@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Query
@@ -12,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from standing.gateway.accounts.health import Health
 from standing.gateway.bindings.schemas import LiveBindingDocument
 from standing.gateway.composition import Gateway
-from standing.gateway.console.find import bank_name, view_of
+from standing.gateway.console.find import Done, bank_name, view_of
 from standing.gateway.console.limits import limits_of
 from standing.gateway.console.lookups import Lookups
 from standing.gateway.console.visits import GatewayDep, ReasonDep
@@ -33,15 +32,6 @@ HoldId = Annotated[str, Path(pattern="^h_[0-9a-f]{24}$")]
 _WARNINGS = 2
 #: Hops that a resync can help with: the bank's node sends missing changes again, or signs the current state.
 _RESYNC_HELPS = (HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK)
-
-
-class Done(StrEnum):
-    """What staff have just done on the page, as its address says after the form."""
-
-    RESYNC_QUEUED = "resync-queued"
-    RESYNC_ON_ITS_WAY = "resync-on-its-way"
-    ENDED = "ended"
-    HOLD_LIFTED = "hold-lifted"
 
 
 @router.get("/accounts/{binding}")
@@ -82,11 +72,12 @@ async def lift(
     """Lift a hold before it expires."""
     async with _audited(visited, gateway, "lift_hold", hold_id, reason):
         await gateway.holds.lift(hold_id, visited.caller.name)
-    return _back(binding, Done.HOLD_LIFTED) if binding else RedirectResponse(HOME, status_code=303)
+    return _back(binding, Done.HOLD_LIFTED)
 
 
 def _back(binding: str, done: Done) -> Response:
-    return RedirectResponse(f"{PATH}/accounts/{binding}?done={done.value}", status_code=303)
+    page = f"{PATH}/accounts/{binding}" if binding else HOME
+    return RedirectResponse(f"{page}?done={done.value}", status_code=303)
 
 
 @asynccontextmanager

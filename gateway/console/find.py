@@ -3,10 +3,11 @@ queue."""
 
 import re
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Form, Query
 from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.access.localized import Localized
@@ -26,6 +27,15 @@ router = APIRouter()
 
 _BINDING = re.compile(r"0x[0-9a-fA-F]{64}")
 _LAST_FOUR = re.compile(r"[0-9]{4}")
+
+
+class Done(StrEnum):
+    """What staff have just done in a form, as the address of the page after it says."""
+
+    RESYNC_QUEUED = "resync-queued"
+    RESYNC_ON_ITS_WAY = "resync-on-its-way"
+    ENDED = "ended"
+    HOLD_LIFTED = "hold-lifted"
 
 
 @dataclass(slots=True)
@@ -56,9 +66,11 @@ class Found:
 
 
 @router.get("/")
-async def find_page(visited: VisitDep, gateway: GatewayDep) -> Response:
-    """The search box and the queue: open holds, and reviews that wait for staff."""
-    return await _page(visited, gateway)
+async def find_page(
+    visited: VisitDep, gateway: GatewayDep, done: Annotated[str, Query(max_length=40)] = ""
+) -> Response:
+    """The search box and the queue: open holds, and reviews that wait for staff. `done`: any but a lift is ignored."""
+    return await _page(visited, gateway, lifted=done == Done.HOLD_LIFTED)
 
 
 @router.post("/find")
@@ -87,7 +99,7 @@ async def _page(visited: Visit, gateway: Gateway, **values: Any) -> Response:
         "reviews": await lookups.open_reviews(),
         "bank_name": partial(bank_name, gateway),
     }
-    return visited.page("find.html", **({"typed": "", "found": None} | queue | values))
+    return visited.page("find.html", **({"typed": "", "found": None, "lifted": False} | queue | values))
 
 
 async def _search(gateway: Gateway, typed: str) -> Found:

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import pytest
 
 from standing.gateway.accounts.health import Health
-from standing.gateway.console.account import Done
 from standing.gateway.console.decision import CHECKS, LAST_CHECK
 from standing.gateway.console.exposure import INTERVALS_MS
+from standing.gateway.console.find import Done
 from standing.gateway.decisions.question import Kind
 from standing.gateway.decisions.rules import Outcome, Reason
 from standing.gateway.decisions.usage import State
