@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 
@@ -48,6 +49,19 @@ def test_an_answer_matches_openapi_and_can_be_read_again(a_rig: Rig) -> None:
         assert set(answer) == set(DecisionDocument.model_fields)
         assert document.model_dump(mode="json") == answer
         assert a_rig.support("GET", f"/v1/decisions/{answer['transaction_id']}").json() == answer
+
+
+def test_a_client_that_offers_h2c_captures_the_part_that_it_states(a_rig: Rig) -> None:
+    """As `curl --http2` and Java's HttpClient do: the offer is ignored, and the body is not."""
+    payment = a_rig.bound().decide()["transaction_id"]
+    offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAAA"}
+    captured = httpx.post(
+        f"{a_rig.url}/v1/decisions/{payment}/capture",
+        json={"amount_minor": 5},
+        headers=offer | {"Authorization": f"Bearer {a_rig.keys['platform']}"},
+        timeout=60,
+    )
+    assert (captured.status_code, captured.json()["reservation"]["captured_minor"]) == (200, 5)
 
 
 def test_a_payment_is_captured_or_voided_once(a_rig: Rig) -> None:
