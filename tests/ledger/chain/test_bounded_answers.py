@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from typing import BinaryIO
 
 import pytest
 
@@ -14,6 +15,16 @@ from standing.ledger.errors import LedgerUnreachable
 
 _TIMEOUT_S = 1.0
 _ANSWER = b'{"jsonrpc": "2.0", "id": 0, "result": "0x7"}'
+
+
+def _request(incoming: BinaryIO) -> bool:
+    """Read one request whole, which may arrive in pieces. Returns: False at the connection's end."""
+    length = None
+    while line := incoming.readline().strip():
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    return length is not None and len(incoming.read(length)) == length
 
 
 class RawNode:
@@ -34,8 +45,8 @@ class RawNode:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with closing(connection), suppress(OSError):
-            while connection.recv(65_536):
+        with closing(connection), suppress(OSError), connection.makefile("rb") as incoming:
+            while _request(incoming):
                 self._say(connection)
 
     def close(self) -> None:
