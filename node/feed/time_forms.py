@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 
 _PART = re.compile(r"%.|.", re.DOTALL)
 #: Python takes any sign for the T of ISO 8601, a digit too: it reads 2026010111000 as 10:00.
@@ -21,6 +22,7 @@ _FRACTION = "%f"
 ReadTime = Callable[[str], datetime]
 
 
+@cache  # `feed learn` asks for each cell
 def time_reader(form: str) -> ReadTime:
     """A reader of times in `iso` or a form of `strptime`; what states no zone is returned without one.
 
