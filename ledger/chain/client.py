@@ -19,7 +19,15 @@ from web3.types import BlockIdentifier, EventData, RPCEndpoint, RPCResponse, TxP
 from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic
 from standing.ledger.attestations.publication import Attestation, Domain, Publication
 from standing.ledger.chain.codec import Reading, decode_read, encode_publish, encode_query, encode_read
-from standing.ledger.chain.connection import MAX_BLOCK, checked_block, connect, ledger_errors, parse_address, quantity
+from standing.ledger.chain.connection import (
+    MAX_BLOCK,
+    check_logs,
+    checked_block,
+    connect,
+    ledger_errors,
+    parse_address,
+    quantity,
+)
 from standing.ledger.chain.contract import artifact
 from standing.ledger.chain.failover import Failover, NodeNotServing
 from standing.ledger.clock import MAX_CALENDAR_MS
@@ -232,8 +240,7 @@ class LedgerClient:
             logs = self._contract.events.Published.get_logs(
                 from_block=from_block, to_block=to_block, argument_filters=filters
             )
-            for log in logs:  # whoever follows the ledger continues after the last of them
-                checked_block(log["blockNumber"], "log's block number", first=from_block, last=to_block)
+            check_logs(logs, from_block, to_block)
         found = []
         for log in logs:
             try:
@@ -264,8 +271,7 @@ class LedgerClient:
             logs = self._contract.events.BankAdmitted.get_logs(
                 from_block=from_block, to_block=to_block, argument_filters={"bank": bic_to_bytes11(bank)}
             )
-            for log in logs:
-                checked_block(log["blockNumber"], "log's block number", first=from_block, last=to_block)
+            check_logs(logs, from_block, to_block)
         if not logs:
             return None
         return Admission(logs[-1]["args"]["number"], bytes(logs[-1]["args"]["head"]), logs[-1]["blockNumber"])

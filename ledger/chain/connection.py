@@ -1,6 +1,6 @@
 """Connections to ledger nodes by web3, addresses, and web3's errors as those of `ledger.errors`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from web3.exceptions import (
     Web3Exception,
     Web3RPCError,
 )
+from web3.types import EventData
 
 from standing.ledger.chain.contract import decode_rejection
 from standing.ledger.chain.failover import Failover
@@ -84,6 +85,15 @@ def checked_block(answer: Any, of: str, *, first: int = 0, last: int = MAX_BLOCK
     if not first <= number <= last:
         raise LedgerUnreachable(f"the ledger node's answer is malformed: its block is not within {first} to {last}")
     return number
+
+
+def check_logs(logs: Iterable[EventData], first: int, last: int) -> None:
+    """Check that logs are of the blocks that were asked for: whoever follows the ledger continues after the last.
+
+    Raises: LedgerUnreachable.
+    """
+    for log in logs:
+        checked_block(log["blockNumber"], "log's block number", first=first, last=last)
 
 
 def _shorten(error: Exception) -> str:

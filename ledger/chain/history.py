@@ -16,7 +16,7 @@ from web3.types import EventData
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.publication import Publication, recover
 from standing.ledger.chain.client import LedgerClient, Published, published_event
-from standing.ledger.chain.connection import checked_block, ledger_errors, quantity
+from standing.ledger.chain.connection import check_logs, ledger_errors, quantity
 from standing.ledger.chain.contract import artifact
 from standing.ledger.errors import LedgerRejected, LedgerUnreachable
 
@@ -218,8 +218,8 @@ class History:
                     from_block=low, to_block=high, argument_filters={"bank": bic_to_bytes11(self.bank), **filters}
                 )
             )
-            for log in logs:  # a log without a block, as of a pending transaction, has no place in a history
-                checked_block(log["blockNumber"], "log's block number", first=low, last=high)
+            check_logs(logs, low, high)  # one without a block, as of a pending transaction, has no place in a history
+            for log in logs:
                 quantity(log["logIndex"], "log's place in its block")
         return logs
 
