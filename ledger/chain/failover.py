@@ -28,7 +28,15 @@ MAX_URLS = 8
 _REST_S = 5.0
 
 #: Nodes' answers while they cannot serve at all, whatever the call. They share no error code for it.
-_NOT_SERVING = ("endpoint is closed", "catching up", "node is syncing", "not ready", "shutting down")
+_NOT_SERVING = (
+    "endpoint is closed",
+    "catching up",
+    "node is syncing",
+    "initial sync is still in progress",  # Besu, as is the next
+    "node not yet in sync",
+    "not ready",
+    "shutting down",
+)
 
 
 #: Of the calls that name the newest block of some kind, the kinds.

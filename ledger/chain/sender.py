@@ -49,8 +49,9 @@ _KNOWN = (
     "already exists in cache",
     "already imported",
     "alreadyknown",
+    "existing tx with same hash",  # Erigon
 )
-_NONCE_USED = ("nonce too low", "nonce is too low", "nonce too small", "old nonce")
+_NONCE_USED = ("nonce too low", "nonce is too low", "nonce too small", "old nonce", "oldnonce")
 _NONCE_AHEAD = (
     "nonce too high",
     "nonce is too high",
@@ -58,6 +59,9 @@ _NONCE_AHEAD = (
     "noncegap",
     "nonce too distant",
     "nonce is too distant",
+    "nonce too far",
+    "noncetoofar",
+    "transaction with a lower nonce exists",  # Besu: the one before is invalid by now
 )
 _WRONG_NONCE = (
     "invalid nonce",
@@ -76,7 +80,14 @@ _NO_FUNDS = (
     "doesn't have enough funds",
     "sender balance < tx cost",
 )
-_UNDERPRICED = ("replacement transaction underpriced", "replacement gas price", "underpriced replacement")
+_UNDERPRICED = (
+    "replacement transaction underpriced",
+    "replacement gas price",
+    "underpriced replacement",
+    "could not replace existing tx",  # Erigon
+    "replacementnotallowed",  # Nethermind before its wording became geth's
+    "ownnoncealreadyused",
+)
 
 
 class NonceUsed(LedgerError):
