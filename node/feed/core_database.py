@@ -5,6 +5,7 @@ The node changes nothing there, not even a setting. A driver's error text is nev
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,14 +14,20 @@ from sqlalchemy import (
     URL,
     ColumnElement,
     Connection,
+    Date,
+    DateTime,
     Engine,
+    Integer,
+    Numeric,
     RowMapping,
     Select,
     column,
     create_engine,
     event,
     inspect,
+    literal,
     make_url,
+    null,
     or_,
     select,
     table,
@@ -32,8 +39,8 @@ from sqlalchemy.exc import (
     NoSuchTableError,
     SQLAlchemyError,
 )
+from sqlalchemy.types import NullType, TypeEngine
 
-from standing.ledger.attestations.binding_protocol import MAX_TIME_MS
 from standing.ledger.errors import InvalidValue, Unavailable
 from standing.node.accounts.changes import AccountChange
 from standing.node.feed.profile import Profile, Times
@@ -41,10 +48,12 @@ from standing.node.feed.profile_values import Translator
 from standing.node.feed.records import FIELDS
 from standing.node.feed.settings import SqlViewSettings
 
-#: How each dialect gives its time in milliseconds, not later than the snapshot of the transaction that asks.
+#: How each dialect gives its time in milliseconds, not later than the snapshot of the transaction that asks. The clock
+#: of a PostgreSQL standby does not say how far it has followed its primary; the last transaction that it replayed does.
 _AS_OF = {
     "sqlite": "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
-    "postgresql": "SELECT CAST(floor(extract(epoch FROM now()) * 1000) AS bigint)",
+    "postgresql": "SELECT CAST(floor(extract(epoch FROM CASE WHEN pg_is_in_recovery()"
+    " THEN pg_last_xact_replay_timestamp() ELSE now() END) * 1000) AS bigint)",
     "mysql": "SELECT CAST(floor(UNIX_TIMESTAMP(NOW(3)) * 1000) AS SIGNED)",
     "mariadb": "SELECT CAST(floor(UNIX_TIMESTAMP(NOW(3)) * 1000) AS SIGNED)",
     "mssql": "SELECT DATEDIFF_BIG(millisecond, '1970-01-01', SYSUTCDATETIME())",
@@ -71,10 +80,20 @@ _CONNECT_TIMEOUT = {
 #: milliseconds.
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 _RETRY_AFTER_S = 5
+#: How far a row's time may be ahead of the core's own: the servers of a core may differ by so much.
+_AHEAD_MS = 60_000
 
 
 class CoreUnavailable(Unavailable):
     """The core's database does not answer as it should. Nothing was loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewColumns:
+    """The columns that are read. `zoned`: whether the database states the zone of the times."""
+
+    names: Sequence[str]
+    zoned: bool
 
 
 class Snapshot:
@@ -83,6 +102,7 @@ class Snapshot:
     def __init__(self, connection: Connection, view: "CoreView") -> None:
         self._connection = connection
         self._view = view
+        self._found: ViewColumns | None = None
 
     def now_ms(self) -> int:
         """The core's own time, not later than this snapshot. Raises: InvalidValue."""
@@ -101,28 +121,45 @@ class Snapshot:
 
         Raises: InvalidValue where the view is missing, or its columns are not those that are needed.
         """
-        effective = self._effective()
-        bound = self._view.times.bound
-        wanted = (effective >= bound(after_ms + 1), effective < bound(up_to_ms + 1))
+        effective: ColumnElement[Any] = column(self._view.times.column)
+        wanted = (effective >= self._bound(after_ms + 1), effective < self._bound(up_to_ms + 1))
         with self._streamed(self._rows().where(*wanted).order_by(effective)) as pages:
             yield pages
 
     @contextmanager
-    def undated(self) -> Iterator[Iterator[list[dict[str, Any]]]]:
-        """The rows that do not state when they took effect: no time would ever find them. Raises: as `pages`."""
-        effective = self._effective()
-        # Microseconds are above every bound; so, to SQLite, is any text.
-        undated = or_(effective.is_(None), effective >= self._view.times.bound(MAX_TIME_MS + 1))
-        with self._streamed(self._rows().where(undated)) as pages:
+    def untimed(self, now_ms: int) -> Iterator[Iterator[list[dict[str, Any]]]]:
+        """The rows whose time cannot be when they took effect: null, before 1970, or ahead of the core's present time.
+
+        `pages` would find them never, or too late. Their time is not read: a driver may have no value for it, such as
+        infinity. Raises: as `pages`.
+        """
+        effective: ColumnElement[Any] = column(self._view.times.column)
+        # Microseconds are above every time; so, to SQLite, is any text.
+        untimed = or_(effective.is_(None), effective < self._bound(0), effective >= self._bound(now_ms + _AHEAD_MS + 1))
+        with self._streamed(self._rows(with_time=False).where(untimed)) as pages:
             yield pages
 
-    def _effective(self) -> ColumnElement[Any]:
-        return column(self._view.times.column)
-
-    def _rows(self) -> Select[Any]:
+    def is_empty(self) -> bool:
+        """Whether the view has no row at all."""
+        source = table(self._view.name, schema=self._view.schema)
         with core_errors():
-            names = self._view.columns(self._connection)
-        return select(table(self._view.name, *(column(name) for name in names), schema=self._view.schema))
+            return self._connection.execute(select(literal(1)).select_from(source).limit(1)).first() is None
+
+    def _columns(self) -> ViewColumns:
+        if self._found is None:
+            with core_errors():
+                self._found = self._view.columns(self._connection)
+        return self._found
+
+    def _bound(self, at_ms: int) -> Any:
+        return self._view.times.bound(at_ms, zoned=self._columns().zoned)
+
+    def _rows(self, *, with_time: bool = True) -> Select[Any]:
+        names, time = self._columns().names, self._view.times.column
+        source = table(self._view.name, *(column(name) for name in names), schema=self._view.schema)
+        if with_time:
+            return select(source)
+        return select(*(null().label(name) if name == time else source.c[name] for name in names)).select_from(source)
 
     @contextmanager
     def _streamed(self, query: Select[Any]) -> Iterator[Iterator[list[dict[str, Any]]]]:
@@ -152,14 +189,29 @@ class ViewTimes:
         self._zone = ZoneInfo(times.zone)
         self._as_text = dialect == "sqlite"
 
-    def bound(self, at_ms: int) -> Any:
-        """The first value of the column that is not before a time."""
+    def check_type(self, found: TypeEngine[Any]) -> None:
+        """Check that the database can compare the column with times of this form. Raises: InvalidValue."""
+        kind = getattr(found, "data_type", found)  # of a domain
+        form = self._form
+        if isinstance(kind, Date) and form == "timestamp":
+            problem = "a date without a time of day, by which changes during a day are not found"
+            raise InvalidValue(f"sql_view.view: {self.column}", problem, "date and time")
+        fits = isinstance(kind, DateTime) if form == "timestamp" else isinstance(kind, Integer | Numeric)
+        if not (fits or self._as_text or isinstance(kind, NullType)):
+            problem = f"of the type {type(kind).__name__}, and profile.times.form is {form}"
+            allowed = "a number for epoch_ms and epoch_s; date and time for timestamp, in a profile"
+            raise InvalidValue(f"sql_view.view: {self.column}", problem, allowed)
+
+    def bound(self, at_ms: int, *, zoned: bool) -> Any:
+        """The first value of the column that is not before a time; with its zone where the column states one."""
         if self._form == "epoch_ms":
             return at_ms
         if self._form == "epoch_s":
             return -(-at_ms // 1000)
         latest_ms = 253_402_214_400_000  # the last day of year 9999, beyond which there are no timestamps
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=max(0, min(at_ms, latest_ms)))
+        if zoned and not self._as_text:
+            return moment  # the database would take one without a zone for one in that of its session
         local = moment.astimezone(self._zone).replace(tzinfo=None)
         return local.isoformat(sep=" ") if self._as_text else local
 
@@ -195,7 +247,6 @@ class CoreView:
         self.page_size = settings.page_size
         self.times = ViewTimes(profile, dialect)
         self._profile = profile
-        self._columns: Sequence[str] = ()
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
@@ -207,32 +258,36 @@ class CoreView:
         finally:
             connection.close()  # nothing was changed, so there is nothing to commit
 
-    def columns(self, connection: Connection) -> Sequence[str]:
-        """The view's columns, each a field of a change. Raises: InvalidValue where one is missing or unknown."""
-        if not self._columns:
-            try:
-                columns = inspect(connection).get_columns(self.name, schema=self.schema)
-            except NoSuchTableError as error:
-                raise InvalidValue(
-                    "sql_view.view", "the core has no such view", "one that its user may read"
-                ) from error
-            found = [str(item["name"]) for item in columns]
-            if self._profile is not None:
-                self._columns = _needed(self._profile, found)
-                return self._columns
-            needed = ("number", "effective_at_ms", *AccountChange.STATE_FIELDS)
-            missing = [name for name in needed if name not in found]
-            unknown = [name for name in found if name not in FIELDS]
-            if missing or unknown:
-                others = sorted(set(FIELDS) - set(needed))
-                allowed = f"{', '.join(needed)}; optional: {', '.join(others)}"
-                problem = f"columns missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
-                raise InvalidValue("sql_view.view", problem, allowed)
-            self._columns = found
-        return self._columns
+    def columns(self, connection: Connection) -> ViewColumns:
+        """The view's columns, each a field of a change. Looked up in each snapshot, for a view may be replaced.
+
+        Raises: InvalidValue where one is missing or unknown, or cannot be compared with a time.
+        """
+        try:
+            columns = inspect(connection).get_columns(self.name, schema=self.schema)
+        except NoSuchTableError as error:
+            raise InvalidValue("sql_view.view", "the core has no such view", "one that its user may read") from error
+        types = {str(item["name"]): item["type"] for item in columns}
+        names = _native(list(types)) if self._profile is None else _needed(self._profile, list(types))
+        kind = types[self.times.column]
+        self.times.check_type(kind)
+        return ViewColumns(names, zoned=bool(getattr(kind, "timezone", False)))
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _native(found: Sequence[str]) -> Sequence[str]:
+    """The columns of a view in the feed's own format. Raises: InvalidValue where one is missing or unknown."""
+    needed = ("number", "effective_at_ms", *AccountChange.STATE_FIELDS)
+    missing = [name for name in needed if name not in found]
+    unknown = [name for name in found if name not in FIELDS]
+    if missing or unknown:
+        others = sorted(set(FIELDS) - set(needed))
+        allowed = f"{', '.join(needed)}; optional: {', '.join(others)}"
+        problem = f"columns missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
+        raise InvalidValue("sql_view.view", problem, allowed)
+    return found
 
 
 def _needed(profile: Profile, found: Sequence[str]) -> Sequence[str]:

@@ -123,9 +123,9 @@ class SqlViewSource:
 
     def _read_pages(self, reading: "_Pass") -> Iterator[Page]:
         if reading.checks_late:
-            with reading.snapshot.undated() as pages:
+            with reading.snapshot.untimed(reading.up_to_ms) as pages:
                 for rows in pages:
-                    yield self._rows.read_undated(rows, reading.as_of_ms)
+                    yield self._rows.read_untimed(rows, reading.as_of_ms)
         # Rows after the promised time are read as well: the view no longer shows such an account's earlier state.
         with reading.snapshot.pages(reading.after_ms, reading.up_to_ms) as pages:
             for rows in pages:
@@ -143,7 +143,7 @@ class SqlViewSource:
         seen = bytearray()
         with self._database.read() as connection:
             newest_id = newest(connection)
-        for source in (reading.snapshot.undated(), reading.snapshot.pages(-1, reading.up_to_ms)):
+        for source in (reading.snapshot.untimed(reading.up_to_ms), reading.snapshot.pages(-1, reading.up_to_ms)):
             with source as pages:
                 for rows in pages:
                     numbers = [number for row in rows if (number := self._rows.number(row)) is not None]

@@ -61,10 +61,13 @@ class RowReader:
         page.states = [change for change in read.values() if not change.unstated]
         return page
 
-    def read_undated(self, rows: Iterable[Mapping[str, Any]], as_of_ms: int) -> Page:
-        """Parse rows that do not state when they took effect: the state of their accounts is unknown."""
+    def read_untimed(self, rows: Iterable[Mapping[str, Any]], as_of_ms: int) -> Page:
+        """Parse rows whose time cannot be when they took effect: the state of their accounts is unknown."""
         page = Page()
-        problem = "effective_at_ms: null, or no time in milliseconds; allowed: milliseconds in every row"
+        problem = (
+            "effective_at_ms: null, before 1970, or after the core's present time; allowed: the time of the last"
+            " change, in milliseconds, or in the form and zone of profile.times"
+        )
         for row in rows:
             record = row if self._translator is None else self._translator.record(row)[0]
             number = stated_number(record)
