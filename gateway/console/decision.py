@@ -5,6 +5,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Path
+from pydantic import AfterValidator
 from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.console.find import bank_name
@@ -17,12 +18,12 @@ from standing.gateway.ledger_reading.nodes import LedgerNodes
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.errors import LedgerUnreachable
-from standing.ledger.service.console.pages import PATH
+from standing.ledger.service.console.pages import PATH, segment, unsegmented
 from standing.ledger.service.console.visits import ActDep, VisitDep
 
 router = APIRouter()
 
-TransactionId = Annotated[str, Path(pattern="^[A-Za-z0-9._:-]{1,64}$")]
+TransactionId = Annotated[str, Path(pattern="^~?[A-Za-z0-9._:-]{1,64}$"), AfterValidator(unsegmented)]
 
 #: The check, 1 to 15, of each reason (docs/ARCHITECTURE.md, "The decision, check by check").
 CHECKS: dict[str, int] = {
@@ -99,7 +100,7 @@ async def close_review(
     async with gateway.audit.act(visited.caller, "close_review", transaction_id, reason):
         await gateway.reviews.close(transaction_id, Outcome(outcome), visited.caller.name)
     gateway.following.wakeups.wake()
-    return RedirectResponse(f"{PATH}/decisions/{transaction_id}", status_code=303)
+    return RedirectResponse(f"{PATH}/decisions/{segment(transaction_id)}", status_code=303)
 
 
 async def _values(gateway: Any, transaction_id: str) -> dict[str, Any]:

@@ -19,14 +19,16 @@ from standing.gateway.bindings.service import StoredBinding
 from standing.gateway.composition import Gateway
 from standing.gateway.console.lookups import Listed, Lookups
 from standing.gateway.console.visits import GatewayDep
+from standing.ledger.attestations.numbers import visible
 from standing.ledger.errors import NotFound
-from standing.ledger.service.console.pages import PATH
+from standing.ledger.service.console.pages import PATH, segment
 from standing.ledger.service.console.visits import ActDep, Visit, VisitDep
 
 router = APIRouter()
 
 _BINDING = re.compile(r"0x[0-9a-fA-F]{64}")
-_LAST_FOUR = re.compile(r"[0-9]{4}")
+#: The last four digits of an account, also behind a mask: 621661********0000, •••• 0000, …0000.
+_LAST_FOUR = re.compile(r"(?:([0-9]*)(?:[*•●]+|\.{2,}))?([0-9]{4})")
 
 
 class Done(StrEnum):
@@ -56,7 +58,7 @@ class Found:
         if self.user is not None or self.by_digits.count > 1:
             return None
         pages = [f"accounts/0x{each.binding.hex()}" for each in self.by_digits.rows]
-        pages += [f"decisions/{self.transaction}"] if self.transaction is not None else []
+        pages += [f"decisions/{segment(self.transaction)}"] if self.transaction is not None else []
         pages += [f"accounts/{self.binding}"] if self.binding is not None else []
         return f"{PATH}/{pages[0]}" if len(pages) == 1 else None
 
@@ -78,7 +80,7 @@ async def find(
     visited: ActDep, gateway: GatewayDep, wanted: Annotated[str, Form(alias="q", max_length=200)] = ""
 ) -> Response:
     """Search. The search text is never part of a URL."""
-    typed = wanted.strip()
+    typed = visible(wanted).strip()  # digits of a Chinese keyboard are wide
     if not typed:
         return await _page(visited, gateway)
     found = await _search(gateway, typed)
@@ -110,8 +112,8 @@ async def _search(gateway: Gateway, typed: str) -> Found:
         except NotFound:
             found.binding = None
         return found
-    if _LAST_FOUR.fullmatch(typed):
-        found.by_digits = await lookups.ending_in(typed)
+    if (digits := _LAST_FOUR.fullmatch(typed.replace(" ", ""))) is not None:
+        found.by_digits = await lookups.ending_in(digits[2], begins=digits[1] or "")
     if re.fullmatch(USER_PATTERN, typed):
         if await lookups.is_decided(typed):
             found.transaction = typed

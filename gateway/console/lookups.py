@@ -52,9 +52,12 @@ class Lookups:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def ending_in(self, digits: str) -> Listed[StoredBinding]:
-        """Bindings of accounts whose number ends in these four digits, newest first."""
+    async def ending_in(self, digits: str, *, begins: str = "") -> Listed[StoredBinding]:
+        """Bindings of accounts whose number ends in these four digits, newest first. `begins`: what is shown of its
+        beginning, if anything."""
         query = stored_bindings().where(schema.LAST_FOUR.in_([digits]))
+        if begins:
+            query = query.where(_bindings.number_masked.startswith(begins))
         return await self._listed(query.order_by(_bindings.created_at_ms.desc()), stored_binding)
 
     async def is_decided(self, transaction_id: str) -> bool:

@@ -76,6 +76,17 @@ class Console:
         return HTMLResponse(text, status_code=status, headers=dict(headers or {}))
 
 
+def segment(plain: str) -> str:
+    """An id as one segment of a path. Browsers resolve a segment of one or two dots, even an encoded one, so these get
+    a tilde in front, which no id has; `unsegmented` removes it."""
+    return f"~{plain}" if plain in {".", ".."} else plain
+
+
+def unsegmented(stated: str) -> str:
+    """The id of which `segment` made a segment."""
+    return stated.removeprefix("~")
+
+
 @cache
 def static_file(name: str) -> bytes:
     """A static file. Raises: FileNotFoundError."""
@@ -99,4 +110,5 @@ def _environment(package: str) -> Environment:
         auto_reload=False,
     )
     environment.globals |= {"console": PATH, "static": _static_url, "languages": LANGUAGES}
+    environment.filters |= {"segment": segment}
     return environment

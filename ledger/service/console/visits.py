@@ -17,7 +17,7 @@ from standing.ledger.service.console.words import Words
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1", "testserver")
 #: A page of the console that a form may lead back to.
-_OWN_PAGE = re.compile(r"/console(/[A-Za-z0-9._:/-]*)?")
+_OWN_PAGE = re.compile(r"/console(/[A-Za-z0-9._:~/-]*)?")
 _LANGUAGE_LIFETIME_S = 365 * 24 * 3600
 
 

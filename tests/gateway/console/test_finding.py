@@ -1,0 +1,64 @@
+"""Search and links of the console over HTTP: every id that the API accepts, and what people paste."""
+
+from collections.abc import Iterator
+from urllib.parse import urljoin
+
+import pytest
+from sqlalchemy import update
+
+from standing.gateway.storage import schema
+from tests.console_browser import Browser
+from tests.gateway.gateway_rig import Rig
+
+
+@pytest.fixture
+def staff(a_rig: Rig) -> Iterator[Browser]:
+    browser = Browser(a_rig.url)
+    browser.sign_in(a_rig.keys["support"])
+    yield browser
+    browser.http.close()
+
+
+@pytest.mark.parametrize("transaction_id", [".", "..", "...", "a:b", "-", "t.1_x"])
+def test_every_transaction_id_that_the_api_accepts_can_be_opened_and_its_links_stay_on_it(
+    a_rig: Rig, staff: Browser, transaction_id: str
+) -> None:
+    person = a_rig.bound()
+    decided = person.decide(transaction_id=transaction_id)
+    staff.open("/console")
+    text = staff.submit("/console/find", q=transaction_id)
+    assert f"<h1>{transaction_id} " in text, text
+    page = staff.page.url.path
+    # As a browser resolves a link: a segment of one or two dots would be gone.
+    assert urljoin(a_rig.url, page).endswith(page)
+    assert f'href="{page}"' in staff.open(f"/console/accounts/{person.binding}")
+    staff.open(f"{page}/evidence.json")
+    assert staff.page.json()["evidence"] == decided["evidence"]
+
+
+@pytest.mark.parametrize(
+    "shown", ["{last}", "{full_width}", " {masked} ", "{spaced}", "•••• {last}", "…{last}", "**** {full_width}"]
+)
+def test_an_account_is_found_by_its_last_digits_as_people_paste_them(a_rig: Rig, staff: Browser, shown: str) -> None:
+    person, other = a_rig.bound(), a_rig.bound()
+    with a_rig.app.state.gateway.storage.write() as connection:
+        table = schema.bindings
+        for each, masked in ((person, "915600******7391"), (other, "622848******7391")):
+            key = bytes.fromhex(each.binding[2:])
+            connection.execute(update(table).where(table.c.binding == key).values(number_masked=masked))
+    forms = {
+        "last": "7391",
+        "full_width": "７３９１",
+        "masked": "915600******7391",
+        "spaced": "9156 00** **** 7391",
+    }
+    staff.open("/console")
+    text = staff.submit("/console/find", q=shown.format(**forms))
+    assert person.binding in text
+    # The digits before the mask are of one bank's cards.
+    assert (other.binding in text) is ("masked" not in shown and "spaced" not in shown)
+
+
+def test_a_full_account_number_that_is_found_nowhere_gets_the_hint_to_type_its_last_four_digits(staff: Browser) -> None:
+    staff.open("/console")
+    assert "type only the last four digits" in staff.submit("/console/find", q="9156 0000 0000 0017")
