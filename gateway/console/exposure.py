@@ -54,7 +54,8 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """A decision that a snapshot would have got wrong. `by`: the names of the intervals."""
+    """A decision that a snapshot would have got wrong. `by`: the names of the intervals. `reviewed`: the outcome of its
+    review, once staff have closed it."""
 
     transaction_id: str
     outcome: str
@@ -62,6 +63,7 @@ class Exposed:
     decided_at_ms: int
     changed_at_ms: int
     by: tuple[str, ...]
+    reviewed: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +111,14 @@ def _first_of_status(changes: Sequence[Changed]) -> Changed | None:
 
 def exposure(storage: Storage, zones: dict[str, ZoneInfo], since_ms: int) -> Exposure:
     """The exposure of the decisions since a time, newest first. Raises: StorageUnavailable."""
-    decided, bound, logged = schema.decisions.c, schema.bindings.c, schema.events.c
+    decided, bound, logged, closed = schema.decisions.c, schema.bindings.c, schema.events.c, schema.reviews.c
     query = (
         select(
             decided.transaction_id,
             decided.outcome,
             decided.reason,
             decided.decided_at_ms,
+            closed.outcome.label("reviewed"),
             bound.bank,
             logged.type,
             logged.happened_at_ms,
@@ -123,6 +126,7 @@ def exposure(storage: Storage, zones: dict[str, ZoneInfo], since_ms: int) -> Exp
         )
         .join(schema.bindings, bound.binding == decided.binding)
         .join(schema.events, logged.binding == decided.binding)
+        .outerjoin(schema.reviews, closed.transaction_id == decided.transaction_id)
         .where(
             decided.decided_at_ms >= since_ms,
             logged.happened_at_ms <= decided.decided_at_ms,
@@ -155,7 +159,9 @@ def _exposed(rows: Sequence[Any], zones: dict[str, ZoneInfo]) -> Exposed | None:
             newest = change
     if newest is None:
         return None
-    return Exposed(first.transaction_id, first.outcome, first.reason, first.decided_at_ms, newest.at_ms, tuple(by))
+    return Exposed(
+        first.transaction_id, first.outcome, first.reason, first.decided_at_ms, newest.at_ms, tuple(by), first.reviewed
+    )
 
 
 def _changed(row: Any) -> Changed:

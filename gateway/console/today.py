@@ -23,34 +23,41 @@ _SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Decisions of the last hours: by outcome and reason, most frequent first, and by hour and outcome."""
+    """Decisions of the last hours, most frequent first, and by hour and outcome.
 
-    reasons: list[tuple[str, str | None, int]]
+    `reasons`: outcome, reason, whether it is the outcome of a closed review, and how many. The outcome of a decision
+    whose review is closed is that of the review.
+    """
+
+    reasons: list[tuple[str, str | None, bool, int]]
     hours: list[dict[str, int]]
 
     @property
     def total(self) -> int:
-        return sum(count for _, _, count in self.reasons)
+        return sum(count for *_, count in self.reasons)
 
 
 def figures(storage: Storage, since_ms: int) -> Figures:
     """The decisions of the 24 hours from a time on. Raises: StorageUnavailable."""
-    table = schema.decisions.c
+    table, reviewed = schema.decisions.c, schema.reviews.c
     hour = (table.decided_at_ms - since_ms) // _HOUR_MS
     query = (
-        select(hour.label("hour"), table.outcome, table.reason, func.count().label("count"))
+        select(
+            hour.label("hour"), table.outcome, table.reason, reviewed.outcome.label("reviewed"), func.count().label("n")
+        )
+        .select_from(schema.decisions.outerjoin(schema.reviews, reviewed.transaction_id == table.transaction_id))
         .where(table.decided_at_ms >= since_ms)
-        .group_by(hour, table.outcome, table.reason)
+        .group_by(hour, table.outcome, table.reason, reviewed.outcome)
     )
     hours: list[dict[str, int]] = [{} for _ in range(_HOURS)]
-    reasons: dict[tuple[str, str | None], int] = {}
+    reasons: dict[tuple[str, str | None, bool], int] = {}
     with storage.read() as connection:
         for row in connection.execute(query):
-            counted: int = row._mapping["count"]
-            of_hour = hours[min(int(row.hour), _HOURS - 1)]
-            of_hour[row.outcome] = of_hour.get(row.outcome, 0) + counted
-            reasons[row.outcome, row.reason] = reasons.get((row.outcome, row.reason), 0) + counted
-    sorted_reasons = sorted(((*key, count) for key, count in reasons.items()), key=lambda each: -each[2])
+            outcome, of_hour = row.reviewed or row.outcome, hours[min(int(row.hour), _HOURS - 1)]
+            of_hour[outcome] = of_hour.get(outcome, 0) + row.n
+            key = (outcome, row.reason, row.reviewed is not None)
+            reasons[key] = reasons.get(key, 0) + row.n
+    sorted_reasons = sorted(((*key, count) for key, count in reasons.items()), key=lambda each: -each[3])
     return Figures(sorted_reasons, hours)
 
 

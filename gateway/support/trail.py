@@ -89,13 +89,14 @@ class ChangeTrail:
 
 @dataclass(frozen=True, slots=True)
 class LastDecision:
-    """The newest decision on the binding."""
+    """The newest decision on the binding. `reviewed`: the outcome of its review, once staff have closed it."""
 
     transaction_id: str
     outcome: str
     reason: Reason | None
     decided_at_ms: int
     publication: int | None
+    reviewed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,9 +288,10 @@ def _first_use(connection: Connection, observed: Row[Any], *, before: int | None
 
 
 def _last_decision(connection: Connection, binding: bytes) -> LastDecision | None:
-    table = schema.decisions
+    table, closed = schema.decisions, schema.reviews.c
     row = connection.execute(
-        select(table)
+        select(table, closed.outcome.label("reviewed"))
+        .outerjoin(schema.reviews, closed.transaction_id == table.c.transaction_id)
         .where(table.c.binding == binding)
         .order_by(table.c.decided_at_ms.desc(), table.c.transaction_id)
         .limit(1)
@@ -298,7 +300,7 @@ def _last_decision(connection: Connection, binding: bytes) -> LastDecision | Non
         return None
     reason = Reason(row.reason) if row.reason is not None else None
     publication = json.loads(row.answer)["publication"]
-    return LastDecision(row.transaction_id, row.outcome, reason, row.decided_at_ms, publication)
+    return LastDecision(row.transaction_id, row.outcome, reason, row.decided_at_ms, publication, row.reviewed)
 
 
 def _facts(node_hops: Sequence[NodeHop], own: _Own, on_ledger: int) -> list[Facts]:

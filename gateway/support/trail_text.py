@@ -7,7 +7,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from standing.gateway.access.localized import Localized
-from standing.gateway.decisions.messages import of_decision
+from standing.gateway.decisions.messages import REVIEWED, of_decision
 from standing.gateway.decisions.rules import Outcome
 from standing.gateway.support.hops import Hop, HopName, HopState
 from standing.gateway.support.trail import BindingTrail, Cause
@@ -107,11 +107,15 @@ def _summary(trail: BindingTrail) -> list[Localized]:
     decision = trail.last_decision
     if decision is not None:
         at = _time(decision.decided_at_ms, trail.bank.zone)
-        message = of_decision(decision.reason, Outcome(decision.outcome))
+        outcome, how, zh_how = decision.outcome, "", ""
+        message = of_decision(decision.reason, Outcome(outcome))
+        if decision.reviewed is not None:
+            outcome, how, zh_how = decision.reviewed, " after review", "（经人工审核）"
+            message = REVIEWED[Outcome(outcome)]
         lines.append(
             Localized(
-                f"Last decision, {at}: {decision.outcome}. {message.en}",
-                f"最近一次交易决策（{at}）：{_OUTCOMES[decision.outcome]}。{message.zh}",
+                f"Last decision, {at}: {outcome}{how}. {message.en}",
+                f"最近一次交易决策（{at}）：{_OUTCOMES[outcome]}{zh_how}。{message.zh}",
             )
         )
     if trail.staleness_ms is not None:

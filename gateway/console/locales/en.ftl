@@ -34,6 +34,7 @@ find-digits = Accounts that end in these digits
 find-transaction = Transaction
 
 only-oldest = Only the { $shown } oldest are shown.
+only-first = Only the first { $shown } are shown.
 only-newest = Only the { $shown } newest are shown.
 
 queue-holds = Open holds
@@ -165,6 +166,7 @@ reason-over_transaction_limit = Over the limit per payment
 reason-over_daily_limit = Over the daily limit
 reason-over_monthly_limit = Over the monthly limit
 reason-over_yearly_limit = Over the yearly limit
+reason-bank_not_served = Bank no longer served
 reason-risk_hold = Held by the risk policy
 
 decision-publication = Publication / block
@@ -249,6 +251,8 @@ audit-older = Older entries
 reconciliation-none = No reconciliation has run yet.
 reconciliation-well = The ledger and this gateway agree.
 reconciliation-drift = { $count } bindings differ between the ledger and this gateway.
+reconciliation-block-gone = The block that was read is no longer part of the ledger. Wait for the next run.
+reconciliation-went-back = { $bank }: the ledger shows an older watermark than this gateway has seen before.
 reconciliation-ended = Ended
 reconciliation-took = Duration
 reconciliation-checked = Bindings checked
@@ -297,9 +301,9 @@ bank-key-unseen = not observed
 
 today-title = The last 24 hours
 today-decisions = Decisions
-today-half = Median response time
-today-most = 99th percentile
-today-refused = Requests refused under load
+today-half = Median response time since the start
+today-most = 99th percentile since the start
+today-refused = Requests refused under load since the start
 today-chart = Decisions by hour
 today-reasons = By outcome and reason
 today-none = No decisions were made.
@@ -334,6 +338,7 @@ scorecard-suspensions = Suspensions
 scorecard-rotations = Keys rotated
 scorecard-ledger-chart = Publications with changes (green) and heartbeats (grey)
 scorecard-own = From this gateway’s records
+scorecard-sent-to-review = Sent to review
 scorecard-made = Bindings made
 scorecard-ended = Bindings ended
 scorecard-failed = Bindings that stopped working

@@ -34,6 +34,7 @@ find-digits = 尾号为此四位的账户
 find-transaction = 交易
 
 only-oldest = 仅显示最早的 { $shown } 项。
+only-first = 仅显示前 { $shown } 项。
 only-newest = 仅显示最近的 { $shown } 项。
 
 queue-holds = 生效中的风控限制
@@ -165,6 +166,7 @@ reason-over_transaction_limit = 超过单笔限额
 reason-over_daily_limit = 超过当日限额
 reason-over_monthly_limit = 超过当月限额
 reason-over_yearly_limit = 超过当年限额
+reason-bank_not_served = 不再支持该银行
 reason-risk_hold = 风控限制
 
 decision-publication = 发布序号 / 区块
@@ -249,6 +251,8 @@ audit-older = 更早的记录
 reconciliation-none = 尚未进行过对账。
 reconciliation-well = 账本与本网关一致。
 reconciliation-drift = 账本与本网关有 { $count } 个绑定不一致。
+reconciliation-block-gone = 所读取的区块已不在账本中，请等待下一次对账。
+reconciliation-went-back = { $bank }：账本上的水位线早于本网关此前读到的水位线。
 reconciliation-ended = 完成时间
 reconciliation-took = 用时
 reconciliation-checked = 已核对绑定数
@@ -297,9 +301,9 @@ bank-key-unseen = 无观测数据
 
 today-title = 最近 24 小时
 today-decisions = 交易决策数
-today-half = 50% 耗时
-today-most = 99% 耗时
-today-refused = 过载时拒绝的请求数
+today-half = 启动以来耗时中位数
+today-most = 启动以来 99 分位耗时
+today-refused = 启动以来过载拒绝的请求数
 today-chart = 每小时交易决策数
 today-reasons = 按结果与原因
 today-none = 尚无交易决策。
@@ -334,6 +338,7 @@ scorecard-suspensions = 被暂停次数
 scorecard-rotations = 密钥更换次数
 scorecard-ledger-chart = 含变更的发布（绿）与心跳（灰）
 scorecard-own = 本网关记录
+scorecard-sent-to-review = 转人工审核
 scorecard-made = 新增绑定
 scorecard-ended = 结束绑定
 scorecard-failed = 失效绑定

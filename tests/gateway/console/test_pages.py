@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import delete, insert, update
 
+from standing.gateway.following.reconcile_report import BankFinding, DeadFinding, Drift, DriftFinding, Report
 from standing.gateway.storage import schema
 from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.terms import Status
@@ -63,6 +64,51 @@ def test_a_closed_review_shows_its_outcome_and_the_users_message_instead_of_the_
     account = admin.open(f"/console/accounts/{person.binding}")
     assert f'<span class="tag {outcome}">{label}</span> <span class="muted small">after review</span>' in account
     assert "In review" not in account
+
+
+def test_a_closed_review_is_counted_by_its_outcome_today_and_told_so_in_the_trail(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with rig(tmp_path_factory.mktemp("reviewed")) as own:
+        browser = Browser(own.url)
+        browser.sign_in(own.keys["support"])
+        person = own.bound()
+        person.bank.change(person.number, holder=Claim(**person.claim | {"phone": "+8613900000004"}))
+        path = f"/console/decisions/{person.decide()['transaction_id']}"
+        browser.open(path)
+        browser.submit(path + "/review", outcome="decline", reason="The user does not know of it")
+        today = browser.open("/console/today")
+        assert '<span class="tag decline">Declined</span> <span class="muted small">after review</span>' in today
+        assert "In review" not in today
+        assert "bar-review" not in today
+        own.clock.advance(1_000)
+        card = browser.open(f"/console/banks/{person.bank.bic}")
+        assert "Sent to review" in card
+        assert "In review" not in card
+        plain = own.support("GET", f"/v1/bindings/{person.binding}/trail").json()["plain"]
+        assert any("decline after review" in line for line in plain["en"])
+        assert not any("being checked" in line for line in plain["en"])
+        browser.http.close()
+
+
+def test_the_reconciliation_page_names_banks_and_says_what_it_leaves_out(a_rig: Rig, admin: Browser) -> None:
+    gateway = a_rig.app.state.gateway
+    bic, found = next(iter(a_rig.banks)), "0x" + "ab" * 32
+    report = Report(0, 1, "0x00", 0, ended_at_ms=1, block_is_still_there=True, drift_count=1_500, dead_count=1_500)
+    report.drift = [DriftFinding(found, bic, Drift.NOT_FOLLOWED, 0, None)] * 250
+    report.dead = [DeadFinding(found, bic, "u-1", "bank_not_served")] * 250
+    report.banks = [BankFinding(bic, 1, 1, False, False, watermark_went_back=True)]
+    with gateway.storage.write() as connection:
+        row = dict.fromkeys(("started_at_ms", "ended_at_ms", "block_number", "checked", "dead", "drift"), 1)
+        connection.execute(delete(schema.reconcile_runs))
+        connection.execute(insert(schema.reconcile_runs).values(**row, report=report.to_json()))
+    text = admin.open("/console/reconciliation")
+    assert f"Bank {bic}" in text
+    assert f">{bic}<" not in text
+    assert text.count("Only the first 200 are shown.") == 2
+    assert f"Bank {bic}: the ledger shows an older watermark" in text
+    assert "Bank no longer served" in text
+    assert "bank_not_served" not in text
 
 
 def test_a_list_longer_than_the_page_says_so_with_the_true_count(

@@ -27,6 +27,7 @@ from tests.console_words import missing
     [
         ("reason", Reason),
         ("reason", CHECKS),
+        ("reason", ["bank_not_served"]),
         ("outcome", Outcome),
         ("health", Health),
         ("kind", Kind),

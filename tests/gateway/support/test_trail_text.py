@@ -9,7 +9,7 @@ import pytest
 
 from standing.gateway.access.localized import Localized
 from standing.gateway.bindings.banks import Bank
-from standing.gateway.decisions.messages import of_decision
+from standing.gateway.decisions.messages import REVIEWED, of_decision
 from standing.gateway.decisions.rules import Outcome, Reason
 from standing.gateway.support.hops import Hop, HopName, HopState
 from standing.gateway.support.trail import BindingTrail, Cause, ChangeTrail, LastDecision
@@ -91,6 +91,13 @@ def test_the_last_decision_is_shown_with_its_reason_in_both_languages(outcome: s
     en, zh = check(trail(last_decision=LastDecision("t-1", outcome, reason, AT_MS, 7)))
     assert en[1] == f"Last decision, 2026-01-01 12:00:00.580: {outcome}. {of_decision(reason, Outcome(outcome)).en}"
     assert of_decision(reason, Outcome(outcome)).zh in zh[1]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.APPROVE, Outcome.DECLINE])
+def test_a_closed_review_is_told_with_its_outcome_and_not_as_one_that_is_still_open(outcome: Outcome) -> None:
+    en, zh = check(trail(last_decision=LastDecision("t-1", "review", Reason.PHONE_CHANGED, AT_MS, 7, outcome.value)))
+    assert f"{outcome} after review. {REVIEWED[outcome].en}" in en[1]
+    assert f"（经人工审核）。{REVIEWED[outcome].zh}" in zh[1]
 
 
 @pytest.mark.parametrize("staleness_ms", [-9_999, 0, 9_999, 599_999, 600_000, 35_999_999, 36_000_000])
