@@ -105,6 +105,18 @@ def test_every_message_a_service_answers_with_is_in_the_catalogue() -> None:
     assert not missing, "\n".join(["add to ledger/service/locales/zh/problems.toml:", *missing])
 
 
+def test_what_is_filled_into_a_message_in_words_is_translated_too() -> None:
+    code = "".join(
+        path.read_text(encoding="utf-8") for place in ("gateway", "node") for path in (_ROOT / place).rglob("*.py")
+    )
+    filled = set(re.findall(r"\bAdmission\([^\"\n]*\"([a-z ]+)\"\)|\bBucket\([^,\n]*, \"([a-z ]+)\"", code))
+    words = sorted({one or other for one, other in filled})
+    assert len(words) >= 8
+    for each in words:
+        for english in (f"7 {each} are in progress already", f"too many attempts of {each}; allowed: again at 7"):
+            assert not re.search("[a-z]{3}", chinese().of(english) or english), english
+
+
 def test_every_problem_in_the_gateways_openapi_has_a_title(a_rig: Rig) -> None:
     named = set(re.findall(r"urn:standing:problem:([a-z0-9-]+)", str(a_rig.openapi)))
     assert "too-many-attempts" in named

@@ -15,7 +15,7 @@ from standing.ledger.service.console import sign_in
 from standing.ledger.service.console.pages import HOME, PATH, Console
 from standing.ledger.service.console.sessions import LockedOut
 from standing.ledger.service.console.visits import SignInNeeded, check_origin, console_of, frame, own_page
-from standing.ledger.service.problem_language import chinese
+from standing.ledger.service.problem_language import localized
 from standing.ledger.service.problems import UnexpectedErrors, merged, problem_of
 
 _POLICY = (
@@ -65,14 +65,17 @@ def create(
 
 
 def error_page(
-    request: Request, status: int, name: str, detail: str = "", headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    name: str,
+    detail: str = "",
+    headers: Mapping[str, str] | None = None,
+    title: str | None = None,
 ) -> Response:
-    """An error as a page. `name`: of its message."""
+    """An error as a page. `name`: of its message; `title`: in place of a message, where there is none."""
     console = console_of(request)
     words = console.words(request)
-    if words.language == "zh":
-        detail = chinese().of(detail) or detail
-    values: dict[str, Any] = {"status": status, "title": words.named("error", name), "detail": detail}
+    values: dict[str, Any] = {"status": status, "title": words.named("error", name, title), "detail": detail}
     return console.page("error.html", words, frame(request, None) | values, status=status, headers=headers)
 
 
@@ -84,7 +87,10 @@ async def _sign_in_needed(request: Request, _error: Exception) -> Response:
 async def _standing_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StandingError)
     problem = problem_of(error, request.app.state.problems)
-    return error_page(request, problem.status, str(problem.type), str(error), problem.headers)
+    document, _ = localized(problem.marshal(), console_of(request).words(request).language)
+    return error_page(
+        request, problem.status, str(problem.type), document["detail"], problem.headers, document["title"]
+    )
 
 
 async def _malformed(request: Request, error: Exception) -> Response:

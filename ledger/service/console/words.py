@@ -16,6 +16,7 @@ from iso4217 import Currency
 
 from standing.ledger.clock import MAX_CALENDAR_MS
 from standing.ledger.errors import StandingError
+from standing.ledger.service.command_language import errors
 from standing.ledger.service.languages import Language
 
 #: The languages as the HTML attribute `lang` names them.
@@ -79,10 +80,15 @@ class Words:
             raise MissingSentence(f"{name}: {errors[0]}")
         return str(text)
 
-    def named(self, family: str, member: str | None) -> str:
-        """The label of an enumeration member, such as a reason; its plain name where there is no message for it yet."""
+    def named(self, family: str, member: str | None, otherwise: str | None = None) -> str:
+        """The label of an enumeration member, such as a reason; `otherwise`, or its plain name, where there is no
+        message for it yet."""
         name = f"{family}-{member or 'none'}"
-        return self(name) if _bundle(self._package, self.language).has_message(name) else str(member)
+        return self(name) if _bundle(self._package, self.language).has_message(name) else otherwise or str(member)
+
+    def sentence(self, english: str) -> str | None:
+        """A sentence of a service in Chinese; None where the language is English, or no translation is known."""
+        return errors().of(english) if self.language == "zh" else None
 
     def of(self, message: Bilingual) -> str:
         """The text in this language, of a text that another subpackage keeps in both."""

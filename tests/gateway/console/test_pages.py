@@ -12,6 +12,7 @@ from standing.gateway.following.reconcile_report import BankFinding, DeadFinding
 from standing.gateway.storage import schema
 from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.terms import Status
+from standing.ledger.errors import LedgerMismatch
 from tests.console_browser import Browser
 from tests.gateway.gateway_rig import Rig, rig
 
@@ -219,3 +220,36 @@ def test_empty_reconciliation_and_today_pages_say_so(tmp_path_factory: pytest.Te
         assert "No reconciliation has run yet" in browser.open("/console/reconciliation")
         assert "No decisions were made" in browser.open("/console/today")
         browser.http.close()
+
+
+def test_the_audit_and_refused_forms_are_in_the_readers_language(a_rig: Rig) -> None:
+    browser = Browser(a_rig.url, **{"Accept-Language": "zh-CN"})
+    browser.sign_in(a_rig.keys["admin"])
+    asked = a_rig.bound().decide()
+    path = f"/console/decisions/{asked['transaction_id']}/review"
+    browser.open("/console/")
+    refused = browser.submit(path, outcome="approve", reason="用户来电")
+    assert "决策结果为通过；仅限转人工审核的交易" in refused
+    browser.open("/console/")
+    short = browser.submit(path, outcome="approve", reason="-")
+    assert "reason：缺失、过短或过长；允许：操作原因，3 到 300 个 UTF-8 字符" in short
+    audit = browser.open("/console/audit")
+    assert "<strong>人工审核</strong>" in audit
+    assert "未完成：该交易未转人工审核" in audit
+    assert "close_review" not in audit
+    assert "NotInReview" not in audit
+    browser.http.close()
+
+
+def test_an_error_without_a_message_of_its_own_is_headed_by_the_problems_title(
+    a_rig: Rig, admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def mismatch(*_: object) -> None:
+        raise LedgerMismatch("every ledger node belongs to another ledger")
+
+    monkeypatch.setattr(a_rig.app.state.gateway.reviews, "close", mismatch)
+    for language, title in (("en", "The ledger cannot be used at the moment"), ("zh", "账本暂时不可用")):
+        admin.http.headers["Accept-Language"] = language
+        admin.open("/console/")
+        text = admin.submit("/console/decisions/t-1/review", outcome="approve", reason="The user called")
+        assert f"<h1>{title}</h1>" in text

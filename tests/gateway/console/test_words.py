@@ -1,6 +1,8 @@
 """Every enumeration value that a page shows has a message."""
 
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +52,21 @@ from tests.console_words import missing
 )
 def test_every_value_of_an_enumeration_has_a_message(family: str, members: Iterable[str]) -> None:
     assert not missing("standing.gateway.console", {family: members})
+
+
+def audited_actions() -> set[str]:
+    """The name of every act that the gateway audits: an explicit one, or that of its route."""
+    code = "".join(path.read_text(encoding="utf-8") for path in (Path(__file__).parents[3] / "gateway").rglob("*.py"))
+    named = re.findall(r"(?:audit\.act|_audited)\([^\"\n]*\"(\w+)\"", code) + re.findall(
+        r"\"(export_evidence\w*)\"", code
+    )
+    functions = (
+        each for each in re.split(r"\n(?:async )?def ", code) if re.search(r"caller: Acting(?:Admin)?\b", each)
+    )
+    return {*named, *(function.partition("(")[0] for function in functions)}
+
+
+def test_every_audited_act_has_a_name_in_words() -> None:
+    actions = audited_actions()
+    assert {"resync", "delete_binding", "export_evidence_with_key", "rotate_secret", "reload_settings"} <= actions
+    assert not missing("standing.gateway.console", {"audited": actions})
