@@ -114,6 +114,8 @@ hop-done = done, time unknown
 
 act-resync = Ask the bank to publish again
 act-end = End the binding, so that the user can bind again
+account-bank-not-told = The bank has not been told yet that the binding ended. Until it is, the user cannot bind the account again.
+act-tell-bank = Tell the bank that the binding ended
 done-resync-queued = The bank’s node will publish the account’s current state again.
 done-resync-on-its-way = The newest state was already on its way to the ledger. The bank’s node sends it again now.
 done-ended = The binding is ended. The user can bind the account again.

@@ -114,6 +114,8 @@ hop-done = 已完成，时间未知
 
 act-resync = 请银行重新发布
 act-end = 解除绑定，以便重新绑定
+account-bank-not-told = 绑定已在本平台解除，但尚未通知银行。通知成功之前，用户无法重新绑定该账户。
+act-tell-bank = 通知银行绑定已解除
 done-resync-queued = 已提交：银行节点将重新发布账户的当前状态。
 done-resync-on-its-way = 最新状态已在提交账本途中，银行节点正在补发。
 done-ended = 绑定已解除，用户可以重新绑定该账户。

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -80,8 +81,11 @@ def error_page(
 
 
 async def _sign_in_needed(request: Request, _error: Exception) -> Response:
-    wanted = own_page(request.url.path) if request.method == "GET" else HOME
-    return RedirectResponse(f"{PATH}/sign-in?next={wanted}", status_code=303)
+    if request.method == "GET":
+        return RedirectResponse(f"{PATH}/sign-in?next={own_page(request.url.path)}", status_code=303)
+    # A form: what it was to do has not been done, and its page, if the browser names it, is where to do it again.
+    page = own_page(urlsplit(request.headers.get("Referer", "")).path)
+    return RedirectResponse(f"{PATH}/sign-in?next={page}&undone=1", status_code=303)
 
 
 async def _standing_error(request: Request, error: Exception) -> Response:

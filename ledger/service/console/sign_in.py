@@ -33,11 +33,18 @@ Next = Annotated[str, Query(alias="next", max_length=200)]
 
 @router.get("/sign-in")
 async def sign_in_page(
-    request: Request, console: ConsoleDep, wanted: Next = HOME, out: Annotated[bool, Query()] = False
+    request: Request,
+    console: ConsoleDep,
+    wanted: Next = HOME,
+    out: Annotated[bool, Query()] = False,
+    undone: Annotated[bool, Query()] = False,
 ) -> Response:
-    """The ways to sign in. `out`: the visitor has just signed out, and may want to sign out of the provider, too."""
+    """The ways to sign in. `out`: the visitor has just signed out, and may want to sign out of the provider, too.
+    `undone`: they sent a form after their session had ended."""
     there = await console.sign_out_url() if out and console.sign_out_url is not None else None
-    return form(request, console.words(request), own_page(wanted), signed_out=out, provider_out=there)
+    words = console.words(request)
+    problem = words("sign-in-undone") if undone else ""
+    return form(request, words, own_page(wanted), problem, signed_out=out, provider_out=there)
 
 
 @router.post("/sign-in")

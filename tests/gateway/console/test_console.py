@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import insert
 
+from standing.gateway.errors import BankNodeUnreachable
 from standing.gateway.storage import schema
 from standing.ledger.attestations.terms import Status
 from tests.console_browser import Browser
@@ -57,6 +58,22 @@ def test_a_session_ends_when_idle_and_at_its_hard_end(a_rig: Rig, staff: Browser
     staff.sign_in(a_rig.keys["support"])
     a_rig.clock.advance(15 * 60_000)
     assert "Sign in" in staff.open("/console")
+
+
+def test_a_form_sent_after_the_session_ended_says_that_nothing_was_done_and_leads_back_to_its_page(
+    a_rig: Rig, staff: Browser
+) -> None:
+    person = a_rig.bound()
+    path = f"/console/accounts/{person.binding}"
+    staff.open(path)
+    a_rig.clock.advance(15 * 60_000)
+    a_rig.heartbeat()
+    staff.http.headers["Referer"] = a_rig.url + path
+    assert "Your session had ended, so nothing was done." in staff.submit(f"{path}/end", reason="ticket 3")
+    assert f'name="next" value="{path}"' in staff.page.text
+    assert a_rig.platform("GET", f"/v1/bindings/{person.binding}").json()["ended_at_ms"] is None
+    staff.http.headers["Referer"] = "https://elsewhere.example//console//x"
+    assert 'name="next" value="/console/"' in staff.submit(f"{path}/end", reason="ticket 3")
 
 
 def test_signing_out_ends_the_session_and_not_only_the_cookie(staff: Browser) -> None:
@@ -177,6 +194,26 @@ def test_an_account_whose_binding_was_ended_says_that_it_can_be_bound_again(a_ri
     assert "can no longer be used here" not in text
     assert "left of" not in text
     assert f"{path}/resync" not in text
+
+
+def test_an_end_that_the_bank_was_not_told_of_can_be_repeated_until_it_is(
+    a_rig: Rig, staff: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = a_rig.bound()
+    path = f"/console/accounts/{person.binding}"
+    staff.open(path)
+    with monkeypatch.context() as down:
+        down.setattr(a_rig.app.state.gateway.nodes, "unbind", _unreachable)
+        assert "The bank’s node is not responding" in staff.submit(f"{path}/end", reason="ticket 4")
+    text = staff.open(path)
+    assert "The bank has not been told yet that the binding ended." in text
+    assert "The binding is ended." in staff.submit(f"{path}/end", reason="ticket 4")
+    assert "has not been told yet" not in staff.page.text
+    assert f"{path}/end" not in staff.page.text
+
+
+async def _unreachable(*_: object) -> bool:
+    raise BankNodeUnreachable("the node of YUNXCNB0 does not answer (test); try again later")
 
 
 def test_a_decision_shows_its_checks_and_its_evidence_line_by_line(a_rig: Rig, staff: Browser) -> None:

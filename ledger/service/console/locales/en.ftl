@@ -4,6 +4,7 @@ sign-in = Sign in
 sign-out = Sign out
 sign-in-key = API key
 sign-in-locked-out = Too many failed attempts. Try again in { $minutes } min.
+sign-in-undone = Your session had ended, so nothing was done. Sign in, and do it again.
 signed-out = You are signed out of this console.
 signed-out-there = Sign out of { $provider }, too.
 sign-in-by = Sign in with { $provider }
