@@ -30,6 +30,7 @@ from standing.gateway.evidence.verification.proof import read_claims
 from standing.gateway.evidence.verification.redo import redo
 from standing.gateway.evidence.verification.run import Report, verify_by
 from standing.ledger.attestations.bic import parse_bic
+from standing.ledger.attestations.money import currency_number
 from standing.ledger.errors import InvalidValue
 
 #: How many blocks are read ahead of the decisions that rest on them.
@@ -77,10 +78,11 @@ def audit_decisions(
             _record_findings(verify_by(parse_evidence(_document(each.line)), own, reads), each, audit)
         done += len(group)
         progress(done, len(decided))
-    accounts: dict[tuple[str, str, Transacted], list[_Decided]] = defaultdict(list)
+    # By the currency's number: codes that share one, as ANG and XCG do, share the bank's limits.
+    accounts: dict[tuple[str, int, Transacted], list[_Decided]] = defaultdict(list)
     for each in decided:
         if each.claims.outcome is Outcome.APPROVE or each.line.reserved_minor:
-            accounts[each.line.account, each.claims.currency, each.claims.kind].append(each)
+            accounts[each.line.account, currency_number(each.claims.currency), each.claims.kind].append(each)
     for transactions in accounts.values():
         _add_up(transactions, audit)
         _find_missing(transactions, audit)
@@ -92,6 +94,7 @@ def _readable(lines: Iterable[Exported], audit: Audit) -> Iterator[_Decided]:
         try:
             claims = read_claims(str(line.decision["evidence"]))
             parse_bic(claims.bank)
+            currency_number(claims.currency)
             yield _Decided(claims, line)
         except InvalidValue as error:
             audit.found(Kind.EVIDENCE, "gateway", "a decision", str(error))

@@ -28,7 +28,7 @@ from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.limits import NO_LIMITS
-from standing.ledger.attestations.money import currency_number
+from standing.ledger.attestations.money import currency_code, currency_number
 from standing.ledger.attestations.terms import IdentityTags, Terms
 from standing.ledger.clock import Clock
 from standing.ledger.errors import NotFound
@@ -139,7 +139,7 @@ class Reviews:
         """Decide again, and reserve the amount. Raises: ReviewNotApprovable, Overtaken."""
         policy = self._policy
         question = Question(Kind(row.kind), row.amount_minor, currency_number(row.currency))
-        day = AccountDay(ready.account, day_of(now_ms, ready.zone), row.currency, question.kind)
+        day = AccountDay(ready.account, day_of(now_ms, ready.zone), currency_code(question.currency), question.kind)
         expire_due(connection, [ready.account], now_ms)
         usage = UsageBook(connection, [day])
         terms = ready.open(seen.record)

@@ -34,7 +34,7 @@ from standing.gateway.metrics import Meters
 from standing.gateway.storage.database import Storage
 from standing.gateway.storage.group_commit import GroupCommit
 from standing.ledger.attestations.limits import NO_LIMITS
-from standing.ledger.attestations.money import currency_number
+from standing.ledger.attestations.money import currency_code, currency_number
 from standing.ledger.clock import Clock
 from standing.ledger.errors import Conflict, LedgerUnreachable, StandingError
 
@@ -229,7 +229,8 @@ class DecisionService:
         now_ms = self._clock.now_ms()
         today = {zone: day_of(now_ms, zone) for zone in {r.bound.zone for r in reads}}
         days = [
-            AccountDay(r.bound.account, today[r.bound.zone], r.transaction.currency, r.transaction.kind) for r in reads
+            AccountDay(r.bound.account, today[r.bound.zone], currency_code(r.question.currency), r.transaction.kind)
+            for r in reads
         ]
         new = [(r, day) for r, day in zip(reads, days, strict=True) if r.transaction.transaction_id not in decided]
         expire_due(connection, {day.account for _, day in new}, now_ms)

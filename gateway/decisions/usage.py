@@ -69,7 +69,10 @@ class State(StrEnum):
 
 
 class AccountDay(NamedTuple):
-    """One account's day in one currency (ISO 4217, alphabetic), for one kind of transaction.
+    """One account's day in one currency, for one kind of transaction.
+
+    `currency` is the code that `money.currency_code` gives its number: the bank's limit is on the number, which a
+    withdrawn currency may share with the one in use (ANG and XCG), and both codes use up the same limit.
 
     A tuple, because it is a dictionary key that every decision looks up a dozen times.
     """

@@ -270,10 +270,14 @@ _LIMITS = {
 
 @pytest.fixture(scope="module")
 def spent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """An account for each kind of limit, with two transactions just within it."""
+    """An account for each kind of limit, with two transactions just within it; and one on which each transaction names
+    the currency by another of its codes."""
     with rig(tmp_path_factory.mktemp("spent")) as made:
         people = {limit: made.bound(BICS[0], **{limit: 3_000}) for limit in _LIMITS}
+        person = made.bound(BICS[0], currency="XCG", daily_limit_minor=3_000)
         catch_up(made)
+        for code in ("XCG", "ANG"):
+            assert person.decide(transaction_id=code, amount_minor=1_500, currency=code)["outcome"] == "approve"
         for limit, person in people.items():
             for index in range(2):
                 answer = person.decide(transaction_id=f"{limit}-{index}", amount_minor=1_500, kind=_LIMITS[limit][0])
@@ -296,6 +300,16 @@ def test_two_decisions_that_ignored_each_other_are_found_to_have_overspent(spent
     assert [(each.kind, each.where) for each in found] == [(Kind.OVERSPENT, f"transaction {limit}-1")]
     assert _LIMITS[limit][1] in found[0].text
     assert "after 1501 that day" in found[0].text
+
+
+def test_two_codes_of_one_currency_are_found_to_have_overspent_one_limit(spent: Rig) -> None:
+    lines = by_transaction(spent)
+    lines["ANG"] = taking(
+        resigned(spent, lines["ANG"], amount_minor=1_501, used_day_minor=0, used_month_minor=None), amount_minor=1_501
+    )
+    found = audited_decisions(spent, list(lines.values())).findings
+    assert [each.kind for each in found] == [Kind.OVERSPENT]
+    assert "over_daily_limit" in found[0].text
 
 
 def test_transactions_within_every_limit_have_no_findings(spent: Rig) -> None:

@@ -227,6 +227,19 @@ async def test_usage_is_counted_separately_per_currency(tmp_path: Path) -> None:
             await rig.decide(account, currency="XQX")
 
 
+async def test_two_codes_of_one_currency_use_up_one_limit(tmp_path: Path) -> None:
+    """ANG and XCG have one number (532), and the bank's limit is on that: the other code must not open it again."""
+    with decision_rig(tmp_path) as rig:
+        account = rig.bind(currency=532)
+        assert (await rig.decide(account, 4_000, currency="XCG"))["outcome"] == "approve"
+        assert (await rig.decide(account, 1_001, currency="ANG"))["reason"] == "over_daily_limit"
+        old = await rig.decide(account, 1_000, currency="ANG")
+        assert (old["outcome"], old["currency"], old["remaining"]["daily_limit_minor"]) == ("approve", "ANG", 0)
+        assert rig.used() == [("2026-01-01", "XCG", 5_000)]
+        await rig.settle(old["transaction_id"], State.VOIDED)
+        assert rig.used() == [("2026-01-01", "XCG", 4_000)]
+
+
 async def test_a_new_binding_of_an_account_continues_its_daily_usage(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         await rig.decide(rig.bind("9156"), 4_000)
