@@ -34,8 +34,8 @@ from standing.ledger.errors import Conflict, InvalidValue, NotFound, StandingErr
 #: The most refunds of one captured payment.
 MAX_REFUNDS = 100
 
-#: The most expired reservations handled in one deciding transaction; later ones handle the rest.
-_MAX_EXPIRED = 1_000
+#: The most expired reservations of one statement.
+_EXPIRED_AT_ONCE = 1_000
 
 _TABLE = schema.reservations.c
 # Built once: every deciding transaction uses it, and building it costs as much as running it.
@@ -47,7 +47,7 @@ _DUE = Lookup(
         _TABLE.expires_at_ms <= bindparam("now_ms"),
     )
     .order_by(_TABLE.account, _TABLE.expires_at_ms, _TABLE.transaction_id)
-    .limit(_MAX_EXPIRED)
+    .limit(_EXPIRED_AT_ONCE)
     .with_for_update()
 )
 
@@ -88,10 +88,18 @@ def current_reservation(row: Row[*tuple[Any, ...]], now_ms: int) -> Reservation:
 
 
 def expire_due(connection: Connection, accounts: Collection[bytes], now_ms: int) -> None:
-    """Mark the overdue reservations of these accounts as expired, and release their amounts."""
+    """Mark the overdue reservations of these accounts as expired, and release their amounts.
+
+    All of them: one that is left would count against its day, and refuse what the bank allows.
+    """
     due = _DUE.rows(connection, accounts=sorted(accounts), now_ms=now_ms) if accounts else []
-    if not due:
-        return
+    while due:
+        _expire(connection, due)
+        more = len(due) == _EXPIRED_AT_ONCE
+        due = _DUE.rows(connection, accounts=sorted(accounts), now_ms=now_ms) if more else []
+
+
+def _expire(connection: Connection, due: Sequence[Sequence[Any]]) -> None:
     given_back: dict[AccountDay, int] = {}
     for _, account, due_day, currency, kind, amount_minor in due:
         day = AccountDay(account, due_day, currency, Kind(kind))

@@ -1,6 +1,7 @@
 """Reservations: captured, released, expired and refunded."""
 
 import asyncio
+import json
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 from sqlalchemy import event
 
 from standing.gateway.decisions.caps import Caps, Used
-from standing.gateway.decisions.question import Kind
+from standing.gateway.decisions.question import Kind, Transaction
 from standing.gateway.decisions.reservations import used_now
+from standing.gateway.decisions.service import MAX_BATCH
 from standing.gateway.decisions.usage import AccountDay, State
 from standing.gateway.errors import AlreadySettled, NothingReserved, ReservationExpired
 from standing.gateway.storage import schema
@@ -105,17 +107,35 @@ async def test_captured_and_voided_reservations_do_not_expire(tmp_path: Path) ->
 
 @pytest.mark.long
 @pytest.mark.anyio
-async def test_expired_reservations_beyond_one_decisions_bound_are_released_by_the_next(tmp_path: Path) -> None:
+async def test_a_decision_releases_every_expired_reservation_of_its_account(tmp_path: Path) -> None:
+    """Also where there are more than one statement takes: a rest would refuse what the bank allows."""
     with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
         account = rig.bind(daily_limit_minor=1_200)
         await asyncio.gather(*(rig.decide(account, 1) for _ in range(1_200)))
         assert used_minor(rig) == 1_200
         rig.clock.advance(HOUR_MS)
-        # A decision releases a bounded number of them; the rest only makes it stricter, never laxer.
-        assert (await rig.decide(account, 1_200))["reason"] == "over_daily_limit"
-        assert used_minor(rig) == 200
         assert (await rig.decide(account, 1_200))["outcome"] == "approve"
         assert used_minor(rig) == 1_200
+
+
+@pytest.mark.long
+@pytest.mark.anyio
+async def test_no_account_of_a_batch_is_refused_for_the_expired_reservations_of_others(tmp_path: Path) -> None:
+    with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
+        accounts = [rig.bind() for _ in range(MAX_BATCH // 2)]  # one commit
+
+        async def outcomes(name: str, amount_minor: int) -> set[str]:
+            batch = [
+                Transaction(f"{name}-{index}", account.binding, Kind.PAYMENT, amount_minor, "CNY")
+                for index, account in enumerate(accounts)
+            ]
+            answers = await rig.decisions.decide_all(batch)
+            return {json.loads(answer)["outcome"] for answer in answers if isinstance(answer, bytes)}
+
+        for index in range(5):
+            assert await outcomes(f"before-{index}", 1_000) == {"approve"}
+        rig.clock.advance(HOUR_MS)
+        assert await outcomes("after", 5_000) == {"approve"}
 
 
 @pytest.mark.anyio
