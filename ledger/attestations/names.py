@@ -103,10 +103,11 @@ def _folded_once(text: str) -> str:
 def _is_kept_sign(character: str) -> bool:
     """Whether a symbol or punctuation mark is kept.
 
-    It is a radical or a stroke that stands for no ideograph in the tables, or it may stand for a lost character.
+    It is a radical or a stroke that stands for no ideograph in the tables, or says how a character that cannot be typed
+    is made of others, or it may stand for a lost character.
     """
     return (
-        "\u2e80" <= character <= "\u2fdf" or "\u31c0" <= character <= "\u31e3" or character in _LOST or character == "?"
+        "\u2e80" <= character <= "\u2fff" or "\u31c0" <= character <= "\u31e3" or character in _LOST or character == "?"
     )
 
 

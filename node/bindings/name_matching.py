@@ -2,8 +2,9 @@
 
 Close is what a person would look at twice:
 
-- the family name first or last: the same words, rotated;
-- a lost accent, or another letter for one: Jose for José, Soren for Søren;
+- the family name first or last, of one word or several: the same words, rotated;
+- a lost accent, or another letter for one: Jose for José, Soren for Søren; a mark that is a vowel or a consonant of its
+  script, as in Thai, Tibetan or Devanagari, is no accent;
 - traditional characters for simplified ones;
 - one typing slip in a long Latin name: a letter that is missing, doubled, wrong, or changed places with the next.
 
@@ -24,6 +25,10 @@ from standing.ledger.attestations.names import canonical_name, words_of
 #: Letters that a Latin name must have before one slip in it counts as close; shorter ones are other names.
 _LONG_NAME = 8
 
+#: Canonical combining classes (Unicode Standard, table 4-3): marks through a letter, Hebrew and Arabic points, and from
+#: here on marks attached to, above or below a letter of any script.
+_OVERLAY, _POINTS, _ATTACHED = 1, range(10, 37), 200
+
 
 def match_name(held: str, claimed: str) -> MatchWord:
     """How a claimed name, as written, compares with a held one in canonical form. Raises: InvalidValue."""
@@ -37,10 +42,9 @@ def match_name(held: str, claimed: str) -> MatchWord:
 
 
 def _rotated(words: list[str]) -> list[str]:
-    """The words with the first one last, and with the last one first, run together as in a canonical name."""
-    if len(words) < 2:
-        return []
-    return ["".join((*words[1:], words[0])), "".join((words[-1], *words[:-1]))]
+    """The words with each number of the first ones last, run together as in a canonical name: a family name may have
+    several words, and so may a given name."""
+    return ["".join((*words[at:], *words[:at])) for at in range(1, len(words))]
 
 
 def _plain(canonical: str) -> str:
@@ -50,12 +54,20 @@ def _plain(canonical: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def _plain_letter(character: str) -> str:
-    if unicodedata.category(character) == "Mn":
+    if _is_accent(character):
         return ""
     if unicodedata.name(character, "").startswith("LATIN"):
         return anyascii(character).casefold()
     # One character at a time: among others, OpenCC would choose by the context.
     return str(_simplifier().convert(character))
+
+
+def _is_accent(character: str) -> bool:
+    """Whether a mark may be left out in writing, by Unicode's combining classes: those above and below letters and
+    through them, and the vowel points of Hebrew and Arabic. Other scripts have whole vowels in their marks, and kana
+    the voice of a consonant."""
+    combining = unicodedata.combining(character)
+    return combining == _OVERLAY or combining in _POINTS or combining >= _ATTACHED
 
 
 @lru_cache(maxsize=1)
