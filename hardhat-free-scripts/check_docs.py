@@ -1,4 +1,4 @@
-"""Check that what the documents mention exists: make targets, console commands, and files in links and code."""
+"""Check that what the documents mention exists: make targets, commands, headings, and files in links and code."""
 
 import re
 import sys
@@ -56,11 +56,23 @@ def check_document(document: Path, targets: set[str]) -> list[str]:
         f"no target `make {name}`"
         for name in set(re.findall(r"(?<!standing-network )make ([a-z][a-z-]+)", _code(text))) - targets
     ]
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
-    found += [f"no file {link}" for link in links if not (document.parent / link).exists()]
+    for link, heading in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):
+        target = document.parent / link if link else document
+        if not target.exists():
+            found.append(f"no file {link}")
+        elif heading and heading not in anchors(target):
+            found.append(f"no heading {link}#{heading}")
     paths = re.findall(rf"`((?:{'|'.join(_FOLDERS)})/[\w./-]+)`", text)
     found += [f"no file {path}" for path in paths if not (ROOT / path).exists()]
+    modules = re.findall(r"`(?:\w+/)*(\w+\.py)`", text)
+    found += [f"no module {name}" for name in modules if not any(any((ROOT / top).rglob(name)) for top in _FOLDERS)]
     return found + check_commands(_code(text))
+
+
+def anchors(document: Path) -> set[str]:
+    """The names by which links reach the headings of a document, as GitHub derives them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def _code(text: str) -> str:
