@@ -137,13 +137,15 @@ class _Walk:
             bank.suspended = True
         elif event.name == "BankReinstated":
             if not bank.suspended:
-                self._found(Kind.SUSPENSION, event, "reinstated, and was not suspended")
+                self._found(Kind.SUSPENSION, event, "reinstated without having been suspended")
             bank.suspended, bank.signer, bank.admin = False, event.arguments["signer"], event.arguments["admin"]
             self._histories[event.bank].named(event.log)
         elif event.name == "SignerRotated":
             if event.arguments["previousSigner"] != bank.signer:
                 self._found(
-                    Kind.ROTATION, event, f"in place of {event.arguments['previousSigner']}, not of {bank.signer}"
+                    Kind.ROTATION,
+                    event,
+                    f"replaces {event.arguments['previousSigner']}, but the signer in force is {bank.signer}",
                 )
             bank.signer = event.arguments["signer"]
             self._histories[event.bank].named(event.log)
@@ -181,7 +183,9 @@ class _Walk:
         self._audit.count("attestations", len(publication.attestations))
         bindings = tuple(attestation.binding for attestation in publication.attestations)
         if publication.watermark_ms != signed.placed.event.watermark_ms or bindings != signed.placed.event.bindings:
-            self._found(Kind.CONTENT, event, f"the event of publication {publication.number} says otherwise than it")
+            self._found(
+                Kind.CONTENT, event, f"the event of publication {publication.number} does not match its transaction"
+            )
         history = self._histories[event.bank]
         if not history.accepts(bank.signer, signed):
             self._found(Kind.SIGNATURE, event, f"publication {publication.number} is not signed by {bank.signer}")

@@ -14,9 +14,10 @@ from standing.ledger.service.settings import write_private
 
 _TIMEOUT_S = 30.0
 _OPENS = (
-    "The key opens every record of this binding on the ledger, those before and after this decision too: the "
-    "account's status, permissions and limits. It opens no other binding, and no name stands in a record. Whoever "
-    "has the file has the key; a key that was handed out cannot be taken back, only the account bound anew (rebind)."
+    "The key decrypts every record of this binding on the ledger, including those before and after this decision: the "
+    "account's status, permissions and limits. It decrypts no other binding, and no record contains a name. Whoever "
+    "has the file has the key. A key that was handed out cannot be taken back; the account can only be bound again "
+    "(rebind)."
 )
 
 evidence = typer.Typer(help="A decision's evidence.", no_args_is_help=True)

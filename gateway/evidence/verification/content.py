@@ -29,15 +29,17 @@ def check_grant(
 ) -> None:
     """9: the bank signed that this binding has this key. Offline, `proved` names its signer in that block."""
     if (grant.bank, grant.binding, grant.platform) != (claims.bank, claims.binding_id, claims.platform):
-        lines.fails(9, "the grant is of another bank, binding or platform")
+        lines.fails(9, "the grant is for another bank, binding or platform")
     elif means.binding_key is not None and not grant.grants(means.binding_key):
-        lines.fails(9, "the bank granted another key than the one given")
+        lines.fails(9, "the bank granted a key other than the one given")
     elif history is None and proved is not None and proved.bank_signer == grant.signer:
         lines.holds(
             9, f"{grant.signer}, the signer of {claims.bank} in the proved state, granted this key to this binding"
         )
     elif history is None:
-        signer = f"signed by {grant.signer}" + (f", in that block it is {proved.bank_signer}" if proved else "")
+        signer = f"signed by {grant.signer}" + (
+            f"; the bank's signer in that block is {proved.bank_signer}" if proved else ""
+        )
         lines.unknown(9, f"{signer}; only the ledger's history shows whether that was ever the bank's signer")
     else:
         try:
@@ -52,33 +54,35 @@ def check_grant(
 
 
 def check_terms(lines: Lines, claims: EvidenceClaims, means: VerifierInputs) -> None:
-    """10: the record opens with the binding key, or does not, as the decision says."""
+    """10: the record opens with the binding key, or does not, as the decision states."""
     if claims.record is None or claims.record.publication == 0:
         return
     if means.key is None:
         if claims.reason not in _BEFORE_TERMS:
-            lines.unknown(10, "sealed: the binding key is needed to open them (--binding-key or --grant)")
+            lines.unknown(10, "sealed: opening them takes the binding key (--binding-key or --grant)")
         return
     terms = opened(claims, means.key, claims.record.record())
     unreadable = claims.reason is Reason.ATTESTATION_UNREADABLE
     if terms is not None and unreadable:
-        lines.fails(10, "the record opens with this key; the decision says that it does not")
+        lines.fails(10, "the record can be decrypted with this key; the decision states that it cannot")
     elif terms is not None:
         allowed = [name for name, is_allowed in _permissions(terms.debit_allowed, terms.credit_allowed) if is_allowed]
-        lines.holds(10, f"open with this key: {terms.status.word}, allowed: {' and '.join(allowed) or 'nothing'}")
+        lines.holds(10, f"decrypted with this key: {terms.status.word}, allowed: {' and '.join(allowed) or 'nothing'}")
     elif not unreadable:
-        lines.fails(10, "the record does not open with this key: another key, or another record")
+        lines.fails(10, "the record cannot be decrypted with this key: either the key or the record is wrong")
     elif means.grant is None:
-        lines.unknown(10, "do not open, as the decision says; that this is the right key, only a grant shows")
+        lines.unknown(
+            10, "cannot be decrypted, as the decision states; only a grant shows whether this is the right key"
+        )
     else:
-        lines.holds(10, "do not open with the key that the bank granted, as the decision says")
+        lines.holds(10, "cannot be decrypted with the key that the bank granted, as the decision states")
 
 
 def check_policy(lines: Lines, claims: EvidenceClaims, policy: Policy) -> None:
     """11: the policy has the version named, and agrees with the claims."""
     stated = claims.policy
     if policy.version != stated.version:
-        lines.fails(11, f"the policy given is {policy.version}, evidence names {stated.version}")
+        lines.fails(11, f"the policy given is {policy.version}, the evidence names {stated.version}")
         return
     actual = (
         policy.max_staleness_ms(claims.amount_minor, currency_number(claims.currency)),
@@ -88,7 +92,7 @@ def check_policy(lines: Lines, claims: EvidenceClaims, policy: Policy) -> None:
     )
     same = actual == (stated.max_staleness_ms, stated.ahead_allowance_ms, stated.when_silent, stated.identity)
     same = same and (claims.held_by is None or claims.held_by in {rule.name for rule in policy.risk})
-    lines.add(11, same, f"{stated.version} {'says' if same else 'does not say'} what evidence says it does")
+    lines.add(11, same, f"the evidence {'agrees' if same else 'does not agree'} with {stated.version}")
 
 
 def check_decision(lines: Lines, claims: EvidenceClaims, means: VerifierInputs) -> None:
@@ -109,7 +113,7 @@ def check_decision(lines: Lines, claims: EvidenceClaims, means: VerifierInputs) 
             lines.unknown(12, "cannot be made again without the terms")
         return
     if claims.day != day:
-        lines.fails(12, f"the day at the bank was {day}, evidence counts the usage of {claims.day}")
+        lines.fails(12, f"the day at the bank was {day}, the evidence counts the usage of {claims.day}")
         return
     held = claims.reason is Reason.RISK_HOLD
     if held != (claims.held_by is not None):
@@ -120,14 +124,15 @@ def check_decision(lines: Lines, claims: EvidenceClaims, means: VerifierInputs) 
     if again.reason is not expected_reason:
         lines.fails(12, f"repeating it gives {_reason_text(again.reason)}; {_stated_reason(claims)}")
     elif claims.outcome is not (outcome := Outcome.REVIEW if held else again.outcome):
-        lines.fails(12, f"{_reason_text(claims.reason)} leads to {outcome}; the evidence states {claims.outcome}")
+        lines.fails(12, f"the outcome would be {outcome}; the evidence states {claims.outcome}")
     elif (again.publication, again.watermark_ms, again.staleness_ms) != rest:
-        lines.fails(12, "repeating it gives another publication, watermark or staleness than the evidence states")
+        lines.fails(12, "repeating it gives a publication, watermark or staleness that differs from the evidence")
     elif held:
         lines.holds(12, f"nothing in the attestation prevents it; held by the platform's rule {claims.held_by}")
     else:
+        reason = f", {claims.reason}" if claims.reason is not None else ""
         own = f"the gateway's own statement: used today {claims.used_day_minor}, floor {claims.floor}"
-        lines.holds(12, f"repeating it gives {claims.outcome} again, {_reason_text(claims.reason)} ({own})")
+        lines.holds(12, f"repeating it gives the same result: {claims.outcome}{reason} ({own})")
 
 
 def _permissions(debit: bool, credit: bool) -> tuple[tuple[str, bool], ...]:
@@ -139,4 +144,4 @@ def _stated_reason(claims: EvidenceClaims) -> str:
 
 
 def _reason_text(reason: Reason | None) -> str:
-    return reason.value if reason is not None else "no reason against it"
+    return reason.value if reason is not None else "no reason"

@@ -34,14 +34,14 @@ def _check_publication(
     if signed is None:
         lines.fails(
             5,
-            f"the transaction of publication {number} does not hold what its event names, on top of the one before",
+            f"the transaction of publication {number} does not match its event, or does not follow the one before",
         )
         return None
     written = [item for item in signed.publication.attestations if item.binding == claims.binding_id]
     stated = record.record()
     sealed = (stated.tag_and_head, stated.tail)
     if not written or (written[-1].tag_and_head, written[-1].tail) != sealed:
-        lines.fails(5, f"publication {number} states something else of this binding")
+        lines.fails(5, f"publication {number} has another record of this binding, or none")
         return None
     lines.holds(5, f"publication {number} in block {placed.event.block_number} holds the record")
     _check_signature(lines, 6, signed, history)
@@ -71,7 +71,7 @@ def _check_chain(lines: Lines, placed: Placed, history: History) -> None:
     if after is None:
         lines.holds(7, f"publication {number} continues the one before; there is none after it yet")
     elif history.signed(after) is None:
-        lines.fails(7, f"publication {number + 1} does not go on from publication {number}")
+        lines.fails(7, f"publication {number + 1} does not continue publication {number}")
     else:
         lines.holds(7, f"publications {number - 1}, {number} and {number + 1} are links of one chain")
 
@@ -79,10 +79,10 @@ def _check_chain(lines: Lines, placed: Placed, history: History) -> None:
 def _check_watermark(lines: Lines, record: RecordClaims, newest: Placed | None, history: History) -> None:
     published_ms = newest.event.watermark_ms if newest is not None else 0
     if published_ms != record.watermark_ms:
-        lines.fails(8, f"the bank's newest publication says {published_ms}, evidence {record.watermark_ms}")
+        lines.fails(8, f"the bank's newest publication states {published_ms}, the evidence {record.watermark_ms}")
     elif newest is None:
         lines.holds(8, "none: the bank had not published on this ledger yet")
     elif (signed := history.signed(newest)) is None or signed.publication.watermark_ms != published_ms:
-        lines.fails(8, f"the transaction of publication {newest.event.number} does not hold what its event names")
+        lines.fails(8, f"the transaction of publication {newest.event.number} does not match its event")
     else:
         _check_signature(lines, 8, signed, history)

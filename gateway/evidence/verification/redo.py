@@ -39,7 +39,7 @@ def redo(claims: EvidenceClaims, key: bytes | None, record: Record | None) -> De
             ahead_allowance_ms=stated.ahead_allowance_ms,
         )
     except ValueError as error:
-        raise InvalidValue("policy", "not one that can be", "what a policy file can contain") from error
+        raise InvalidValue("policy", "not a possible policy", "what a policy file can contain") from error
     return decide(
         Question(claims.kind, claims.amount_minor, currency_number(claims.currency)),
         record=record,

@@ -58,7 +58,7 @@ def verify_by(evidence: Evidence, means: VerifierInputs, ledger: LedgerView) -> 
         lines.fails(4, "a record without a block, or a block without a record")
     _check_content(lines, claims, means, history)
     if lines.failed(_CHECKS_OF_THE_READ):
-        lines.unknown(13, "what evidence says was read is not what the ledger held: no bank can be held to it")
+        lines.unknown(13, "the evidence does not match the ledger, so nothing can be attributed to a bank")
         return Report(tuple(lines.all), lines.verdict)
     try:
         cause = find_cause(claims, means.key, signed, history)
@@ -117,17 +117,17 @@ def _check_signature(lines: Lines, evidence: Evidence, means: VerifierInputs) ->
         lines.fails(1, f"these claims are not signed by the gateway's key ({type(error).__name__})")
         return None
     if signed["header"].get("typ") != TYPE:
-        lines.fails(1, f"signed by the gateway's key, but as something else than evidence (typ is not {TYPE})")
+        lines.fails(1, f"signed by the gateway's key, but not as evidence (typ is not {TYPE})")
         return None
     try:
         claims = EvidenceClaims.model_validate_json(signed["payload"])
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
-        lines.fails(1, f"signed by the gateway's key, but not what evidence says: {place or 'no claims'}")
+        lines.fails(1, f"signed by the gateway's key, but not the claims of evidence: {place or 'no claims'}")
         return None
     differing = differing_fields(evidence.beside, claims)
     if differing:
-        lines.fails(1, f"the decision beside these claims says otherwise than they do about: {', '.join(differing)}")
+        lines.fails(1, f"the decision given with these claims differs from them in: {', '.join(differing)}")
         return claims
     lines.holds(1, f"signed by the gateway of {claims.platform}, for a decision of {iso(claims.decided_at_ms)}")
     return claims
@@ -137,5 +137,7 @@ def _check_ledger(lines: Lines, claims: EvidenceClaims, queried: Domain) -> bool
     """2: the queried ledger is the one that the claims name."""
     same = (claims.contract.lower(), claims.chain_id) == (queried.contract.lower(), queried.chain_id)
     named = f"contract {claims.contract} on chain {claims.chain_id}"
-    lines.add(2, same, named if same else f"evidence names {named}, not {queried.contract} on chain {queried.chain_id}")
+    lines.add(
+        2, same, named if same else f"the evidence names {named}, not {queried.contract} on chain {queried.chain_id}"
+    )
     return same

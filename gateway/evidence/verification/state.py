@@ -42,11 +42,11 @@ def check_block(lines: Lines, claims: EvidenceClaims, block_number: int, ledger:
     if named is not None and head.hash.hex() != named[2:]:
         lines.fails(
             3,
-            f"block {block_number} has the hash 0x{head.hash.hex()}, evidence names {named}: "
+            f"block {block_number} has the hash 0x{head.hash.hex()}, the evidence names {named}: "
             "another chain, or one that was reorganised",
         )
     else:
-        hash_text = "with the hash that it names" if named is not None else "; evidence names no hash"
+        hash_text = "with the hash that the evidence names" if named is not None else "(the evidence names no hash)"
         _check_time(lines, claims, head.time_s, f"block {block_number} of {iso(head.time_s * 1000)} {hash_text}")
 
 
@@ -58,16 +58,16 @@ def check_header(lines: Lines, claims: EvidenceClaims, block: Mapping[str, Any])
         lines.fails(3, str(error))
         return None
     if claims.block_hash is None:
-        lines.unknown(3, "evidence names no block hash to hold the header against")
+        lines.unknown(3, "the evidence names no block hash to compare the header with")
         return None
     if header.hash.hex() != claims.block_hash[2:] or header.number != claims.block_number:
         lines.fails(
             3,
             f"the header is of block {header.number} and hashes to 0x{header.hash.hex()} by Ethereum's rule; "
-            f"evidence names block {claims.block_number}, {claims.block_hash}",
+            f"the evidence names block {claims.block_number}, {claims.block_hash}",
         )
         return None
-    text = f"the header of block {header.number}, {iso(header.time_s * 1000)}, hashes to what evidence names"
+    text = f"the header of block {header.number}, {iso(header.time_s * 1000)}, has the hash that the evidence names"
     return header if _check_time(lines, claims, header.time_s, text) else None
 
 
@@ -113,7 +113,7 @@ def check_proof(
 ) -> Proved | None:
     """4, offline: the storage proof leads from the header to exactly the record. Returns: what the state proves."""
     if evidence.proof is None:
-        lines.unknown(4, "the evidence carries no storage proof")
+        lines.unknown(4, "the evidence contains no storage proof")
         return None
     try:
         proved = prove(evidence.proof, header, contract=means.contract, bank=claims.bank, binding=claims.binding_id)
@@ -139,7 +139,7 @@ def _check_by_own_proof(
         lines.fails(4, str(error))
         return
     if claims.block_hash is None or header.hash.hex() != claims.block_hash[2:]:
-        lines.fails(4, "the header with the storage proof is not of the block that evidence names")
+        lines.fails(4, "the header with the storage proof is not that of the block that the evidence names")
         return
     check_proof(lines, claims, record, evidence, means, header)
 
@@ -147,7 +147,7 @@ def _check_by_own_proof(
 def _compare(lines: Lines, stated: Record, found: Record, where: str) -> None:
     differing = [name for name in Record._fields if getattr(stated, name) != getattr(found, name)]
     if differing:
-        lines.fails(4, f"{where} says otherwise about: {', '.join(differing)}")
+        lines.fails(4, f"{where} differs from the evidence in: {', '.join(differing)}")
     else:
         lines.holds(4, f"{where} holds exactly this record: publication {stated.publication}")
 

@@ -188,14 +188,14 @@ def _with_another_key(_it: Rig, lines: dict[str, Exported]) -> list[Exported]:
         pytest.param(
             _one("t-1", outcome="decline", reason="account_frozen"),
             Kind.EVIDENCE,
-            "decision: repeating it gives no reason against it; the evidence states account_frozen",
+            "decision: repeating it gives no reason; the evidence states account_frozen",
             id="declined against the record",
         ),
         pytest.param(_forged, Kind.EVIDENCE, "signature: these claims are not signed", id="evidence is forged"),
         pytest.param(
             _beside("t-refused", outcome="approve", reason=None),
             Kind.EVIDENCE,
-            "signature: the decision beside these claims says otherwise",
+            "signature: the decision given with these claims differs from them",
             id="a decision that its evidence contradicts",
         ),
         pytest.param(

@@ -50,7 +50,7 @@ def test_a_pasted_decline_is_exported_and_passes_every_check_offline(
     case = tmp_path / "case.json"
     made = export(a_rig, decline, case, "--with-key", typed="y\n")
     assert made.exit_code == 0, made.output
-    assert "opens every record of this binding" in " ".join(made.stdout.split())
+    assert "decrypts every record of this binding" in " ".join(made.stdout.split())
     assert case.stat().st_mode & 0o077 == 0
     code, verdicts = verify(a_rig, decline, case)
     assert (code, verdicts) == (0, dict.fromkeys([1, 2, 3, 4, 9, 10, 12, 13], "holds"))

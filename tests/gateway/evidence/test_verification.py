@@ -191,7 +191,7 @@ def test_a_decision_that_contradicts_its_own_evidence_is_caught(
 ) -> None:
     report = replace(approved, answer=approved.answer | changed).verify()
     assert failing(report) == [1]
-    assert report.lines[0].text.endswith(f"about: {next(iter(changed))}")
+    assert report.lines[0].text.endswith(f"in: {next(iter(changed))}")
 
 
 @pytest.mark.parametrize("claim", ["decided_at_ms", "record__watermark_ms"])
