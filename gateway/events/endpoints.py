@@ -164,7 +164,9 @@ class Endpoints:
         if parts.scheme not in ({"http", "https"} if self._settings.allow_http else {"https"}) or not host:
             raise InvalidValue("url", "another scheme, or no host", f"{allowed}, a host and a path")
         if parts.username is not None or parts.fragment:
-            raise InvalidValue("url", "with a user or a fragment", "without; the signature says who sends")
+            raise InvalidValue(
+                "url", "with a user or a fragment", "a URL without them: the signature shows who sent a message"
+            )
         if not self._settings.allow_private_addresses:
             check_host(host)
         return url

@@ -182,7 +182,7 @@ async def replay(
 ) -> d.ReplayAnswer:
     """One event, or all after a position, whether delivered before or not. Ids stay the same."""
     if (body.event is None) == (body.after is None):
-        raise InvalidValue("event", "none, or beside after", "either event or after")
+        raise InvalidValue("event", "missing, or given together with after", "either event or after, not both")
     if body.event is not None:
         count = await storage.writing(queues.replay_event, endpoint, body.event)
     else:

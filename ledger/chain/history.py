@@ -192,7 +192,7 @@ class History:
                 window = _narrower(window, refusal)
                 continue
             high = low - 1
-        raise LedgerUnreachable(f"the ledger's node lets so few blocks be searched that {event} cannot be found")
+        raise LedgerUnreachable(f"the ledger's node allows searches of too few blocks to find {event}")
 
     def _newest(self, event: _Event, to_block: int, *, first_window: int, **filters: Any) -> EventData | None:
         """The last log of an event, searched backwards in growing windows."""
@@ -209,7 +209,7 @@ class History:
             if logs:
                 return max(logs, key=_place)
             high, window = low - 1, window * 2
-        raise LedgerUnreachable(f"the ledger's node lets so few blocks be searched that {event} cannot be found")
+        raise LedgerUnreachable(f"the ledger's node allows searches of too few blocks to find {event}")
 
     def _logs(self, event: _Event, low: int, high: int, **filters: Any) -> list[EventData]:
         with ledger_errors():

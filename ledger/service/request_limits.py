@@ -113,7 +113,7 @@ class BodyLimit:
             title="The body is too large",
             type_="body-too-large",
             status=413,
-            detail=f"The body is larger than {bound} bytes, or its Content-Length is no number.",
+            detail=f"The body is larger than {bound} bytes, or its Content-Length is not a number.",
             max_bytes=bound,
         )
         await problem_response(problem, asked_for(scope))(scope, receive, send)

@@ -56,7 +56,7 @@ def _why_not_bound(host: str, port: int, error: OSError) -> str:
             "allowed: a free port"
         )
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"listen_host: {host} is no address of this machine"
+        return f"listen_host: {host} is not an address of this machine"
     if error.errno == errno.EACCES:
         return f"listen_port: {port} may not be used by this user; allowed: 1024 to 65535"
     return f"listen_host, listen_port: {host}:{port}: {error.strerror}"

@@ -124,7 +124,9 @@ def open_account(change: AccountChange, number: str, like: Account | None = None
     missing = [field for field in needed if getattr(change, field) is None]
     if missing:
         raise InvalidValue(
-            "number", "no such account, and a new one must state " + ", ".join(missing), "a known account, or all of it"
+            "number",
+            "no such account, and a new one must state " + ", ".join(missing),
+            "a known account, or a new one with these fields",
         )
     if change.currency is not None:
         check_in_use(change.currency)

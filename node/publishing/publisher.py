@@ -243,7 +243,7 @@ class Publisher:
             raise PublishingHalted(
                 f"this store was recovered; the core must feed again all that it said from "
                 f"{exactly(unmet.core_from_ms)} to {exactly(unmet.core_until_ms)}, and then "
-                "`standing-node recover --fed-again` be run"
+                "`standing-node recover --fed-again` must be run"
             )
         if state.publication > (last.number if last is not None else 0):
             raise PublishingHalted(

@@ -154,7 +154,7 @@ class Recovery:
         if not take_ledger:
             raise CannotRecover(
                 f"publication {number} on the ledger is not the one that this store signed: two histories exist under "
-                "one key; see docs/runbook-signing-key.md, whose end is `recover --take-ledger`"
+                "one key; follow docs/runbook-signing-key.md, which ends with `recover --take-ledger`"
             )
         lost = [row for row in signed if row.number >= number]
         if state.signer in {row.signer for row in lost}:
