@@ -45,21 +45,21 @@ def listener(host: str, port: int) -> socket.socket:
         taken.bind(address)
     except OSError as error:
         taken.close()
-        raise SettingsError(_why_not_bound(host, port, error)) from error
+        raise _not_bound(host, port, error) from error
     return taken
 
 
-def _why_not_bound(host: str, port: int, error: OSError) -> str:
+def _not_bound(host: str, port: int, error: OSError) -> SettingsError:
     if error.errno == errno.EADDRINUSE:
-        return (
+        return SettingsError(
             f"listen_port: {port} on {host} is in use, by this service started twice or by another program; "
             "allowed: a free port"
         )
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"listen_host: {host} is not an address of this machine"
+        return SettingsError(f"listen_host: {host} is not an address of this machine")
     if error.errno == errno.EACCES:
-        return f"listen_port: {port} may not be used by this user; allowed: 1024 to 65535"
-    return f"listen_host, listen_port: {host}:{port}: {error.strerror}"
+        return SettingsError(f"listen_port: {port} may not be used by this user; allowed: 1024 to 65535")
+    return SettingsError(f"listen_host, listen_port: {host}:{port} cannot be used: {error.strerror}")
 
 
 def settle_memory() -> None:

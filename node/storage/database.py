@@ -80,13 +80,15 @@ def database_errors() -> Iterator[None]:
     except NoConnectionFree as error:
         raise DatabaseUnavailable("no connection to the database became free in time", _RETRY_AFTER_S) from error
     except OperationalError as error:
-        raise DatabaseUnavailable(_failure(error), _RETRY_AFTER_S) from error
+        raise _unavailable(error) from error
     except DBAPIError as error:
         if not error.connection_invalidated and getattr(error.orig, "sqlstate", None) != _READ_ONLY:
             raise
-        raise DatabaseUnavailable(_failure(error), _RETRY_AFTER_S) from error
+        raise _unavailable(error) from error
 
 
-def _failure(error: DBAPIError) -> str:
+def _unavailable(error: DBAPIError) -> DatabaseUnavailable:
     # Without the driver's text, which may hold the database's URL and so a password.
-    return f"the database cannot be used at the moment ({type(error.orig).__name__})"
+    return DatabaseUnavailable(
+        f"the database cannot be used at the moment ({type(error.orig).__name__})", _RETRY_AFTER_S
+    )
