@@ -13,10 +13,10 @@ from standing.ledger.service.vault import Vault
 from standing.node.accounts.changes import AccountChange, Trouble
 from standing.node.accounts.store import Account
 from standing.node.storage import schema
+from standing.node.storage.database import in_chunks
 
 _MAX_SOURCE = 255
 _MAX_PROBLEM = 500
-_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +105,8 @@ class Quarantine:
     def _clear(self, connection: Connection, numbers: Iterable[str]) -> None:
         """Take accounts off the list: they are stated again."""
         lookups = [self._vault.lookup("number", number) for number in numbers]
-        for start in range(0, len(lookups), _CHUNK):
-            connection.execute(
-                delete(self._table).where(self._table.c.number_lookup.in_(lookups[start : start + _CHUNK]))
-            )
+        for chunk in in_chunks(lookups):
+            connection.execute(delete(self._table).where(self._table.c.number_lookup.in_(chunk)))
 
     def never_stated(self, connection: Connection, numbers: Iterable[str]) -> set[str]:
         """The numbers about which nothing was ever understood."""
@@ -120,11 +118,10 @@ class Quarantine:
         ):
             return set()
         by_lookup = {self._vault.lookup("number", number): number for number in numbers}
-        lookups = list(by_lookup)
         found: set[str] = set()
-        for start in range(0, len(lookups), _CHUNK):
+        for chunk in in_chunks(list(by_lookup)):
             query = select(self._table.c.number_lookup).where(
-                self._table.c.number_lookup.in_(lookups[start : start + _CHUNK]), self._table.c.account_id.is_(None)
+                self._table.c.number_lookup.in_(chunk), self._table.c.account_id.is_(None)
             )
             found.update(by_lookup[lookup] for lookup in connection.execute(query).scalars())
         return found

@@ -27,6 +27,7 @@ from standing.ledger.service.vault import Vault
 from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.accounts.changes import AccountChange, LimitValue
 from standing.node.storage import schema
+from standing.node.storage.database import in_chunks
 
 _STATE_COLUMNS = (
     "holder_sealed",
@@ -53,8 +54,6 @@ _NONE = "none"
 #: The values of a change that states no document, or no limits.
 _NO_DOCUMENT = (None, None, None)
 _NO_LIMIT_STATED = [None] * len(LIMIT_FIELDS)
-
-_CHUNK = 500  # the most keys of one SELECT … IN
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,10 +245,8 @@ class AccountStore:
     def find(self, connection: Connection, numbers: Iterable[str]) -> dict[str, Account]:
         """The accounts among `numbers` (canonical), by number."""
         by_lookup = {self._vault.lookup("number", number): number for number in numbers}
-        lookups = list(by_lookup)
         found = {}
-        for start in range(0, len(lookups), _CHUNK):
-            chunk = lookups[start : start + _CHUNK]
+        for chunk in in_chunks(list(by_lookup)):
             for row in connection.execute(_ACCOUNTS.where(schema.accounts.c.number_lookup.in_(chunk))):
                 number = by_lookup[row.number_lookup]
                 found[number] = self._account(row, number)

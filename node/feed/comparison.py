@@ -14,8 +14,7 @@ from standing.node.accounts.quarantine import Quarantine
 from standing.node.accounts.store import Account, AccountStore, apply_change, count_accounts
 from standing.node.feed.settings import ALWAYS_TAKEN
 from standing.node.storage import schema
-
-_CHUNK = 500
+from standing.node.storage.database import in_chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +128,9 @@ def _granted_at_ms(connection: Connection, accounts: Sequence[Account]) -> dict[
     granted: dict[int | None, dict[str, int]] = defaultdict(dict)
     ids = [account.id for account in accounts]
     table = schema.bindings
-    for start in range(0, len(ids), _CHUNK):
+    for chunk in in_chunks(ids):
         query = select(table.c.account_id, table.c.platform, table.c.granted_at_ms).where(
-            table.c.account_id.in_(ids[start : start + _CHUNK]), table.c.ended_at_ms.is_(None)
+            table.c.account_id.in_(chunk), table.c.ended_at_ms.is_(None)
         )
         for row in connection.execute(query):
             granted[row.account_id][row.platform] = row.granted_at_ms

@@ -30,12 +30,12 @@ from standing.node.feed.records import (
 )
 from standing.node.feed.settings import ALWAYS_TAKEN, MAX_BAD_SHARE, too_many_bad
 from standing.node.publishing import outbox
+from standing.node.storage.database import in_chunks
 
 #: Called with how many bytes of how many were read.
 Progress = Callable[[int, int], None]
 
 _MAX_BAD_LINES = 100_000
-_CHUNK = 500  # the most keys of one SELECT … IN
 
 #: Fields that act once: in a file that states all accounts again and again they would act each time.
 _NOT_IN_FULL = ("unbind",)
@@ -269,10 +269,8 @@ class StatedNumbers:
         self._file.executemany("INSERT OR REPLACE INTO stated VALUES (?, ?, ?, ?)", rows)
         self._changed.clear()
         self._keys = {number: self._vault.lookup("number", number) for number in numbers}
-        keys = list(self._keys.values())
         self._page = {}
-        for start in range(0, len(keys), _CHUNK):
-            chunk = keys[start : start + _CHUNK]
+        for chunk in in_chunks(list(self._keys.values())):
             query = f"SELECT * FROM stated WHERE number IN ({','.join('?' * len(chunk))})"  # noqa: S608 - marks only
             self._page.update((key, (at_ms, kind, line)) for key, at_ms, kind, line in self._file.execute(query, chunk))
 

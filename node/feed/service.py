@@ -31,6 +31,7 @@ from standing.node.feed.records import number_problem
 from standing.node.publishing import outbox
 from standing.node.publishing.outbox import AHEAD_ALLOWANCE_MS
 from standing.node.storage import schema
+from standing.node.storage.database import in_chunks
 
 __all__ = ["EntryDiffers", "Feed", "FeedOutOfOrder", "FeedTaken"]
 
@@ -307,10 +308,9 @@ def _active_bindings(connection: Connection, accounts: Mapping[str, Account]) ->
     """For each account number its active bindings, binding id to platform."""
     by_id = {account.id: number for number, account in accounts.items()}
     found: dict[str, dict[bytes, str]] = defaultdict(dict)
-    ids = list(by_id)
-    for start in range(0, len(ids), 500):
+    for chunk in in_chunks(list(by_id)):
         query = select(schema.bindings.c.id, schema.bindings.c.account_id, schema.bindings.c.platform).where(
-            schema.bindings.c.account_id.in_(ids[start : start + 500]), schema.bindings.c.ended_at_ms.is_(None)
+            schema.bindings.c.account_id.in_(chunk), schema.bindings.c.ended_at_ms.is_(None)
         )
         for row in connection.execute(query):
             found[by_id[row.account_id]][row.id] = row.platform

@@ -18,11 +18,10 @@ from sqlalchemy import Connection, func, or_, select, update
 
 from standing.ledger.attestations.terms import Terms
 from standing.node.storage import schema
+from standing.node.storage.database import in_chunks
 
 #: The most bindings of one herd that have not ended. An account has at most 32.
 MAX_MEMBERS = 64
-
-_CHUNK = 500  # the most keys of one SELECT … IN
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def cover(connection: Connection, bindings: Iterable[bytes], size: int) -> dict[
         return {}
     herd_of = _herds(connection, bindings)
     members: dict[int, list[Any]] = {}
-    for chunk in _chunks(sorted(set(herd_of.values()))):
+    for chunk in in_chunks(sorted(set(herd_of.values()))):
         table = schema.bindings.c
         query = select(table.id, table.platform, table.herd, table.ended_at_ms).where(table.herd.in_(chunk))
         for row in connection.execute(query.order_by(table.ended_at_ms.is_not(None), table.ended_at_ms.desc())):
@@ -97,7 +96,7 @@ def _herds(connection: Connection, bindings: Iterable[bytes]) -> dict[bytes, int
     table = schema.bindings.c
     return {
         row.id: row.herd
-        for chunk in _chunks(list(dict.fromkeys(bindings)))
+        for chunk in in_chunks(list(dict.fromkeys(bindings)))
         for row in connection.execute(select(table.id, table.herd).where(table.id.in_(chunk), table.herd.is_not(None)))
     }
 
@@ -106,7 +105,7 @@ def _last_stated(connection: Connection, bindings: Sequence[bytes]) -> dict[byte
     """The terms of each binding in the newest publication that states them for a reason of their own."""
     table = schema.outbox.c
     stated = {}
-    for chunk in _chunks(bindings):
+    for chunk in in_chunks(bindings):
         newest = (
             select(func.max(table.id))
             .where(table.publication.is_not(None), table.binding_id.in_(chunk))
@@ -116,10 +115,6 @@ def _last_stated(connection: Connection, bindings: Sequence[bytes]) -> dict[byte
         for row in connection.execute(query):
             stated[row.binding_id] = replace(Terms.unpack(row.terms), effective_at_ms=row.effective_at_ms)
     return stated
-
-
-def _chunks(keys: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK))
 
 
 def fitting(changed: Sequence[bytes], covers: Mapping[bytes, Sequence[Cover]], limit: int) -> tuple[int, list[Cover]]:

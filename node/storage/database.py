@@ -1,7 +1,7 @@
 """The node's database: outages are raised as DatabaseUnavailable, so they are waited for and never crash the node."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from standing.ledger.errors import Unavailable
 from standing.ledger.service.database import Database, migrate
 
 _RETRY_AFTER_S = 2
+_MAX_KEYS = 500
 _T = TypeVar("_T")
 
 #: PostgreSQL: a write on a server that is no longer the primary, as after a fail-over.
@@ -57,6 +58,11 @@ def opened(url: str) -> Iterator[NodeDatabase]:
         yield database
     finally:
         database.close()
+
+
+def in_chunks(keys: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """The keys in order, each time as many as one `SELECT … IN` should have: databases bound its parameters."""
+    return (keys[start : start + _MAX_KEYS] for start in range(0, len(keys), _MAX_KEYS))
 
 
 def level_sequences(connection: Connection, tables: Iterable[Table]) -> None:
