@@ -151,8 +151,8 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         identity_change=IdentityChange(storage, vault),
         accounts=accounts,
         audit=Audit(storage, vault, clock),
-        sessions=_sessions(settings, storage, vault, clock),
-        openid=_openid(settings, client_secret, storage, Vault(vault_secrets, "console-sign-in"), clock),
+        sessions=_sessions(base),
+        openid=_openid(base, client_secret, Vault(vault_secrets, "console-sign-in")),
         decisions=_decisions(base, bindings, evidence),
         search=DecisionSearch(storage, clock),
         reviews=_reviews(base, bindings),
@@ -380,25 +380,18 @@ def _proofs(base: _Base, flow: BindingFlow, holds: Holds) -> HoldProofs:
     )
 
 
-def _sessions(settings: GatewaySettings, storage: Storage, vault: Vault, clock: Clock) -> Sessions:
-    console, openid = settings.console, settings.console.openid
+def _sessions(base: _Base) -> Sessions:
+    console = base.settings.console
+    issuer = console.openid.issuer if console.openid is not None else None
     sessions = Sessions(
-        storage,
-        schema.console,
-        clock,
-        console,
-        people=PEOPLE,
-        secret=vault.lookup_key,
-        issuer=openid.issuer if openid is not None else None,
+        base.storage, schema.console, base.clock, console, people=PEOPLE, secret=base.vault.lookup_key, issuer=issuer
     )
-    sessions.accept(settings.console_keys)
+    sessions.accept(base.settings.console_keys)
     return sessions
 
 
-def _openid(
-    settings: GatewaySettings, client_secret: str | None, storage: Storage, vault: Vault, clock: Clock
-) -> OpenId | None:
-    openid = settings.console.openid
+def _openid(base: _Base, client_secret: str | None, vault: Vault) -> OpenId | None:
+    openid = base.settings.console.openid
     if openid is None or client_secret is None:
         return None
-    return OpenId(openid, client_secret, storage, vault, clock)
+    return OpenId(openid, client_secret, base.storage, vault, base.clock)
