@@ -2,6 +2,7 @@
 
     registrar.py make --owner 0x… --owner 0x… --owner 0x… --threshold 2 --ledger URL --keystore FILE --password-file …
     registrar.py admit BIC --signer 0x… --admin 0x… --ledger URL --contract 0x… --safe 0x… --output proposal.json
+        (with --number N --head 0x… for a bank whose history goes on from another deployment)
     registrar.py reinstate BIC --signer 0x… --admin 0x… --ledger URL --contract 0x… --safe 0x… --output proposal.json
     registrar.py sign proposal.json --keystore FILE --password-file FILE      (each member, on its own machine)
     registrar.py send proposal.json --ledger URL --keystore FILE --password-file FILE
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from safe_multisig import Proposal, Safe, SafeMissing, deploy, parse_proposal
 from standing.ledger.chain import governance
-from standing.ledger.chain.connection import parse_address
+from standing.ledger.chain.connection import parse_address, parse_digest
 from standing.ledger.errors import InvalidValue, StandingError
 from standing.ledger.service.settings import SettingsError
 from standing.node.publishing.keys import load_private_key
@@ -44,8 +45,12 @@ def _make(stated: argparse.Namespace) -> None:
 def _propose(stated: argparse.Namespace) -> None:
     safe = Safe(stated.ledger, parse_address(stated.contract, "contract"), parse_address(stated.safe, "safe"))
     signer, admin = parse_address(stated.signer, "signer"), parse_address(stated.admin, "admin")
-    made = governance.admit if stated.command == "admit" else governance.reinstate
-    proposal = safe.propose(made(stated.bic, signer, admin))
+    if stated.command == "admit":
+        head = parse_digest(stated.head, "head")
+        step = governance.admit(stated.bic, signer, admin, number=stated.number, head=head)
+    else:
+        step = governance.reinstate(stated.bic, signer, admin)
+    proposal = safe.propose(step)
     with stated.output.open("x", encoding="utf-8") as file:
         file.write(proposal.as_text())
     _say(f"proposes {proposal.step}; {safe.threshold} of {len(safe.owners)} owners have to sign {stated.output}")
@@ -94,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
             step.add_argument(f"--{option}", required=True, help="an address")
         step.add_argument("--output", type=Path, required=True, help="a new file")
         step.set_defaults(run=_propose)
+    admit = commands.choices["admit"]
+    admit.add_argument("--number", type=int, default=0, help="the last publication of the history to go on from")
+    admit.add_argument("--head", default="0x" + "00" * 32, help="its digest; zeros, with the number 0, for a new bank")
     sign = commands.add_parser("sign", help="sign a proposal, after reading what it does")
     sign.set_defaults(run=_sign)
     send = commands.add_parser("send", help="send a proposal that enough owners have signed")

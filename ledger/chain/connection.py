@@ -24,6 +24,7 @@ from standing.ledger.chain.failover import Failover
 from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable
 
 _WORD_MAX = 2**256 - 1
+_DIGEST_SIZE = 32
 #: The highest block number that is believed: what a database column holds.
 MAX_BLOCK = 2**63 - 1
 
@@ -36,6 +37,17 @@ def parse_address(text: str, field: str) -> ChecksumAddress:
     if not is_address(text):
         raise InvalidValue(field, "not an address", "0x and 40 hexadecimal digits")
     return to_checksum_address(text)
+
+
+def parse_digest(text: str, field: str) -> bytes:
+    """A digest of 32 bytes. Raises: InvalidValue."""
+    try:
+        raw = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raw = b""
+    if len(raw) != _DIGEST_SIZE:
+        raise InvalidValue(field, "not a digest", "0x and 64 hexadecimal digits")
+    return raw
 
 
 def connect(url: str | Sequence[str], *, timeout_s: float = 5.0) -> Web3:

@@ -14,10 +14,9 @@ from rich.table import Table
 from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.chain import governance
 from standing.ledger.chain.client import BankState, LedgerClient
-from standing.ledger.chain.connection import connect, ledger_errors, parse_address
+from standing.ledger.chain.connection import connect, ledger_errors, parse_address, parse_digest
 from standing.ledger.chain.governance import Step
 from standing.ledger.clock import SystemClock
-from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import console, one_line_errors
 from standing.ledger.service.times import ago
 from standing.node.publishing.keys import load_private_key
@@ -95,7 +94,11 @@ def admit(
     """Admit a bank. The caller must be the registrar."""
     with one_line_errors():
         step = governance.admit(
-            bank, parse_address(signer, "signer"), parse_address(admin, "admin"), number=number, head=_bytes32(head)
+            bank,
+            parse_address(signer, "signer"),
+            parse_address(admin, "admin"),
+            number=number,
+            head=parse_digest(head, "head"),
         )
         _carry_out(
             step, bank, _client(ledger_url, contract), load_private_key(keystore, password_file, "caller"), dry_run
@@ -185,13 +188,3 @@ def _show(bank: str, state: BankState) -> None:
         table.add_row("watermark", ago(state.watermark_ms, SystemClock().now_ms()))
         table.add_row("head", "0x" + state.head.hex())
     console.print(table)
-
-
-def _bytes32(text: str) -> bytes:
-    try:
-        raw = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:
-        raw = b""
-    if len(raw) != 32:
-        raise InvalidValue("head", "not a digest", "0x and 64 hexadecimal digits")
-    return raw

@@ -162,3 +162,20 @@ def test_the_script_goes_from_members_to_an_admitted_bank(
     assert registrar.main(["send", file, "--ledger", url, *options[PAYS]]) == 0
     assert LedgerClient(url, contract).bank(BIC).signer == SIGNER
     assert registrar.main(["sign", str(tmp_path / "none.json"), *options[PAYS]]) == 1
+
+
+def test_members_admit_a_bank_with_the_history_that_it_continues(
+    it: Consortium, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a move to a new deployment. A bank is admitted once, so one admitted as new could never publish there."""
+    head, file = "0x" + "ab" * 32, str(tmp_path / "proposal.json")
+    keys = ["--signer", SIGNER, "--admin", ADMIN]
+    where = ["--ledger", it.url, "--contract", it.ledger.address, "--safe", it.safe.address]
+    assert registrar.main(["admit", BIC, *keys, *where, "--number", "7", "--head", "0xab", "--output", file]) == 1
+    assert "head: not a digest" in capsys.readouterr().err
+    assert registrar.main(["admit", BIC, *keys, *where, "--number", "7", "--head", head, "--output", file]) == 0
+    assert f", 7, {head})" in capsys.readouterr().out
+    proposal = parse_proposal(Path(file).read_text())
+    it.safe.send(proposal.signed(MEMBERS[0]).signed(MEMBERS[1]), PAYS)
+    state = it.ledger.bank(BIC)
+    assert (state.publication, "0x" + state.head.hex()) == (7, head)
