@@ -104,7 +104,7 @@ class History:
             try:
                 logs = self._logs("Published", low, high)
             except LedgerUnreachable as refusal:
-                window = _narrower(window, refusal)
+                window = narrower(window, refusal)
                 continue
             for log in sorted(logs, key=_place):
                 yield Placed(published_event(log), log["logIndex"])
@@ -189,7 +189,7 @@ class History:
             try:
                 found += self._logs(event, low, high)
             except LedgerUnreachable as refusal:
-                window = _narrower(window, refusal)
+                window = narrower(window, refusal)
                 continue
             high = low - 1
         raise LedgerUnreachable(f"the ledger's node allows searches of too few blocks to find {event}")
@@ -204,7 +204,7 @@ class History:
             try:
                 logs = self._logs(event, low, high, **filters)
             except LedgerUnreachable as refusal:
-                window = _narrower(window, refusal)
+                window = narrower(window, refusal)
                 continue
             if logs:
                 return max(logs, key=_place)
@@ -224,7 +224,7 @@ class History:
         return logs
 
 
-def _narrower(window: int, refusal: LedgerUnreachable) -> int:
+def narrower(window: int, refusal: LedgerUnreachable) -> int:
     """A smaller range for a node that refuses a large one. Raises: the refusal, where the range is small already."""
     if window <= _SMALLEST_WINDOW_BLOCKS:
         raise refusal

@@ -56,6 +56,7 @@ class Restating:
         rows = rows[:count]
         drafts = outbox.in_bounds(connection, [self._draft(connection, row) for row in rows if row.known], latest_ms)
         foreign = [row for row in rows if not row.known]
+        ended_at_ms = min(now_ms, latest_ms)
         last = outbox.last_publication(connection)
         restated = outbox.in_order([*outbox.covering(self._not_restated(connection, cover)), *drafts])
         publication = publications.sign(
@@ -66,7 +67,7 @@ class Restating:
             lambda number: sorted(
                 [
                     *(publications.attest(draft, self._issuer, number) for draft in restated),
-                    *(self._end(row, number) for row in foreign),
+                    *(self._end(row, number, ended_at_ms) for row in foreign),
                 ],
                 key=lambda attestation: attestation.binding,
             ),
@@ -95,14 +96,15 @@ class Restating:
             terms = unbound(terms, max(account.effective_at_ms, binding.ended_at_ms))
         return Draft(binding.id, binding.platform, terms, floor_ms=row.floor_ms)
 
-    def _end(self, row: Row[Any], number: int) -> Attestation:
-        """The end of a binding that the store does not know."""
+    def _end(self, row: Row[Any], number: int, ended_at_ms: int) -> Attestation:
+        """The end of a binding that the store does not know. It ends now: with the time of its last terms, it would be
+        a change that the bank's watermark had ruled out."""
         if row.terms is None:
             # Nobody can open this. A platform that finds it declines, and nothing more can be stated.
             return Attestation(
                 row.binding_id, secrets.token_bytes(TAG_AND_HEAD_SIZE), secrets.token_bytes(TERMS_SIZE - HEAD_SIZE)
             )
-        draft = Draft(row.binding_id, row.platform, unbound(Terms.unpack(row.terms), row.floor_ms))
+        draft = Draft(row.binding_id, row.platform, unbound(Terms.unpack(row.terms), max(row.floor_ms, ended_at_ms)))
         return publications.attest(draft, self._issuer, number)
 
     def _settle(

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Row, insert
 
 from standing.ledger.attestations.publication import Publication, recover
 from standing.ledger.chain.client import BankState, LedgerClient, Published
-from standing.ledger.errors import StandingError
+from standing.ledger.chain.history import narrower
+from standing.ledger.errors import LedgerUnreachable, StandingError
 from standing.node.publishing import publications
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
@@ -55,18 +56,27 @@ class History:
         self._issuer = issuer
         self._progress = progress
 
-    def _pages(self, start: int) -> Iterator[tuple[int, int]]:
+    def _pages(self, start: int) -> Iterator[tuple[int, int, list[Published]]]:
+        """The blocks from `start` on in ranges, first and last block, each with the bank's publications. The ranges are
+        smaller where the ledger's node refuses wide ones."""
         end = self._client.block_number()
-        for first in range(start, end + 1, _PAGE_BLOCKS):
-            last = min(first + _PAGE_BLOCKS - 1, end)
-            yield first, last
+        first, window = start, _PAGE_BLOCKS
+        while first <= end:
+            last = min(first + window - 1, end)
+            try:
+                events = self._client.published(first, last, self._issuer.bic)
+            except LedgerUnreachable as refusal:
+                window = narrower(window, refusal)
+                continue
+            yield first, last, events
             self._progress(last - start + 1, end - start + 1)
+            first = last + 1
 
     def fork(self, signed: Sequence[Row[Any]], start: int) -> int | None:
         """The first number of `signed`, publications in no block yet, under which the ledger holds another."""
         digests = {row.number: row.digest for row in signed}
-        for first_block, last_block in self._pages(start):
-            for event in self._client.published(first_block, last_block, self._issuer.bic):
+        for _, _, events in self._pages(start):
+            for event in events:
                 if digests.get(event.number, event.digest) != event.digest:
                     return event.number
         return None
@@ -83,7 +93,7 @@ class History:
         head = last.digest if last is not None else bytes(32)
         base_number: int | None = None
         written: set[bytes] = set()
-        for first_block, last_block in self._pages(start):
+        for first_block, last_block, events in self._pages(start):
             admission = self._client.admission(first_block, last_block, self._issuer.bic)
             if admission is not None:
                 base_number = admission.number
@@ -92,7 +102,7 @@ class History:
                     number, head = admission.number, admission.head
                     self._store_head(connection, number, head, admission.block_number)
                     findings.rebuilt_without_content += 1
-            for event in self._client.published(first_block, last_block, self._issuer.bic):
+            for event in events:
                 if event.number == number and event.digest != head:
                     raise CannotRecover(
                         f"publication {number} on the ledger is not the one that this store holds: "

@@ -202,3 +202,54 @@ def test_an_up_to_date_store_has_nothing_to_recover(site: SteppedNode) -> None:
     assert site.recover().nothing_to_do
     site.feed({"number": CARD, "status": "frozen"})
     site.publish()
+
+
+def test_a_recovery_reads_a_ledger_node_that_lets_few_blocks_be_searched_at_once(
+    site: SteppedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Besu allows 5,000 blocks by default, and allowed 1,000; other nodes and operators allow fewer."""
+    site.feed(dict(ACCOUNT))
+    grant = site.bind()
+    site.publish()
+    old = site.backup()
+    site.world.chain.devnet.tester.mine_blocks(60)
+    site.feed({"number": CARD, "status": "frozen"})
+    site.publish()
+    site.stop()
+    site.start(old)
+    plain, refused = site.world.chain.devnet.call, []
+
+    def call(asked: Any) -> dict[str, Any]:
+        if asked["method"] == "eth_getLogs":
+            first, last = (int(asked["params"][0][name], 16) for name in ("fromBlock", "toBlock"))
+            if last - first >= 20:
+                refused.append(last - first)
+                error = {"code": -32005, "message": "Requested range exceeds maximum RPC range limit"}
+                return {"jsonrpc": "2.0", "id": asked["id"], "error": error}
+        return plain(asked)
+
+    monkeypatch.setattr(site.world.chain.devnet, "call", call)
+    found = site.recover(from_block=0)
+    assert refused, "no range was wide"
+    assert (found.stated_again, found.unknown_ended) == (1, 0)
+    assert site.terms(grant).status is Status.FROZEN
+
+
+def test_a_binding_that_a_recovery_ends_ends_now_and_breaks_no_watermark(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    site.publish()
+    old = site.backup()
+    orphan = site.bind()
+    last = site.feed()
+    site.publish()
+    vouched_ms = site.client.bank(site.bank.bic).watermark_ms
+    assert site.terms(orphan).effective_at_ms <= vouched_ms
+    site.stop()
+    site.start(old)
+    assert site.recover().unknown_ended == 1
+    site.node.feed.accept(last)
+    site.recovery().fed_again()
+    ended_from_ms = site.world.clock.now_ms()
+    site.publish()
+    assert site.terms(orphan).status is Status.UNBOUND
+    assert site.terms(orphan).effective_at_ms >= ended_from_ms > vouched_ms
