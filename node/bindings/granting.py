@@ -106,9 +106,22 @@ class Granting:
         return connection.execute(select(table.id).where(*mine, table.ended_at_ms.is_(None))).one_or_none() is not None
 
     def again(self, binding: Row[Any], mismatches: list[Mismatch]) -> BindingAnswer:
-        """The answer that a stored binding was granted with."""
+        """The answer that a stored binding was granted with.
+
+        A grant signed before a rotation is signed anew, with the same content: a platform accepts only what the bank's
+        present signer on the ledger signed, and this is its only way to a grant whose answer was lost.
+        """
         key = self._issuer.secret.binding_key(binding.id, binding.platform)
         grant = Grant(
             self._issuer.bic, binding.id, binding.platform, binding.granted_at_ms, key, binding.grant_signature
         )
+        if grant.signer != self._issuer.signer.address:
+            grant = make_grant(
+                self._issuer.signer,
+                bank=grant.bank,
+                binding=grant.binding,
+                platform=grant.platform,
+                granted_at_ms=grant.granted_at_ms,
+                binding_key=key,
+            )
         return BindingAnswer(outcome="granted", grant=GrantDocument.of(grant), mismatches=mismatches)
