@@ -54,7 +54,13 @@ def _check_signature(lines: Lines, line: int, signed: Signed, history: History) 
     named = history.signer_of(signed.placed)
     if named is None:
         lines.fails(line, f"the ledger named no signer for the bank before {name}")
-    elif not history.accepts(named.address, signed):
+        return
+    try:
+        accepted = history.accepts(named.address, signed)
+    except LedgerUnreachable as error:
+        lines.unknown(line, f"{named.address} is no key that signed {name}, and is not seen as a contract: {error}")
+        return
+    if not accepted:
         lines.fails(line, f"{name} is not signed by {named.address}, the signer in force then")
     else:
         lines.holds(
