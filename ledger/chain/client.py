@@ -6,19 +6,14 @@ from functools import cached_property
 from typing import Any, Literal
 
 import structlog
-from eth_abi.exceptions import DecodingError
 from eth_typing import ChecksumAddress, HexStr
 from hexbytes import HexBytes
-from web3.exceptions import (
-    TransactionNotFound,
-    Web3Exception,
-    Web3RPCError,
-)
+from web3.exceptions import TransactionNotFound, Web3RPCError
 from web3.types import BlockIdentifier, EventData, RPCEndpoint, RPCResponse, TxParams, TxReceipt
 
 from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic
 from standing.ledger.attestations.publication import Attestation, Domain, Publication
-from standing.ledger.chain.codec import Reading, decode_read, encode_publish, encode_query, encode_read
+from standing.ledger.chain.codec import Reading, decode_publish, decode_read, encode_publish, encode_query, encode_read
 from standing.ledger.chain.connection import (
     MAX_BLOCK,
     check_logs,
@@ -285,23 +280,18 @@ class LedgerClient:
         with ledger_errors():
             transaction = self.w3.eth.get_transaction(HexBytes(event.transaction_hash))
             to, data = transaction.get("to"), HexBytes(transaction["input"])
-        try:
-            function, arguments = self._contract.decode_function_input(data)
-        except (ValueError, Web3Exception, DecodingError):
-            return None
-        if function.fn_name != "publish" or to != self.address or arguments["number"] != event.number:
+        called = decode_publish(data) if to == self.address else None
+        if called is None or called.number != event.number:
             return None
         publication = Publication(
             domain=self.domain,
             bank=event.bank,
             number=event.number,
             previous=previous,
-            watermark_ms=arguments["watermarkMs"],
-            attestations=tuple(
-                Attestation(item["binding"], item["tagAndHead"], item["tail"]) for item in arguments["attestations"]
-            ),
+            watermark_ms=called.watermark_ms,
+            attestations=tuple(Attestation(*words) for words in called.attestations),
         )
-        return (publication, bytes(arguments["signature"])) if publication.digest == event.digest else None
+        return (publication, called.signature) if publication.digest == event.digest else None
 
     def block_time_ms(self, block_number: int) -> int:
         """The time of a block, in milliseconds."""

@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
 from eth_utils import keccak
 
 from standing.ledger.attestations.publication import ATTESTATION_SIZE
 from standing.ledger.errors import InvalidValue, LedgerMismatch
 
 _SELECTOR = keccak(text="read((bytes11,bytes32)[])")[:4]
-_PUBLISH_SELECTOR = keccak(text="publish(bytes11,uint48,uint48,(bytes32,bytes26,bytes32)[],bytes)")[:4]
+_PUBLISH_TYPES = ("bytes11", "uint48", "uint48", "(bytes32,bytes26,bytes32)[]", "bytes")
+_PUBLISH_SELECTOR = keccak(text=f"publish({','.join(_PUBLISH_TYPES)})")[:4]
 _HEAD_SIZE = 4 * 32
 _BANK_SIZE = 11
 _BANK_PADDING = bytes(32 - _BANK_SIZE)
@@ -81,6 +84,28 @@ def encode_publish(
             signature.ljust(-(-len(signature) // 32) * 32, b"\0"),
         )
     )
+
+
+class PublishCall(NamedTuple):
+    """The arguments of a call of `publish`, except the bank, which its event names; attestations as three fields."""
+
+    number: int
+    watermark_ms: int
+    attestations: tuple[tuple[bytes, bytes, bytes], ...]
+    signature: bytes
+
+
+def decode_publish(data: bytes) -> PublishCall | None:
+    """The call of `publish` that calldata holds, in any encoding that the contract accepts: anyone may submit what a
+    bank signed, and whoever is faster chooses it. None where it holds none."""
+    if data[:4] != _PUBLISH_SELECTOR:
+        return None
+    try:
+        # Not strict: the contract looks at no padding behind a signature.
+        _, number, watermark_ms, attestations, signature = decode(_PUBLISH_TYPES, data[4:], strict=False)
+    except (DecodingError, ValueError, OverflowError):
+        return None
+    return PublishCall(number, watermark_ms, attestations, signature)
 
 
 def decode_read(answer: bytes, count: int) -> Reading:

@@ -160,6 +160,13 @@ def test_calldata_after_the_arguments_changes_nothing(ledger: StatusLedger, bank
     assert ledger.bank(bank.bank).publication == 1
 
 
+def test_bits_behind_the_signature_change_nothing(ledger: StatusLedger, bank: Issuer) -> None:
+    """The 31 bytes that fill its last word: the compiler checks no padding of `bytes`."""
+    data = bytes(_calldata(ledger, bank))[:-31] + b"\xff" * 31
+    assert ledger.chain.transact(ledger.submitter, ledger.address, data).ok
+    assert ledger.bank(bank.bank).publication == 1
+
+
 def test_batch_shorter_than_signed_is_refused(ledger: StatusLedger, bank: Issuer) -> None:
     """The count says zero while the attestation is still there in the calldata."""
     assert _send(ledger, _set_word(COUNT, 0)(_calldata(ledger, bank))).name == "WrongSignature"

@@ -1,6 +1,7 @@
 """The typed client against a real chain: publishing, batch reads, following, every way a ledger can fail."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -160,3 +161,36 @@ def test_another_chain_or_an_address_without_the_contract_is_a_mismatch(a_world:
         elsewhere.check()
     with pytest.raises(LedgerMismatch):
         elsewhere.read([(_BIC, bytes(32))])
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda data: data[:-1] + b"\1", id="bits behind the signature"),
+        pytest.param(lambda data: data + b"\xff" * 100, id="bytes behind everything"),
+        pytest.param(lambda data: data[:-31], id="the signature's padding left out"),
+        pytest.param(
+            lambda data: (
+                data[: 4 + 4 * 32]
+                + (int.from_bytes(data[4 + 4 * 32 : 4 + 5 * 32]) + 32).to_bytes(32, "big")
+                + data[4 + 5 * 32 : -128]
+                + b"\7" * 32
+                + data[-128:]
+            ),
+            id="a gap before the signature",
+        ),
+    ],
+)
+def test_a_strangers_odd_encoding_does_not_hide_what_the_bank_published(
+    a_world: World, client: LedgerClient, spoil: Callable[[bytes], bytes]
+) -> None:
+    """Whoever is faster may submit what the bank signed, in any encoding that the contract reads alike."""
+    publication = _publication(a_world, (_attestation(),))
+    signature = _SIGNER.sign(publication.digest)
+    sender = Sender(client, DEVNET_KEYS[9])
+    prepared = sender.prepare(spoil(client.publish_calldata(publication, signature)), gas=publication_gas(2))
+    sender.transmit(prepared)
+    sender.wait(prepared, timeout_s=10)
+    assert client.bank(_BIC).head == publication.digest
+    (event,) = client.published(0, client.block_number(), _BIC)
+    assert client.publication_of(event, publication.previous) == (publication, signature)
