@@ -57,7 +57,8 @@ def adopted(connection: Connection, to_ms: int) -> None:
 
 
 def remember(connection: Connection, hashes: dict[int, bytes], *, keep: int) -> None:
-    """Store blocks' hashes, keeping only the newest `keep`."""
+    """Store blocks' hashes, keeping only the newest `keep` and the first of all: by that one, a node that is far behind
+    is told from another chain."""
     if not hashes:
         return
     table = schema.followed_blocks
@@ -65,7 +66,8 @@ def remember(connection: Connection, hashes: dict[int, bytes], *, keep: int) -> 
     connection.execute(insert(table), [{"number": number, "hash": value} for number, value in hashes.items()])
     newest = select(table.c.number).order_by(table.c.number.desc()).limit(keep).subquery()
     oldest = connection.scalar(select(func.min(newest.c.number)))
-    connection.execute(delete(table).where(table.c.number < oldest))
+    first = connection.scalar(select(func.min(table.c.number)))
+    connection.execute(delete(table).where(table.c.number < oldest, table.c.number > first))
 
 
 def remembered(connection: Connection) -> list[tuple[int, bytes]]:

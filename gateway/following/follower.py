@@ -223,6 +223,8 @@ class Follower:
                 break
         if cursor.number > head.number and common is not None and _all_above(remembered, common, head):
             return cursor  # no sign of another chain: this node only lags
+        if common is not None and common.number < _oldest(remembered, self._settings.remembered_blocks):
+            common = None  # only the first block of all is left: too much to follow again
         back_to = common if common is not None else head
         checked = self._write(lambda connection: _go_back(connection, cursor, back_to, common=common is not None))
         structlog.get_logger().warning(
@@ -365,6 +367,11 @@ def _groups(published: Sequence[Published]) -> list[_Group]:
         group = groups.setdefault(each.block_number, _Group(each.block_number, each.block_hash, []))
         group.bindings.extend(each.bindings)
     return [replace(group, bindings=list(dict.fromkeys(group.bindings))) for _, group in sorted(groups.items())]
+
+
+def _oldest(remembered: Sequence[tuple[int, bytes]], keep: int) -> int:
+    """The oldest of the newest `keep` blocks, from which on following again is worth it."""
+    return min(number for number, _ in remembered[:keep])
 
 
 def _all_above(remembered: Sequence[tuple[int, bytes]], common: Head, head: Head) -> bool:

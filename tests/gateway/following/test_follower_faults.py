@@ -216,3 +216,33 @@ def test_the_follower_survives_a_ledger_outage_and_continues(a_world: World) -> 
         ["binding.frozen"],
         ["binding.usable", "binding.frozen"],
     )  # its first read may come after the freeze
+
+
+def test_a_node_behind_all_remembered_blocks_undoes_nothing(rig: FollowRig) -> None:
+    """Such as a node that was restored from a snapshot. What it shows is old, and nothing was undone."""
+    person = rig.bound()
+    follower = rig.another_follower(remembered_blocks=2)
+    rig.follow(follower)
+    with rig.other_chain():
+        rig.bank.change(person.number, status=Status.FROZEN)
+        for _ in range(4):
+            rig.heartbeat()
+            rig.follow(follower)
+        observed = _observations(rig)
+    restarted = rig.another_follower(remembered_blocks=2)
+    rig.new_events()
+    assert kinds(rig.follow(restarted), person) == []
+    assert _observations(rig) == observed
+    assert (restarted.status.block_number or 0) > rig.ledger.block_number()
+    for _ in range(6):
+        rig.heartbeat()  # now the chains certainly differ; only the first block is common, too far back to follow from
+    rig.calls.clear()
+    assert kinds(rig.follow(restarted), person) == ["binding.cleared"]
+    assert rig.asked("eth_getLogs") == []
+
+
+def _observations(rig: FollowRig) -> list[Any]:
+    with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
+        rows = database.execute("SELECT * FROM observations ORDER BY binding, publication").fetchall()
+    database.close()
+    return rows
