@@ -126,7 +126,8 @@ def fault_of(certificate: Certificate, asked: ExpectedCertificate, now_ms: int) 
         CertificateFault.OTHER_BINDING: certificate.binding != asked.binding,
         CertificateFault.OTHER_PLATFORM: certificate.platform != asked.platform,
         CertificateFault.OTHER_CHALLENGE: certificate.challenge != asked.challenge,
-        CertificateFault.NOT_SIGNED_BY_THE_BANK: certificate.signer != asked.signer,
+        # Not asked of another bank's, whose name may be none that can sign.
+        CertificateFault.NOT_SIGNED_BY_THE_BANK: certificate.bank == asked.bank and certificate.signer != asked.signer,
         CertificateFault.LASTS_TOO_LONG: not 0 < lifetime_ms <= MAX_LIFETIME_MS,
         CertificateFault.FROM_THE_FUTURE: max(certificate.issued_at_ms, certificate.as_of_ms) > now_ms + asked.ahead_ms,
         CertificateFault.EXPIRED: now_ms >= certificate.expires_at_ms,

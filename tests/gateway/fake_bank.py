@@ -238,7 +238,10 @@ class FakeBank:
         if self.trouble in CERTIFICATE_TROUBLES:
             unsigned = replace(unsigned, **CERTIFICATE_TROUBLES[self.trouble](unsigned))
         signer = LocalSigner(secrets.token_bytes(32)) if self.trouble == "another bank's key" else self.signer
-        certificate = sign_certificate(signer, unsigned)
+        if self.trouble == "of no bank":  # nothing can be signed for it
+            certificate = replace(unsigned, signature=bytes(65))
+        else:
+            certificate = sign_certificate(signer, unsigned)
         if self.trouble == "changed after it was signed":
             certificate = replace(certificate, as_of_ms=certificate.as_of_ms - 1)
         self.certified.append(certificate)
@@ -305,6 +308,7 @@ CERTIFICATE_TROUBLES: dict[str, Callable[[Certificate], dict[str, Any]]] = {
     "another bank's key": lambda _: {},
     "changed after it was signed": lambda _: {},
     "of another bank": lambda _: {"bank": "OTHRCNBJ"},
+    "of no bank": lambda _: {"bank": "NO BANK!"},
     "of another binding": lambda _: {"binding": secrets.token_bytes(32)},
     "for another platform": lambda _: {"platform": "other-pay"},
     "to another question": lambda _: {"challenge": secrets.token_bytes(32)},

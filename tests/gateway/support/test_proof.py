@@ -27,6 +27,7 @@ _FAULTS = {
     "another bank's key": "not_signed_by_the_bank",
     "changed after it was signed": "not_signed_by_the_bank",
     "of another bank": "other_bank",
+    "of no bank": "other_bank",
     "of another binding": "other_binding",
     "for another platform": "other_platform",
     "to another question": "other_challenge",
