@@ -37,15 +37,22 @@ class Report:
 
 
 def verify(evidence: Evidence, means: VerifierInputs, client: LedgerClient) -> Report:
-    """Check evidence against a ledger. Raises: LedgerUnreachable where it does not even answer its chain id."""
+    """Check evidence against a ledger. Where that does not answer, the checks are unknown."""
     return verify_by(evidence, means, DirectLedger(client))
 
 
 def verify_by(evidence: Evidence, means: VerifierInputs, ledger: LedgerView) -> Report:
-    """Check evidence against any view of a ledger. Raises: as `verify`."""
+    """Check evidence against any view of a ledger."""
     lines = Lines()
     claims = _check_signature(lines, evidence, means)
-    if claims is None or not _check_ledger(lines, claims, ledger.domain):
+    if claims is None:
+        return Report(tuple(lines.all), lines.verdict)
+    try:
+        queried = ledger.domain
+    except LedgerUnreachable as error:
+        lines.unknown(2, f"the ledger cannot be read, so nothing else was checked: {error}")
+        return Report(tuple(lines.all), lines.verdict)
+    if not _check_ledger(lines, claims, queried):
         return Report(tuple(lines.all), lines.verdict)
     history = ledger.history(claims.bank)
     signed = None

@@ -66,6 +66,20 @@ def test_the_command_takes_key_grant_and_policy_from_files(approved: EvidenceSam
     assert CliRunner().invoke(app, _command(approved, tmp_path, *more, "--policy", str(policy))).exit_code == 1
 
 
+def test_a_ledger_that_does_not_answer_makes_evidence_unknown_and_not_invalid(
+    approved: EvidenceSample, tmp_path: Path
+) -> None:
+    command = _command(approved, tmp_path)
+    command[command.index("--ledger") + 1] = "http://127.0.0.1:9"
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 2, result.output
+    assert [line.split()[:3] for line in result.stdout.splitlines()] == [
+        ["1", "signature", "holds"],
+        ["2", "ledger", "unknown"],
+        ["evidence", "unknown"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
