@@ -12,29 +12,35 @@ middle of a pass, or when passes overlap to find what became visible later than 
 
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 
 import structlog
 
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.database import Database
+from standing.ledger.service.times import exactly
 from standing.ledger.service.vault import Vault
 from standing.node.accounts import quarantine
 from standing.node.accounts.changes import AccountChange, FeedEntry, Trouble
 from standing.node.accounts.quarantine import Quarantine
-from standing.node.accounts.store import AccountStore
+from standing.node.accounts.store import AccountStore, count_accounts
 from standing.node.feed import cursors
 from standing.node.feed.comparison import Difference, compare_states, missing_from, news, rows_or_accounts
-from standing.node.feed.core_database import CoreView, Snapshot
+from standing.node.feed.core_database import CoreUnavailable, CoreView, Snapshot
 from standing.node.feed.cursors import Cursor
+from standing.node.feed.file_check import StatedNumbers
 from standing.node.feed.missing import mark, missing_accounts, newest
 from standing.node.feed.profile import Profile
 from standing.node.feed.service import Feed
 from standing.node.feed.settings import ALWAYS_TAKEN, SqlViewSettings, too_many_bad
-from standing.node.feed.view_rows import Page, RowReader
+from standing.node.feed.view_rows import STATED_TWICE, Page, RowReader
+from standing.node.publishing.outbox import AHEAD_ALLOWANCE_MS
 
 SOURCE = "sql_view"
 _KEPT_PAGES = 1
+_MAX_TWICE = 100_000
+_RETRY_AFTER_S = 5
 
 
 class SqlViewSource:
@@ -53,6 +59,7 @@ class SqlViewSource:
         self._rows = RowReader(profile)
         self._feed = feed
         self._database = database
+        self._vault = vault
         self._accounts = AccountStore(vault)
         self._quarantine = Quarantine(vault)
         self._late_checked_ms: int | None = None
@@ -68,6 +75,7 @@ class SqlViewSource:
             as_of_ms = core_now_ms - self._settings.settle_ms
             last_ms = self._feed.last_as_of_ms()
             if as_of_ms <= last_ms:
+                self._check_clock(as_of_ms, last_ms)
                 return
             after_ms, checks_late = self._read_from(as_of_ms, last_ms)
             reading = _Pass(snapshot, after_ms, core_now_ms, as_of_ms, checks_late)
@@ -92,19 +100,46 @@ class SqlViewSource:
         """
         rows = bad = unnamed = 0
         first_problem = ""
-        for page in self._pages(reading):
-            rows += len(page.states) + page.bad_rows
-            bad += page.bad_rows
-            unnamed += page.unnamed
-            first_problem = first_problem or page.first_problem
+        with closing(StatedNumbers(self._vault)) as stated:
+            for page in self._pages(reading):
+                rows += len(page.states) + page.bad_rows
+                bad += page.bad_rows
+                unnamed += page.unnamed
+                first_problem = first_problem or page.first_problem
+                if twice := _on_earlier_pages(page, stated):
+                    first_problem = first_problem or f"{page.names[twice[0]]}.{STATED_TWICE}"
+                    reading.twice.update(twice)
+                    bad += 2 * len(twice)  # of this row, and of the earlier one
+                if len(reading.twice) > _MAX_TWICE:
+                    raise InvalidValue("sql_view", f"over {_MAX_TWICE} accounts are stated twice", "each account once")
+        if not rows:
+            self._check_not_empty(reading)
         share = self._settings.max_bad_share
         of = rows if reading.after_ms < 0 else rows_or_accounts(self._database, rows, bad)
-        if too_many_bad(bad, of, share) or (reading.after_ms < 0 and rows and bad == rows):
+        if too_many_bad(bad, of, share) or (reading.after_ms < 0 and rows and bad >= rows):
             problem = f"{bad} of {rows} rows cannot be understood, the first: {first_problem}"
             raise InvalidValue("sql_view", problem, f"{ALWAYS_TAKEN} rows, or {share:.1%} of {of}")
         if unnamed:
             structlog.get_logger().warning("view_rows_name_no_account", rows=unnamed, first=first_problem)
         return unnamed
+
+    def _check_clock(self, as_of_ms: int, last_ms: int) -> None:
+        """Check that the core's time is not far behind what was promised. Raises: CoreUnavailable."""
+        if as_of_ms < last_ms - AHEAD_ALLOWANCE_MS:
+            raise CoreUnavailable(
+                f"the core's time less settle_ms is {exactly(as_of_ms)}, and the feed has reached {exactly(last_ms)}: "
+                "nothing is read until then; check whether the core's clock was set back",
+                _RETRY_AFTER_S,
+            )
+
+    def _check_not_empty(self, reading: "_Pass") -> None:
+        """Check that the view is not empty although accounts are known: as while it is filled anew, or of another
+        database. What it does not show cannot be promised. Raises: InvalidValue."""
+        if reading.snapshot.is_empty():
+            with self._database.read() as connection:
+                known = count_accounts(connection)
+            if known:
+                raise InvalidValue("sql_view.view", "has no row, although accounts are known", "a row for each account")
 
     def _pages(self, reading: "_Pass") -> Iterator[Page]:
         """The pages of a pass, parsed. A pass of one page, as most are, is read once, however often this is called."""
@@ -129,7 +164,7 @@ class SqlViewSource:
         # Rows after the promised time are read as well: the view no longer shows such an account's earlier state.
         with reading.snapshot.pages(reading.after_ms, reading.up_to_ms) as pages:
             for rows in pages:
-                yield self._rows.read(rows, reading.as_of_ms)
+                yield self._rows.read(rows, reading.as_of_ms, reading.twice)
 
     def _changes(self, reading: "_Pass", last_ms: int, unnamed: int) -> Iterator[list[AccountChange]]:
         """The changes of the pass's entry, a page at a time."""
@@ -195,7 +230,8 @@ class SqlViewSource:
 
 @dataclass
 class _Pass:
-    """One pass over the view. `only`: its rows, parsed, where they are few enough to keep."""
+    """One pass over the view. `only`: its rows, parsed, where they are few enough to keep; `twice`: the accounts that
+    have rows on several pages."""
 
     snapshot: Snapshot
     after_ms: int
@@ -203,6 +239,16 @@ class _Pass:
     as_of_ms: int
     checks_late: bool
     only: list[Page] | None = None
+    twice: set[str] = field(default_factory=set)
+
+
+def _on_earlier_pages(page: Page, stated: StatedNumbers) -> list[str]:
+    """The accounts of a page that have a row on an earlier one of the pass."""
+    stated.turn_to(page.names)
+    found = [number for number in page.names if stated.get(number) is not None]
+    for number in page.names:
+        stated.put(number, 0, None, 0)
+    return found
 
 
 def _sort(

@@ -1,6 +1,6 @@
 """Rows of a core's view, as changes: what is understood, what makes its account unstated, and what names no account."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,17 +10,21 @@ from standing.node.feed.profile import Profile
 from standing.node.feed.profile_values import Translator
 from standing.node.feed.records import not_understood, number_problem, read_record, stated_number
 
+STATED_TWICE = InvalidValue("number", "stated twice", "each account once")
+
 _SHOWN_DIGITS = 4
 
 
 @dataclass
 class Page:
-    """The content of a page of rows. `unnamed`: how many name no account; `first_problem` is for the operator."""
+    """The content of a page of rows. `unnamed`: how many name no account; `first_problem` is for the operator; `names`:
+    by the number of each account, how its row is called."""
 
     states: list[AccountChange] = field(default_factory=list)
     bad: list[AccountChange] = field(default_factory=list)
     unnamed: int = 0
     first_problem: str = ""
+    names: dict[str, str] = field(default_factory=dict)
 
     @property
     def bad_rows(self) -> int:
@@ -33,8 +37,8 @@ class RowReader:
     def __init__(self, profile: Profile | None) -> None:
         self._translator = None if profile is None else Translator(profile)
 
-    def read(self, rows: Iterable[Mapping[str, Any]], as_of_ms: int) -> Page:
-        """Parse rows. What cannot be understood counts from `as_of_ms` on."""
+    def read(self, rows: Iterable[Mapping[str, Any]], as_of_ms: int, twice: Collection[str] = ()) -> Page:
+        """Parse rows. What cannot be understood counts from `as_of_ms` on. `twice`: numbers on several pages."""
         page = Page()
         read: dict[str, AccountChange] = {}
         for row in rows:
@@ -46,14 +50,16 @@ class RowReader:
             if wrong is not None:
                 problems.append(wrong)
             name = _row_name(record)
-            if number is not None and number in read:
+            if number is not None and (number in read or number in twice):
                 # For example an account with two holders. Either of the two rows may be right.
-                problems.append(InvalidValue("number", "stated twice", "each account once"))
+                problems.append(STATED_TWICE)
             if problems and not page.first_problem:
                 page.first_problem = f"{name}.{problems[0]}"
             if number is None:
                 page.unnamed += 1
-            elif change is None or problems:
+                continue
+            page.names[number] = name
+            if change is None or problems:
                 read[number] = not_understood(number, as_of_ms, {**row, **record}, name, problems)
             else:
                 read[number] = change.stated_in(name)
@@ -76,6 +82,7 @@ class RowReader:
             if number is None:
                 page.unnamed += 1
             else:
+                page.names[number] = name
                 trouble = Trouble(name, problem)
                 page.bad.append(AccountChange.not_understood(number, as_of_ms, AccountChange.STATE_FIELDS, trouble))
         return page

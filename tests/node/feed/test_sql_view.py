@@ -151,11 +151,11 @@ def test_a_change_with_an_older_time_than_the_last_is_still_published(bank: Bank
 
 @pytest.mark.long
 def test_an_account_missing_from_the_view_is_not_closed(bank: Bank, core: SqlCore) -> None:
-    core.put(bank.clock.now_ms(), ACCOUNT)
+    core.put(bank.clock.now_ms(), ACCOUNT, account(1))
     source = view_source(bank, core, late_window_ms=1_000)
     read_pass(bank, core, source)
     grant = grant_of(bank.bind())
-    core.run("DELETE FROM core_accounts")
+    core.run(f"DELETE FROM core_accounts WHERE number = '{ACCOUNT['number']}'")
     for _ in range(3):
         last_ms = read_pass(bank, core, source)
     bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)

@@ -21,7 +21,7 @@ from standing.node.feed.settings import SqlViewSettings
 from standing.node.feed.sql_view import SqlViewSource
 from tests.databases import on_postgresql
 from tests.node.feed.view_passes import GO, entries, read_pass, stored, unstated, view_source
-from tests.node.node_tools import SqlCore, account, feed_of, grant_of, status_on_ledger
+from tests.node.node_tools import SqlCore, account, feed_of, grant_of, status_on_ledger, writes
 from tests.world import ACCOUNT, Bank, World, wait_until
 
 BAD_ROWS = [
@@ -96,6 +96,54 @@ def test_an_account_with_two_rows_is_reported_and_neither_row_is_published(bank:
     with pytest.raises(InvalidValue, match=r"row of …0001 at \d+\.number: stated twice"):
         read_pass(bank, core, view_source(bank, core))
     assert entries(bank) == []
+
+
+def test_an_account_with_rows_on_two_pages_is_unstated_and_neither_row_is_published(bank: Bank, core: SqlCore) -> None:
+    kept = ", ".join(column.name for column in core.table.columns if column.name not in {"changed_ms", "holder_name"})
+    core.put(bank.clock.now_ms() - 5_000, *(account(index) for index in range(5)))
+    source = view_source(bank, core, page_size=2, late_window_ms=1_000)
+    read_pass(bank, core, source)
+    grant = grant_of(bank.bind(account(1)))
+    # A second holder: the account's row is in the view twice, with the time at which each holder changed.
+    core.run("DROP VIEW standing_accounts")
+    core.run(
+        f"CREATE VIEW standing_accounts AS SELECT {kept}, changed_ms AS effective_at_ms, holder_name FROM core_accounts"
+        f" UNION ALL SELECT {kept}, changed_ms + 2, 'the other holder' FROM core_accounts WHERE number LIKE '%1'"
+    )
+    core.put(bank.clock.advance(10), *(account(index) for index in range(5)))
+    as_of_ms = read_pass(bank, core, source)
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.UNSTATED)
+    (listed,) = unstated(bank)
+    assert ("stated twice" in listed.problem, "row of …0001" in listed.source) == (True, True)
+    assert entries(bank)[-1].as_of_ms == as_of_ms
+    assert writes(bank, grant) == 2, "neither of the two holders was published"
+
+
+def test_a_view_that_is_empty_for_a_moment_promises_nothing(bank: Bank, core: SqlCore) -> None:
+    source = view_source(bank, core)
+    read_pass(bank, core, source)
+    core.put(bank.clock.advance(10), account(1))
+    told_ms = read_pass(bank, core, source)
+    core.run("DELETE FROM core_accounts")
+    with pytest.raises(InvalidValue, match="has no row, although accounts are known"):
+        read_pass(bank, core, source)
+    assert entries(bank)[-1].as_of_ms == told_ms
+    core.put(bank.clock.now_ms() - 500, account(1, status="frozen"))  # filled anew: what changed meanwhile is not late
+    as_of_ms = read_pass(bank, core, source)
+    assert (entries(bank)[-1].as_of_ms, entries(bank)[-1].changes) == (as_of_ms, 1)
+
+
+def test_a_core_whose_clock_was_set_back_is_reported_until_it_has_caught_up(bank: Bank, core: SqlCore) -> None:
+    core.put(bank.clock.now_ms(), account(1))
+    source = view_source(bank, core)
+    told_ms = read_pass(bank, core, source)
+    core.set_time(told_ms - 4_000)  # as after a fail-over
+    source.step(GO)
+    core.set_time(told_ms - 3_600_000)
+    with pytest.raises(CoreUnavailable, match="check whether the core's clock was set back"):
+        source.step(GO)
+    assert entries(bank)[-1].as_of_ms == told_ms
+    assert read_pass(bank, core, source) == entries(bank)[-1].as_of_ms
 
 
 def test_rows_with_times_in_microseconds_are_reported_and_hold_the_watermark(bank: Bank, core: SqlCore) -> None:
