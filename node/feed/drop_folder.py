@@ -9,6 +9,8 @@ A rejected file of changes stops the folder at its time: a later file would let 
 on the ledger. It goes on with a corrected file of the same time, a full file of that time or later, or once somebody
 removes the rejected file.
 
+A file that waits for its checksum holds back later files of changes likewise.
+
 A claim is a rename, so a file is never taken up twice. A file is to be put here by a rename as well: written under
 another name, or in another folder of the same file system, first.
 """
@@ -22,6 +24,7 @@ from typing import NamedTuple
 
 import structlog
 
+from standing.ledger.clock import has_passed
 from standing.ledger.errors import InvalidValue, Unavailable
 from standing.node.fault_points import Faults, no_faults
 from standing.node.feed.drop_file import parse_name, sha256_of
@@ -37,7 +40,10 @@ CHECKSUM = ".sha256"
 _UNFINISHED = (".part", ".tmp", ".filepart")
 _RETRY_AFTER_S = 5
 _MAX_SAME_NAME = 1_000
+_CHECKSUM_WITHIN_MS = 60_000
 _MAX_NAME_BYTES = 180
+#: What `_free_name` adds to a name that occurs again.
+_AGAIN = re.compile(r"\.\d{1,3}$")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -48,6 +54,14 @@ class FolderUnavailable(Unavailable):
 class _Rejected(NamedTuple):
     as_of_ms: int
     name: str
+
+
+class _Waiting(NamedTuple):
+    """A file in the folder. `as_of_ms`: 0 where its name is wrong; it is rejected at once."""
+
+    as_of_ms: int
+    name: str
+    kind: str | None
 
 
 class DropFolder:
@@ -67,11 +81,14 @@ class DropFolder:
         self._feed = feed
         self._faults = faults
         self._profile = profile
+        # The file that waits for its checksum first in line, and since when.
+        self._unsigned: tuple[str, int] | None = None
 
     def step(self, stop: threading.Event) -> None:
         """Take in every file whose turn it is, oldest first.
 
-        Raises: FolderUnavailable, DatabaseUnavailable, InvalidValue where a rejected file of changes stops the folder.
+        Raises: FolderUnavailable, DatabaseUnavailable, InvalidValue where a rejected file of changes, or a missing
+        checksum, stops the folder.
         """
         try:
             for name in (WORKING, DONE, REJECTED):
@@ -112,42 +129,73 @@ class DropFolder:
         rejected = []
         for path in _files(self._folder / REJECTED):
             with suppress(InvalidValue):  # not a file of the feed, or a report
-                name = parse_name(path.name, self._profile)
+                name = parse_name(_AGAIN.sub("", path.name), self._profile)
                 if name.kind == "changes":
                     rejected.append(_Rejected(name.as_of_ms, path.name))
         last_ms = self._feed.last_as_of_ms() if rejected else 0
         return min((each for each in rejected if each.as_of_ms > last_ms), default=None)
 
     def _claim_next(self, stopped: "_Rejected | None") -> Path | None:
-        """Claim the oldest file whose turn it is."""
-        waiting = []
+        """Claim the oldest file whose turn it is. Raises: InvalidValue where a checksum has been missing for long."""
+        waiting, unsigned = [], []
         for path in _files(self._folder):
             if path.suffix == CHECKSUM:
                 continue
-            # `Path.exists` raises for a name that is too long.
-            if self._settings.require_checksum and not os.path.exists(_checksum_file(path)):
-                continue
             try:
-                name = parse_name(path.name, self._profile)
+                parsed = parse_name(path.name, self._profile)
             except InvalidValue:
-                as_of_ms = 0  # its name is wrong: it is rejected at once
+                file = _Waiting(0, path.name, None)
             else:
-                as_of_ms = name.as_of_ms
-                if stopped is not None and name.kind == "changes" and as_of_ms > stopped.as_of_ms:
-                    continue
-            waiting.append((as_of_ms, path.name, path))
-        # A reconciliation waits until the other source has reported up to its time; earlier it would only see what is
-        # still coming.
+                file = _Waiting(parsed.as_of_ms, path.name, parsed.kind)
+            if self._is_signed(path):
+                waiting.append(file)
+            elif file.kind is not None:
+                unsigned.append(file)
+        if stopped is not None:
+            waiting = [file for file in waiting if file.kind != "changes" or file.as_of_ms <= stopped.as_of_ms]
+        last_ms = self._feed.last_as_of_ms()
         if self._settings.role == "reconcile":
-            last_ms = self._feed.last_as_of_ms()
-            waiting = [item for item in waiting if item[0] <= last_ms]
+            # A reconciliation waits until the other source has reported up to its time; earlier it would only see what
+            # is still coming. One of a time to come would undo, in its time, what the other source states until then.
+            latest_ms = self._feed.latest_ms()
+            waiting = [file for file in waiting if not last_ms < file.as_of_ms <= latest_ms]
+        else:
+            unsigned = [file for file in unsigned if file.as_of_ms > last_ms]
+            if unsigned:
+                # Later changes would promise what the file that waits for its checksum says.
+                first_ms = min(unsigned).as_of_ms
+                waiting = [file for file in waiting if file.kind != "changes" or file.as_of_ms <= first_ms]
+        self._check_unsigned(unsigned, waiting)
         if not waiting:
             return None
-        path = min(waiting)[2]
+        path = self._folder / min(waiting).name
         claimed = self._folder / WORKING / _kept_name(path.name)
         path.rename(claimed)
         self._faults("file_claimed")
         return claimed
+
+    def _is_signed(self, path: Path) -> bool:
+        """Whether the file's checksum is there, or will not come. An empty one is about to be written."""
+        try:
+            # `Path.exists` raises for a name that is too long.
+            return os.stat(_checksum_file(path)).st_size > 0
+        except OSError:
+            return not self._settings.require_checksum
+
+    def _check_unsigned(self, unsigned: list[_Waiting], waiting: list[_Waiting]) -> None:
+        """Check that no checksum has been missing for long while there was nothing else to load."""
+        if waiting or not unsigned:
+            self._unsigned = None
+            return
+        name, now_ms = min(unsigned).name, self._feed.latest_ms()
+        if self._unsigned is None or self._unsigned[0] != name:
+            self._unsigned = (name, now_ms)
+        if has_passed(now_ms, self._unsigned[1], _CHECKSUM_WITHIN_MS):
+            raise InvalidValue(
+                "drop_folder",
+                f"{name} waits for its checksum, and so do the changes after its time",
+                f"the file {name}{CHECKSUM}, as sha256sum writes it, or removing {name}",
+            )
 
     def _take(self, path: Path, stop: threading.Event) -> None:
         log = structlog.get_logger().bind(file=path.name)

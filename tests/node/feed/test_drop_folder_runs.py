@@ -65,6 +65,52 @@ def test_a_wrong_checksum_stays_the_reason_of_rejection_even_if_the_node_is_kill
     assert stored_entries(bank) == []
 
 
+def test_changes_are_not_loaded_past_a_file_that_waits_for_its_checksum(bank: Bank, folder: Path) -> None:
+    drop = drop_folder(bank, folder, require_checksum=True)
+    started_ms = bank.clock.advance(10)
+    write_file(folder, "full", started_ms, account(1), account(2), checksum=True)
+    drop.step(GOING)
+    frozen = {"number": account(1)["number"], "status": "frozen"}
+    waits = write_file(folder, "changes", bank.clock.advance(1_000), frozen)
+    later_ms = bank.clock.advance(1_000)
+    write_file(folder, "changes", later_ms, {"number": account(2)["number"], "status": "dormant"}, checksum=True)
+    drop.step(GOING)
+    assert last_as_of_ms(bank) == started_ms, "the freeze is not on the ledger, so nothing later is promised"
+    bank.clock.advance(60_000)
+    with pytest.raises(InvalidValue, match=f"{waits} waits for its checksum"):
+        drop.step(GOING)
+    (folder / f"{waits}.sha256").write_text(hashlib.sha256((folder / waits).read_bytes()).hexdigest())
+    drop.step(GOING)
+    assert last_as_of_ms(bank) == later_ms
+    assert sorted(path.name for path in (folder / "rejected").iterdir()) == []
+
+
+def test_a_file_too_old_to_be_loaded_holds_nothing_back_without_its_checksum(bank: Bank, folder: Path) -> None:
+    drop = drop_folder(bank, folder, require_checksum=True)
+    old_ms, started_ms = bank.clock.advance(10), bank.clock.advance(10)
+    write_file(folder, "full", started_ms, account(1), checksum=True)
+    drop.step(GOING)
+    write_file(folder, "changes", old_ms, {"number": account(1)["number"], "status": "frozen"})
+    later_ms = bank.clock.advance(10)
+    write_file(folder, "changes", later_ms, {"number": account(1)["number"], "status": "lost"}, checksum=True)
+    drop.step(GOING)
+    bank.clock.advance(60_000)
+    drop.step(GOING)
+    assert last_as_of_ms(bank) == later_ms
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_checksum_file_that_a_shell_has_only_opened_is_waited_for(bank: Bank, folder: Path, required: bool) -> None:
+    drop = drop_folder(bank, folder, require_checksum=required)
+    name = write_file(folder, "full", bank.clock.advance(10), ACCOUNT)
+    (folder / f"{name}.sha256").touch()  # as `sha256sum FILE > FILE.sha256` does before it reads the file
+    drop.step(GOING)
+    assert (folder / name).exists()
+    (folder / f"{name}.sha256").write_text(hashlib.sha256((folder / name).read_bytes()).hexdigest())
+    drop.step(GOING)
+    assert report_of(folder, "done", name)["outcome"] == "loaded"
+
+
 def test_files_are_loaded_in_order_of_their_own_times_not_of_arrival(bank: Bank, folder: Path) -> None:
     first_ms, second_ms, third_ms = (bank.clock.advance(10) for _ in range(3))
     write_file(folder, "changes", third_ms, {"number": ACCOUNT["number"], "status": "active"})
@@ -139,6 +185,43 @@ def test_nothing_is_loaded_past_a_rejected_file_of_changes_until_it_is_made_up_f
     drop.step(GOING)
     assert (last_as_of_ms(bank), (folder / "done" / later).exists()) == (next_ms, True)
     assert len(stored_entries(bank)) == (2 if cure == "removed" else 3)
+
+
+def test_a_file_rejected_twice_stops_the_folder_after_the_first_copy_is_removed(bank: Bank, folder: Path) -> None:
+    drop = drop_folder(bank, folder)
+    started_ms = bank.clock.advance(10)
+    write_file(folder, "full", started_ms, account(1), account(2))
+    drop.step(GOING)
+    lost_ms, next_ms = bank.clock.advance(1_000), bank.clock.advance(1_000)
+    for _ in range(2):  # the second is the corrected one, still wrong
+        lost = write_file(folder, "changes", lost_ms, {"number": "6.22E+18", "status": "lost"})
+        with pytest.raises(InvalidValue, match=f"{lost} was rejected"):
+            drop.step(GOING)
+    for name in (lost, f"{lost}.report.json"):  # as `status` advises: take the old one out
+        (folder / "rejected" / name).unlink()
+    write_file(folder, "changes", next_ms, {"number": account(2)["number"], "status": "dormant"})
+    with pytest.raises(InvalidValue, match=f"{lost}.2 was rejected"):
+        drop.step(GOING)
+    assert last_as_of_ms(bank) == started_ms
+
+
+def test_a_full_file_of_a_time_to_come_never_undoes_what_another_source_has_stated(bank: Bank, folder: Path) -> None:
+    drop = drop_folder(bank, folder, role="reconcile")
+    bank.feed(ACCOUNT)
+    grant = grant_of(bank.bind())
+    # Its name is in local time, eight hours ahead of UTC.
+    name = write_file(folder, "full", bank.clock.now_ms() + 8 * 3_600_000, ACCOUNT)
+    drop.step(GOING)
+    bank.clock.advance(3_600_000)
+    bank.feed({"number": ACCOUNT["number"], "status": "frozen"})
+    wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
+    bank.clock.advance(8 * 3_600_000)
+    bank.feed()
+    drop.step(GOING)
+    assert "ahead of this node's clock" in report_of(folder, "rejected", name)["problems"][0]["problem"]
+    bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
+    wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == last_as_of_ms(bank))
+    assert status_on_ledger(bank, grant) == Status.FROZEN
 
 
 @pytest.mark.long
