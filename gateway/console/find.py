@@ -38,6 +38,7 @@ class Done(StrEnum):
     RESYNC_ON_ITS_WAY = "resync-on-its-way"
     ENDED = "ended"
     HOLD_LIFTED = "hold-lifted"
+    REPLAYED = "replayed"
 
 
 @dataclass(slots=True)

@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path
+from fastapi import APIRouter, Form, Path, Query
 from sqlalchemy import Row, select
 from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.composition import Gateway
+from standing.gateway.console.find import Done
 from standing.gateway.console.visits import AdminDep, GatewayDep, ReasonDep
 from standing.gateway.events.deliveries import QueueState
 from standing.gateway.events.endpoints import Endpoint
 from standing.gateway.storage import schema
+from standing.ledger.attestations.numbers import visible
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.console.pages import PATH
 from standing.ledger.service.console.visits import ActDep
@@ -33,9 +35,13 @@ class EndpointView:
 
 
 @router.get("/webhooks")
-async def webhooks_page(visited: AdminDep, gateway: GatewayDep) -> Response:
-    """All endpoints. Their URLs may contain tokens, so this page is for admin keys."""
-    return visited.page("webhooks.html", views=await gateway.storage.reading(_views, gateway))
+async def webhooks_page(
+    visited: AdminDep, gateway: GatewayDep, done: Annotated[str, Query(max_length=40)] = ""
+) -> Response:
+    """All endpoints. Their URLs may contain tokens, so this page is for admin keys. `done`: any but a replay is
+    ignored."""
+    views = await gateway.storage.reading(_views, gateway)
+    return visited.page("webhooks.html", views=views, replayed=done == Done.REPLAYED)
 
 
 @router.post("/webhooks/{endpoint}/replay")
@@ -50,13 +56,16 @@ async def replay(
 ) -> Response:
     """Send one event again, or all after a position."""
     queues, following = gateway.following.queues, gateway.following
+    event, after = event.strip(), visible(after).strip()
+    if bool(event) == bool(after):
+        raise InvalidValue("event", "none, or beside after", "either event or after")
     async with gateway.audit.act(visited.caller, "replay", endpoint, reason):
         if event:
             await gateway.storage.writing(queues.replay_event, endpoint, event)
         else:
             await gateway.storage.writing(queues.replay_after, endpoint, _position(after))
     following.wakeups.wake()
-    return RedirectResponse(f"{PATH}/webhooks", status_code=303)
+    return RedirectResponse(f"{PATH}/webhooks?done={Done.REPLAYED.value}", status_code=303)
 
 
 def _position(stated: str) -> int:

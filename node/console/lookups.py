@@ -106,10 +106,19 @@ def publications(connection: Connection) -> list[PublicationLine]:
 
 
 def oldest_waiting_ms(connection: Connection) -> int | None:
-    """Since when the oldest attestation in the outbox has been waiting, by the time it takes effect; None where none
-    waits."""
-    table = schema.outbox
-    query = select(table.c.effective_at_ms).where(table.c.publication.is_(None)).order_by(table.c.id).limit(1)
+    """Since when the oldest attestation in the outbox has been waiting; None where none waits.
+
+    That is, since it was queued or its entry was received: terms may have taken effect years before either.
+    """
+    table, entries = schema.outbox.c, schema.feed_entries.c
+    since_ms = func.coalesce(table.queued_at_ms, entries.received_at_ms, table.effective_at_ms)
+    query = (
+        select(since_ms)
+        .select_from(schema.outbox.outerjoin(schema.feed_entries, entries.as_of_ms == table.entry_as_of_ms))
+        .where(table.publication.is_(None))
+        .order_by(table.id)
+        .limit(1)
+    )
     return connection.execute(query).scalar_one_or_none()
 
 

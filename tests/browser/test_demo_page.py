@@ -296,6 +296,19 @@ def test_autoplay_runs_until_a_visitor_takes_over_and_can_be_restarted(
         expect(page.locator('[data-act="freeze"]')).to_have_attribute("aria-pressed", "true")
 
 
+@pytest.mark.parametrize(("language", "told"), [("en", "Too many pages are open"), ("zh", "打开的页面过多")])
+def test_a_page_beyond_the_most_says_so_and_goes_on_once_there_is_room(
+    chromium: Browser, served: tuple[str, Stage], monkeypatch: pytest.MonkeyPatch, language: str, told: str
+) -> None:
+    with visitor(chromium, served[0], 1440, language, allowed=("503",)) as page:
+        with monkeypatch.context() as full:
+            full.setattr(demo_page, "_MAX_STREAMS", 0)
+            page.goto("/")
+            expect(page.locator("#trouble")).to_contain_text(told)
+        expect(page.locator("#play")).not_to_be_empty(timeout=_PATIENT_MS)
+        expect(page.locator("#trouble")).to_be_hidden()
+
+
 def test_everything_is_reached_by_tab_in_the_order_of_the_page(chromium: Browser, served: tuple[str, Stage]) -> None:
     with page_of(chromium, served[0], 1440) as page:
         reached = tab_order(page)

@@ -120,6 +120,7 @@ done-resync-queued = The bank’s node will publish the account’s current stat
 done-resync-on-its-way = The newest state was already on its way to the ledger. The bank’s node sends it again now.
 done-ended = The binding is ended. The user can bind the account again.
 done-hold-lifted = The hold is lifted.
+done-replayed = The events will be sent again.
 act-reason = Reason (kept in the audit)
 act-reason-example = User called, ticket 4711
 

@@ -169,6 +169,17 @@ $("language").addEventListener("click", () => { language = language === "zh" ? "
 fetch("/static/words.json").then((answer) => answer.json()).then((found) => {
   words = found;
   translate();
+  watch();
+});
+
+function watch() {
   const stream = new EventSource("/stream");
   stream.onmessage = (message) => show(JSON.parse(message.data));
-});
+  // A lost connection is opened again by the browser; a refusal is final, so it is shown, and tried again from here.
+  stream.onerror = () => {
+    if (stream.readyState !== EventSource.CLOSED) return;
+    $("trouble").hidden = false;
+    $("trouble").textContent = t("too-many-pages");
+    setTimeout(watch, 2000);
+  };
+}

@@ -156,7 +156,11 @@ def test_events_are_replayed_by_admins_only_and_from_a_valid_position(a_rig: Rig
     assert "https://example.com/hook" in admin.open("/console/webhooks")
     admin.submit(path, after="0", reason="The receiver lost its database")
     assert admin.page.status_code == 200
+    assert "The events will be sent again." in admin.page.text
     assert acts(a_rig, "replay")[0]["outcome"] == "done"
+    for both in ({"after": "0", "event": "evt_1"}, {}):
+        assert "either event or after" in admin.submit(path, reason="Which of the two?", **both)
+        admin.open("/console/webhooks")
     admin.submit(path, after="-1", reason="A slip of the hand")
     assert admin.page.status_code == 422
     support = Browser(a_rig.url)

@@ -55,10 +55,10 @@ def signed_in(stack: ExitStack, bank: Bank, key: str, **headers: str) -> Browser
     return browser
 
 
-def _drop(folder: Path, as_of_ms: int, *rows: dict[str, Any]) -> None:
-    """Drop a full file of rows, as a core does: written under another name, then renamed."""
+def _drop(folder: Path, as_of_ms: int, *rows: dict[str, Any], kind: str = "full") -> None:
+    """Drop a file of rows, as a core does: written under another name, then renamed."""
     at = datetime.fromtimestamp(as_of_ms // 1000, UTC)
-    name = f"full-{at:%Y%m%dT%H%M%S}.{as_of_ms % 1000:03d}Z.jsonl"
+    name = f"{kind}-{at:%Y%m%dT%H%M%S}.{as_of_ms % 1000:03d}Z.jsonl"
     (folder / f".{name}").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / f".{name}").rename(folder / name)
 
@@ -215,3 +215,36 @@ def test_a_standby_lets_operators_in_and_says_that_it_is_one(a_world: World, sta
 def test_a_console_that_is_turned_off_is_not_served(a_world: World, stack: ExitStack) -> None:
     bank, _ = started(a_world, stack, console={"enabled": False})
     assert bank.get("/console/").status_code == 404
+
+
+def test_what_a_node_says_of_itself_is_in_the_readers_language(
+    a_world: World, stack: ExitStack, tmp_path: Path
+) -> None:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    bank, key = started(a_world, stack, drop_folder={"path": folder, "poll_ms": 50})
+    _drop(folder, a_world.clock.advance(10), account(1), account(2, status="asleep"))
+    browser = signed_in(stack, bank, key, **{"Accept-Language": "zh-CN"})
+    wait_until(lambda: "…" in text_of(browser.open("/console/rows")))
+    row = re.search(r"<br><span>([^<]+)</span>", browser.page.text)
+    assert row is not None, browser.page.text
+    assert "；允许：" in row[1]
+    _drop(folder, a_world.clock.advance(1_000), {"status": "frozen"}, kind="changes")
+    wait_until(lambda: "已被拒收" in text_of(browser.open("/console/")))
+    assert "was rejected" not in browser.page.text
+    assert "The feed" not in browser.page.text
+
+
+def test_the_outbox_waits_since_it_was_asked_for_and_not_since_the_terms_took_effect(
+    a_world: World, stack: ExitStack
+) -> None:
+    bank, key = started(a_world, stack)
+    bank.change(ACCOUNT)
+    browser = signed_in(stack, bank, key)
+    a_world.chain.down = True
+    a_world.clock.advance(400 * 24 * 3_600_000)
+    browser.sign_in(key)
+    assert bank.bind().status_code == 200
+    a_world.clock.advance(3_000)
+    text = text_of(browser.open("/console/publications"))
+    assert "The oldest has waited for 3.0 s." in text, text
