@@ -23,6 +23,8 @@ _DASHED_EXTENSION = re.compile(r"(.*[0-9]) *[-\u2010-\u2015\u2212] *[0-9]{1,6}")
 #: The country code a second time, before a Chinese mobile number.
 _CODE_TWICE = re.compile("(?:0{0,2}86)+(1[3-9][0-9]{9})")
 _MOBILE = re.compile("1[3-9][0-9]{9}")
+#: Numbers of Hong Kong, Macau and Taiwan, whose country codes people in China write without a plus.
+_NEIGHBOUR = re.compile("(?:852|853|8860?)[0-9]{8,9}")
 #: Signs that stand for hidden or lost digits. One x or # may also come before an extension.
 _HIDDEN = re.compile(r"[*?×○■□█▪〓\ufffd\ud800-\udfff]|[•●·_]{2,}|\.{3,}|(?<![a-z])[x#]{2,}(?![a-z])", re.IGNORECASE)
 _ONE_X = re.compile(r"(?<![a-z])[x#](?![a-z])", re.IGNORECASE)
@@ -40,7 +42,8 @@ _VIETNAM_2018 |= {"186": "56", "188": "58", "199": "59"}
 
 
 def canonical_phone(phone: str, field: str = "phone") -> str:
-    """The E.164 form of a phone number. A number without a country code is read as Chinese.
+    """The E.164 form of a phone number. A number without a country code is read as Chinese, except that 852, 853 and
+    886 are country codes without a plus, too: no number of these places could be a Chinese one.
 
     Raises: InvalidValue where no digit is in it, it is too long or masked, or a spreadsheet has rounded it.
     """
@@ -108,6 +111,10 @@ def _e164(phone: str) -> str:
     national = _NSN(parsed)
     if parsed.country_code == _CHINA and (twice := _CODE_TWICE.fullmatch(national)) is not None:
         national = twice[1]
+    if parsed.country_code == _CHINA and _NEIGHBOUR.fullmatch(national) and not phonenumbers.is_valid_number(parsed):
+        neighbour = parsed_phone(f"+{national}")
+        if neighbour is not None and phonenumbers.is_valid_number(neighbour):
+            return f"+{neighbour.country_code}{_NSN(neighbour)}"
     return f"+{parsed.country_code}{_of_today(parsed.country_code, national)}"
 
 

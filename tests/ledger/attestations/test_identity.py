@@ -179,6 +179,31 @@ def test_all_spellings_of_a_phone_have_one_canonical_form(phone: str) -> None:
     assert canonical_phone(phone) == "+8613800138000"
 
 
+@pytest.mark.parametrize(
+    ("phone", "spellings"),
+    [
+        ("+85291234567", ["852-91234567", "85291234567", "(852) 9123 4567", "00852 9123 4567", "+86 852 9123 4567"]),
+        ("+85366123456", ["853-6612 3456", "85366123456"]),
+        ("+886912345678", ["886-912-345678", "886912345678", "886-0912345678", "+886 (0)912 345 678"]),
+        ("+886223456789", ["886-2-2345-6789", "886 (02) 2345 6789", "+886 2 2345 6789"]),
+    ],
+)
+def test_a_phone_of_hong_kong_macau_or_taiwan_needs_no_plus(phone: str, spellings: list[str]) -> None:
+    assert {canonical_phone(each) for each in spellings} == {phone}
+
+
+@pytest.mark.parametrize("code", ["852", "853", "886"])
+def test_no_chinese_number_is_taken_for_one_of_a_neighbour(code: str) -> None:
+    """A number that phonenumbers knows as Chinese stays one, whatever it begins with."""
+    for rest in range(0, 100_000_000, 99_991):
+        for written in (f"0{code}{rest:07d}"[:11], f"{code}{rest:08d}"):
+            parsed = phonenumbers.parse(written, "CN")
+            if phonenumbers.is_valid_number(parsed):
+                assert canonical_phone(written) == phonenumbers.format_number(
+                    parsed, phonenumbers.PhoneNumberFormat.E164
+                )
+
+
 @pytest.mark.parametrize("phone", ["phone", "", "---", "1" * 65])
 def test_text_that_is_not_a_phone_is_refused(phone: str) -> None:
     with pytest.raises(InvalidValue, match="phone"):
