@@ -37,7 +37,7 @@ _ORDINARY = frozenset({b"authorization", b"content-length", b"content-type"})
 _CHECKED_HEADERS = _ORDINARY | {b"transfer-encoding"}
 
 _Body = TypeVar("_Body", bound=BaseModel)
-_Decide = Callable[[bytes], Awaitable[bytes | None]]
+_Decide = Callable[[bytes, Scope], Awaitable[bytes | None]]
 
 
 class HotPath:
@@ -83,7 +83,7 @@ class HotPath:
             return  # the caller has disconnected
         # 2: the decision; errors become problem documents
         try:
-            answer = await decide(body)
+            answer = await decide(body, scope)
         except StandingError as error:
             await problem_response(problem_of(error, self._table), asked_for(scope))(scope, receive, send)
             return
@@ -107,16 +107,16 @@ class HotPath:
         caller = self._keyring.caller(key.removeprefix(_BEARER).decode())
         return caller is not None and caller.role == _ROLE
 
-    async def _decide(self, body: bytes) -> bytes | None:
+    async def _decide(self, body: bytes, _scope: Scope) -> bytes | None:
         asked = _parsed(DecisionBody, body)
         return await self._decisions.decide(asked.transaction()) if asked is not None else None
 
-    async def _decide_batch(self, body: bytes) -> bytes | None:
+    async def _decide_batch(self, body: bytes, scope: Scope) -> bytes | None:
         asked = _parsed(BatchBody, body)
         if asked is None:
             return None
         answers = await self._decisions.decide_all([each.transaction() for each in asked.decisions])
-        return batch_answer(answers, self._own_table)
+        return batch_answer(answers, self._own_table, asked_for(scope))
 
 
 def _parsed(model: type[_Body], body: bytes) -> _Body | None:

@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Response, status
+from fastapi import APIRouter, Body, Depends, Request, Response, status
 
 from standing.gateway.access.audit import AuditedRoute, check_reason
 from standing.gateway.access.dependencies import (
@@ -35,6 +35,7 @@ from standing.gateway.errors import (
 from standing.gateway.events.wakeups import Wakeups
 from standing.ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from standing.ledger.service.injection import provided
+from standing.ledger.service.problem_language import asked_for
 from standing.ledger.service.problems import BODY_TOO_LARGE, responses
 
 TAG = {"name": "decisions", "description": "Decide on payments and withdrawals by the bank's newest attestation."}
@@ -105,7 +106,7 @@ async def post_decision(
     responses=responses(*LOOKING_UP, BODY_TOO_LARGE, InvalidValue, Overloaded, STORAGE)
     | {status.HTTP_200_OK: {"model": d.BatchAnswer, "description": "A decision or a problem for each, in order"}},
 )
-async def post_decisions(body: d.BatchBody, decisions: Decisions, _caller: Acting) -> Response:
+async def post_decisions(body: d.BatchBody, decisions: Decisions, request: Request, _caller: Acting) -> Response:
     """Decides one by one, in this order, and faster than single calls. Each is recorded separately: there is no all or
     nothing.
 
@@ -114,7 +115,7 @@ async def post_decisions(body: d.BatchBody, decisions: Decisions, _caller: Actin
     """
     transactions = [each.transaction() for each in body.decisions]
     answers = await decisions.decide_all(transactions)
-    return Response(batch_answer(answers, PROBLEMS), media_type=_JSON)
+    return Response(batch_answer(answers, PROBLEMS, asked_for(request.scope)), media_type=_JSON)
 
 
 @router.get(

@@ -29,6 +29,7 @@ from standing.gateway.decisions.records import BindingState, Decided, Overtaken
 from standing.gateway.decisions.reservations import Capture, Refund, SettlementRequest, Void, expire_due, settle
 from standing.gateway.decisions.rules import Decision, Outcome, Reason, decide
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS, AccountDay, Reservation, State, UsageBook, day_of
+from standing.gateway.errors import BankNotServed
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.metrics import Meters
 from standing.gateway.storage.database import Storage
@@ -104,13 +105,35 @@ class DecisionService:
         """
         with self._admission, self._meters.total_latency.time():
             question = Question(transaction.kind, transaction.amount_minor, currency_number(transaction.currency))
-            bound = await self._bindings.bound(transaction.binding)
+            try:
+                bound = await self._bindings.bound(transaction.binding)
+            except BankNotServed as error:
+                return await self._decided_before(transaction, error)
             try:
                 return await self._read_and_commit(transaction, question, bound)
             except Overtaken as overtaken:
                 # A read that starts now is later than the recorded one. If every node still returns an older record,
                 # that is a rollback.
                 return await self._read_and_commit(transaction, question, bound, reach=overtaken.floor)
+
+    async def _decided_before(self, transaction: Transaction, error: BankNotServed) -> bytes:
+        """The answer to a transaction that was decided while its bank was still served.
+
+        Raises: Conflict; `error` where it was not decided; StorageUnavailable.
+        """
+
+        def read() -> tuple[Transaction, str] | None:
+            with self._storage.read() as connection:
+                found = records.decided_before(connection, [transaction.transaction_id])
+            return found.get(transaction.transaction_id)
+
+        before = await self._storage.reading(read)
+        if before is None:
+            raise error
+        answer = _repeated(transaction, *before)
+        if isinstance(answer, StandingError):
+            raise answer
+        return answer
 
     async def _read_and_commit(
         self, transaction: Transaction, question: Question, bound: Bound, *, reach: int | None = None
@@ -176,6 +199,8 @@ class DecisionService:
     ) -> asyncio.Future[bytes]:
         """The decision on one transaction of a batch, queued for the commit; a failed future if it cannot be made."""
         try:
+            if isinstance(found, BankNotServed):
+                return asyncio.ensure_future(self._decided_before(transaction, found))
             if isinstance(found, StandingError):
                 raise found
             question = Question(transaction.kind, transaction.amount_minor, currency_number(transaction.currency))

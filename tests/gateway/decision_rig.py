@@ -97,6 +97,7 @@ class DecisionRig:
         policy: Policy | None = None,
         reservation_lifetime_ms: int = RESERVATION_LIFETIME_MS,
         database_url: str | None = None,
+        banks: tuple[str, ...] = (BANK,),
     ) -> None:
         self.clock = clock
         self.database = Database(database_url or f"sqlite:///{folder}/gateway.sqlite3")
@@ -108,13 +109,16 @@ class DecisionRig:
         self.reader = ScriptedReader()
         self.reader.script = self._answer
         self.accounts: dict[bytes, Account] = {}
-        bank = BankSettings(
-            bic=BANK, name="Bank", node_url="http://127.0.0.1:9", node_api_key_file=key_file, time_zone=time_zone
+        directory = BankDirectory(
+            BankSettings(
+                bic=bic, name="Bank", node_url="http://127.0.0.1:9", node_api_key_file=key_file, time_zone=time_zone
+            )
+            for bic in banks
         )
         self.bindings = Bindings(
             storage=self.storage,
             vault=self.vault,
-            banks=BankDirectory([bank]),
+            banks=directory,
             nodes=NodeClient(1.0, SystemClock()),
             reader=self.reader,
             clock=clock,

@@ -201,10 +201,14 @@ def test_a_batch_over_http_returns_a_decision_or_a_problem_for_each_item(a_rig: 
     assert outcomes == ["approve", None, "decline", "approve", None]
     problems = [item.problem["type"].rpartition(":")[2] for item in document.answers if item.problem is not None]
     assert problems == ["not-found", "invalid-value"]
-    for item, asked in zip(answer.json()["answers"], items, strict=True):
-        alone = a_rig.platform("POST", "/v1/decisions", json=asked)
-        assert alone.status_code == item["status"]
-        assert alone.json() == (item["decision"] or item["problem"])
+    for language in ("en", "zh"):
+        preferred = {"Accept-Language": language}
+        again = a_rig.platform("POST", "/v1/decisions:batch", json={"decisions": items}, headers=preferred)
+        for item, asked in zip(again.json()["answers"], items, strict=True):
+            alone = a_rig.platform("POST", "/v1/decisions", json=asked, headers=preferred)
+            assert alone.status_code == item["status"]
+            assert alone.json() == (item["decision"] or item["problem"])
+            assert item["problem"] is None or item["problem"]["title"].isascii() == (language == "en")
 
 
 def test_a_batch_holds_five_hundred_items_and_not_one_more(a_rig: Rig) -> None:

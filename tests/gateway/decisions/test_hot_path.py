@@ -288,11 +288,12 @@ def test_both_answer_other_methods_alike(both: Both) -> None:
         assert both.same(Sent(b"", method=method)).status == 405
 
 
-def test_both_answer_a_batch_of_every_kind_of_item_alike(both: Both, someone: Person) -> None:
+@pytest.mark.parametrize("language", [None, "zh-CN"])
+def test_both_answer_a_batch_of_every_kind_of_item_alike(both: Both, someone: Person, language: str | None) -> None:
     first = someone.transaction()
     mixed = [first, someone.transaction(), first, first | {"amount_minor": 2}]
     mixed += [someone.transaction(binding=_OTHER_BINDING), someone.transaction(currency="QQQ")]
-    answer = both.same(Sent(_json({"decisions": mixed}), _BATCH))
+    answer = both.same(Sent(_json({"decisions": mixed}), _BATCH, headers={"accept-language": language}))
     assert answer.status == 200
     kinds_seen = {each.get("type") or each.get("outcome") for each in map(_inner, json.loads(answer.body)["answers"])}
     assert len(kinds_seen) > 3, kinds_seen  # an approval, a conflict, nobody's binding, no currency

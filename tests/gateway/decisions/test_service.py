@@ -13,7 +13,7 @@ from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Transaction
 from standing.gateway.decisions.risk import NewBindingRule, VelocityRule
 from standing.gateway.decisions.usage import State
-from standing.gateway.errors import AlreadySettled, NothingReserved
+from standing.gateway.errors import AlreadySettled, BankNotServed, NothingReserved
 from standing.gateway.ledger_reading.reader import Seen
 from standing.gateway.storage import schema
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, NO_LIMIT
@@ -63,6 +63,25 @@ async def test_the_same_transaction_gets_the_same_answer_regardless_of_later_cha
         rig.clock.advance(DAY_MS)
         assert await rig.decide(account, transaction_id="t-1") == first
         assert rig.used() == [("2026-01-01", "CNY", 1_000)]
+
+
+async def test_the_same_transaction_gets_the_same_answer_after_its_bank_was_removed_from_the_settings(
+    tmp_path: Path,
+) -> None:
+    with decision_rig(tmp_path) as rig:
+        account = rig.bind()
+        asked = Transaction("t-1", account.binding, Kind.PAYMENT, 1_000, "CNY")
+        first = await rig.decisions.decide(asked)
+    with decision_rig(tmp_path, banks=()) as rig:
+        assert await rig.decisions.decide(asked) == first
+        other, fresh = replace(asked, amount_minor=1), replace(asked, transaction_id="t-2")
+        with pytest.raises(Conflict, match="decided before with another body"):
+            await rig.decisions.decide(other)
+        with pytest.raises(BankNotServed):
+            await rig.decisions.decide(fresh)
+        batch = await rig.decisions.decide_all([fresh, asked, other])
+        assert [type(each) for each in batch] == [BankNotServed, bytes, Conflict]
+        assert batch[1] == first
 
 
 @pytest.mark.parametrize(
