@@ -55,7 +55,7 @@ def kill_at(wanted: str, times: int = 1) -> Faults:
     """
     known = FAULT_POINTS + PART_FAULT_POINTS + COMMAND_FAULT_POINTS
     if wanted not in known:
-        raise ValueError(f"{wanted} is no fault point; allowed: {', '.join(known)}")
+        raise ValueError(f"{wanted} is not a fault point; allowed: {', '.join(known)}")
     left = times
 
     def reach(point: str) -> None:

@@ -6,8 +6,7 @@ costs more than the decision. Every other request is passed unchanged to the Fas
 which refuses, audits or answers it: another role or no key, another content type, a body that is too large or
 malformed. Refusals are therefore worded in one place, and there is one OpenAPI document. Nothing is accepted here that
 the route would not accept: key, JSON and body are checked by the same keyring, the same strict reader and the same
-models.
-`tests/gateway/decisions/test_hot_path.py` sends the same bytes to both.
+models. `tests/gateway/decisions/test_hot_path.py` sends the same bytes to both.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

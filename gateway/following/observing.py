@@ -214,7 +214,7 @@ def _observe(
     connection: Connection, sightings: Sequence[Sighting], previous: Mapping[bytes, Terms | None], now_ms: int
 ) -> None:
     """Record when each attestation was seen. One that repeats the terms, to hide other bindings' changes
-    or after a resync, is marked, since it is no change."""
+    or after a resync, is marked, because nothing changed."""
     table = schema.observations
     seen = {(s.known.binding, s.record.publication): s for s in sightings if s.record.publication}
     there = {

@@ -17,7 +17,7 @@ _STOP_TIMEOUT_S = 30.0
 
 
 class Schedule(ABC):
-    """Makes a run `every_minutes` after the last one began, whichever process made that; None: never.
+    """Makes a run `every_minutes` after the last one began, in any of the processes; None: never.
 
     The very first comes `first_after_minutes` after the start, or after `every_minutes` if that is sooner. A failed run
     is tried again a minute later. `name`: of the thread, and in the log.

@@ -214,7 +214,7 @@ class Trails:
     def _look_up(self, binding: bytes, numbers: Sequence[int]) -> _Own:
         table = schema.observations.c
         with self._storage.read() as connection:
-            # A publication that only repeats the terms is no change, unless the bank's node says that it was asked to.
+            # Repeated terms are not a change, unless the bank's node says that a request asked for them.
             newest = (
                 select(schema.observations)
                 .where(table.binding == binding, or_(table.restated.is_(False), table.publication.in_(numbers)))

@@ -129,7 +129,7 @@ class LedgerFigures:
 
 
 def summary(hours: Iterable[Hour], silent_over_ms: int) -> LedgerFigures:
-    """Add up hours. Raises: InvalidValue where `silent_over_ms` is no edge."""
+    """Add up hours. Raises: InvalidValue where `silent_over_ms` is not an edge."""
     if silent_over_ms not in EDGES_MS:
         raise InvalidValue("silent_over_ms", "not the edge of a bin", ", ".join(map(str, EDGES_MS)))
     every = list(hours)

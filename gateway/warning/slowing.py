@@ -25,7 +25,7 @@ def slowing_age_ms(worst_ages_ms: Sequence[int], bound_ms: int) -> int | None:
     staleness reaches the bound, so that nothing could be reported ahead.
 
     `worst_ages_ms`: the worst of each past hour, the newest `PAST_HOURS` at most. Hours in which the bank was silent,
-    with a value beyond `bound_ms`, are no habit and are left out.
+    with a value beyond `bound_ms`, do not show its habit and are left out.
     """
     usual = [max(0, age) for age in worst_ages_ms if age <= bound_ms]
     if len(usual) < MIN_HOURS:

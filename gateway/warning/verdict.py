@@ -22,7 +22,7 @@ class Pace(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict's word, with the reason."""
+    """A one-word verdict with its reason."""
 
     word: Pace
     why: Localized

@@ -1,4 +1,4 @@
-"""The cost of a decision, in under three minutes: does a change make it dearer than `benchmarks.json` says?
+"""The cost of a decision, in under three minutes: does a change make it cost more than `benchmarks.json` says?
 
 Two kinds of figures. Counts are exact on every machine: commits, SQL statements of a commit, bytes of an answer.
 Processor seconds are multiples of the cost of an empty FastAPI route in the same run, each the lowest of a few rounds:

@@ -8,7 +8,7 @@ keyed tags as the sealed terms. It is signed by EIP-712 in a domain of its own t
     Certificate(bytes11 bank,bytes32 binding,string platform,bytes32 challenge,bytes9 tags,bool debitAllowed,
                 bool creditAllowed,uint48 asOfMs,uint48 issuedAtMs,uint48 expiresAtMs)
 
-It is no approval: a decision reads the ledger at the moment of payment, whatever was certified before.
+A certificate approves nothing: a decision reads the ledger at the moment of payment, whatever was certified before.
 """
 
 from dataclasses import dataclass
@@ -102,7 +102,7 @@ class CertificateFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExpectedCertificate:
-    """A verifier's question. `signer`: the bank's on the ledger.
+    """What a verifier expects of a certificate. `signer`: the bank's on the ledger.
 
     `tags`: of the holder as bound, compared where both sides state them. `max_age_ms`: how old the core's statement may
     be. `ahead_ms`: how far the bank's clock may be ahead of the verifier's.
@@ -157,7 +157,7 @@ def sign_certificate(signer: Signer, unsigned: Certificate) -> Certificate:
 
 
 class CertificateRequest(BaseModel):
-    """A question of 32 random bytes, new for each certificate."""
+    """A request for a certificate. `challenge`: 32 random bytes, new for each request."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"challenge": "0x" + "5a" * 32}]})
 

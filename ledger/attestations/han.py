@@ -43,7 +43,7 @@ def _gbk_private() -> dict[int, int]:
     """Private-use code points and the characters that they stand for, from the bytes that both had in GBK."""
     found = {}
     for index in range(_GBK_PRIVATE_COUNT):
-        trail = 0x50 + index + (index >= 0x7F - 0x50)  # 0x7F is no trail byte
+        trail = 0x50 + index + (index >= 0x7F - 0x50)  # 0x7F is not a trail byte
         found[_GBK_PRIVATE_FIRST + index] = ord(bytes([0xFE, trail]).decode("gb18030"))
     return found | _LEFT_PRIVATE
 

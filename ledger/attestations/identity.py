@@ -1,6 +1,6 @@
 """The holder of an account: name, ID document and phone, in the canonical form that both sides compare.
 
-What reads alike is one: two spellings of one thing have one canonical value. See `names`, `documents`, `numbers` and
+Two spellings of one value have the same canonical form. See `names`, `documents`, `numbers` and
 `phones` beside this module for each form.
 """
 

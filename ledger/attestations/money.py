@@ -17,7 +17,7 @@ MAX_AMOUNT_MINOR = 2**63 - 1
 #: Currencies in use, alphabetic code to numeric (ISO 4217, list one).
 _IN_USE = {currency.code: int(currency.number) for currency in Currency if currency.number is not None}
 
-#: Codes of ISO 4217 that stand for no currency, and for tests.
+#: Codes of ISO 4217 for "no currency" (XXX) and for tests (XTS).
 _NO_CURRENCY = frozenset({"XXX", "XTS"})
 
 #: With those that are withdrawn (list three), as far as they had numeric codes. py-moneyed keeps what iso4217 drops.

@@ -1,7 +1,7 @@
 """Phone numbers in canonical form: E.164, in the numbering plans of today.
 
 A phone is carried as the bank has recorded it, in whatever range. What cannot be read as a phone number is compared by
-its digits. A masked phone (138****8000) is none: two of them could be equal without being one.
+its digits. A masked phone (138****8000) counts as no phone: two of them may look alike without being the same.
 """
 
 import re

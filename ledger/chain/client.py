@@ -193,7 +193,7 @@ class LedgerClient:
 
         Where a node has no pending block, its latest block counts, which is early where blocks are far between.
         """
-        # A pending block may have no number and hash yet, so it is no `Head`.
+        # A pending block may have no number and hash yet, so it is not a `Head`.
         found = self._plain_block("pending")
         try:
             time_ms = self.head().time_s * 1000 if found is None else int(found["timestamp"], 16) * 1000

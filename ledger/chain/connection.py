@@ -100,7 +100,7 @@ def checked_block(answer: Any, of: str, *, first: int = 0, last: int = MAX_BLOCK
 
 
 def check_logs(logs: Iterable[EventData], first: int, last: int) -> None:
-    """Check that logs are of the blocks that were asked for: whoever follows the ledger continues after the last.
+    """Check that logs are of the blocks that were asked for: a follower of the ledger continues after the last one.
 
     Raises: LedgerUnreachable.
     """

@@ -220,7 +220,7 @@ class Sender:
         return Prepared(bytes(raw), keccak(raw), nonce, gas_price_wei)
 
     def transmit(self, prepared: Prepared) -> None:
-        """Send a prepared transaction. It is no error that the node knows it already.
+        """Send a prepared transaction. One that the node knows already is not an error.
 
         Raises: LedgerUnreachable, LedgerRejected, NonceUsed, NonceAhead, Underpriced, InsufficientFunds.
         """

@@ -37,7 +37,7 @@ def set_block_time(tester: EthereumTester, now_s: int) -> None:
 
 
 def true_header(tester: EthereumTester, block: dict[str, Any]) -> dict[str, Any]:
-    """A block as eth-tester answers it, with the two fields that it writes otherwise than its hash was made from.
+    """A block as eth-tester answers it, after correcting the two fields that differ from the header that was hashed.
 
     eth-tester pads the extra data to 32 bytes, and gives the bloom filter as a number. `block` is JSON already.
     """

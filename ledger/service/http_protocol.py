@@ -5,7 +5,7 @@ ignore the offer (RFC 9110, section 7.8). httptools does not: after an offer it 
 would have no body, and the body would be read as the next request. Such a request is therefore parsed a second time,
 without its offer.
 
-What is no HTTP at all is refused here as well, by a problem document like every other error.
+Anything that is not HTTP is refused here as well, with a problem document like every other error.
 """
 
 from fastapi_problem.error import Problem
@@ -52,7 +52,7 @@ class PlainHttpProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
         self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words are no help to a caller
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's message does not help a caller
         headers = [*self.server_state.default_headers, *_NO_HTTP.raw_headers, (b"connection", b"close")]
         lines = [name + b": " + value + b"\r\n" for name, value in headers]
         self.transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", _NO_HTTP.body]))

@@ -142,7 +142,7 @@ class _Watch:
                 return
             worker = self._workers.pop(pid, None)
             if worker is None or self._stopping:
-                continue  # the first process of a container also inherits children that are no workers
+                continue  # the first process of a container also inherits children that are not workers
             code = os.waitstatus_to_exitcode(status)
             structlog.get_logger().error("worker_ended", worker=pid, exit_code=code)
             if time.monotonic() - worker.began_s < _YOUNG_S:

@@ -215,7 +215,7 @@ def listed_platforms(stated: Any) -> Any:
 
 
 def _readable_platforms(stated: Mapping[str, Any]) -> list[str]:
-    """The platforms that a statement unbinds; none where any of them is no platform's id."""
+    """The platforms that a statement unbinds; none where one of them is not a platform's id."""
     platforms = listed_platforms(stated.get("unbind"))
     if not isinstance(platforms, list) or len(platforms) > MAX_UNBOUND:
         return []
@@ -296,9 +296,8 @@ def limits_rounded(changes: Iterable[AccountChange]) -> int:
 class FeedReceipt(BaseModel):
     """The node's receipt: an entry, or a part of it, is durable.
 
-    `attestations`: how many records it will write on the ledger. `limits_rounded`: how many of the limits it states the
-    ledger cannot hold to the last unit; each is published as the next lower amount that it can
-    (`ledger.attestations.limits`).
+    `attestations`: how many records it will write on the ledger. `limits_rounded`: how many of its limits the ledger
+    cannot hold exactly; each is published as the next lower amount that it can (`ledger.attestations.limits`).
     """
 
     as_of_ms: int

@@ -8,7 +8,7 @@ Close is what a person would look at twice:
 - traditional characters for simplified ones;
 - one typing slip in a long Latin name: a letter that is missing, doubled, wrong, or changed places with the next.
 
-Pinyin for characters is not close: too many names share a spelling. A slip in a Chinese name is not either: another
+Pinyin for characters is not close: too many names share a spelling. Nor is a slip in a Chinese name: another
 character is another person.
 """
 
@@ -76,7 +76,7 @@ def _simplifier() -> OpenCC:
 
 
 def _one_slip(held: str, claimed: str) -> bool:
-    """Whether two long Latin names differ in one letter. A digit is no slip: companies differ in one."""
+    """Whether two long Latin names differ in one letter. A wrong digit is not a slip: companies differ by one."""
     if not (held.isascii() and claimed.isascii()) or min(len(held), len(claimed)) < _LONG_NAME:
         return False
     if [each for each in held if each.isdigit()] != [each for each in claimed if each.isdigit()]:

@@ -1,7 +1,7 @@
 """Resync: publish a binding's present terms once more, on request of its platform or of the node's operator.
 
 What is on its way to the ledger already, queued or signed, is not queued twice; it is sent again at once instead,
-because the caller misses it.
+because the caller has not seen it on the ledger.
 """
 
 from collections.abc import Callable

@@ -37,7 +37,7 @@ def join(connection: Connection, account_id: int, size: int) -> int | None:
     """The herd for a new binding of an account; None where there are no herds.
 
     It is that of the account's other bindings, or of its holder's. Bindings of the account that have no herd, because
-    they were granted before there were any, go into the same.
+    they were granted before there were any, join the same herd.
     """
     if size == 1:
         return None
@@ -122,7 +122,7 @@ def fitting(changed: Sequence[bytes], covers: Mapping[bytes, Sequence[Cover]], l
     cover that goes with them.
 
     A herd is published whole. Only one that alone is larger than the limit, as after the network lowered it, is cut:
-    the change must not wait for good.
+    the change must not wait forever.
     """
     taken: set[bytes] = set()
     given: dict[bytes, Cover] = {}

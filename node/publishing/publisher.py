@@ -80,7 +80,7 @@ class Publisher:
         self._meters = meters
         self._faults = faults
         self._wake = threading.Event()
-        # Set when a caller misses a publication that is on its way.
+        # Set when a caller has not seen a publication on the ledger although it was sent.
         self._missed = threading.Event()
         self._stop = threading.Event()
         # When this process first saw rows wait; None while none does.
@@ -100,8 +100,8 @@ class Publisher:
         self._wake.set()
 
     def send_again(self) -> None:
-        """Send at once every publication that no block holds, however recently it was sent: a caller misses one on the
-        ledger."""
+        """Send at once every publication that no block holds, however recently it was sent: a caller has not seen
+        one on the ledger."""
         self._missed.set()
         self._wake.set()
 

@@ -5,18 +5,20 @@ store was lost: the ledger is ahead of an empty store, into which the bank's own
 ledger was lost: a new deployment continues from the store's last number and head, and holds no record. In each case:
 
 1. The ledger's history of the bank is walked from where the store ends. Each missing publication is rebuilt from its
-event and its transaction's input, and proved by its digest. 2. Each binding that the missing publications wrote, or on
-a new deployment every binding, is to be stated again (`node.publishing.restating`). One that is unbound on the ledger
-ends here too; one that the store does not know is ended. 3. Where the store is old, the core is asked to feed again
-what it stated after the store's last entry. Until the operator confirms it, nothing is signed: a moving watermark would
-vouch for changes that this store never saw.
+   event and its transaction's input, and proved by its digest.
+2. Each binding that the missing publications wrote, or on a new deployment every binding, is to be stated again
+   (`node.publishing.restating`). One that is unbound on the ledger ends here too; one that the store does not know is
+   ended.
+3. Where the store is old, the core is asked to feed again what it stated after the store's last entry. Until the
+   operator confirms that it has, nothing is signed: a moving watermark would vouch for changes that this store never
+   saw.
 
 Two further cases come first where they apply. Another party published under the bank's key, so the ledger holds another
 publication under a number that this store has signed. Or the store has signed a publication that no block can hold.
 Either way what the store signed from there on can never enter a block. It is discarded on request, and its content
 is stated again.
 
-All of it is one transaction, so a recovery that is killed has not begun.
+All of it is one transaction, so a recovery that is killed has changed nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -174,8 +174,8 @@ def _in_time(claims: EvidenceClaims, key: bytes, late: _Late) -> str:
 def _late_change(claims: EvidenceClaims, record: RecordClaims, key: bytes, history: History) -> _Late | None:
     """The first change after the block that was read which had taken effect by the time of the decision.
 
-    A bank may repeat its terms, as after a resync; that is no change. The search ends with the first publication that
-    vouches for that time: nothing may come after it.
+    Repeated terms, as after a resync, are not a change. The search ends with the first publication that vouches for
+    that time: nothing may come after it.
     """
     assert claims.block_number is not None
     found, read = None, opened(claims, key, record.record())

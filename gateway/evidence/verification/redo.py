@@ -62,8 +62,11 @@ def zone_of(claims: EvidenceClaims) -> ZoneInfo:
 
 
 def _expected_tags(claims: EvidenceClaims, key: bytes, stated: IdentityTags) -> IdentityTags:
-    """Tags that compare with the bank's as the expected ones did: the bank's own where the commitment is to that, none
-    where it is to none, and some other one otherwise."""
+    """Tags that give the same comparison with the bank's as those behind the commitments, which cannot be recovered.
+
+    A field has the bank's own tag where the commitment is to that tag, no tag where it is to none, and otherwise some
+    tag that differs.
+    """
     mine = tag_commitments(claims.binding_id, key, stated)
     none = tag_commitments(claims.binding_id, key, _NO_TAGS)
     tags = {}

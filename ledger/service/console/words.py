@@ -133,7 +133,7 @@ class Words:
         return f"{value:,}"
 
     def money(self, amount_minor: int | str | None, currency: str) -> str:
-        """An amount in major units with its currency; "none" is no limit stated."""
+        """An amount in major units with its currency; "none" means that no limit is stated."""
         if amount_minor is None:
             return "–"
         if isinstance(amount_minor, str):
