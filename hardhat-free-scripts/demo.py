@@ -211,7 +211,7 @@ def invitation(net: LocalNet, day: Day, user: dict[str, Any]) -> None:
         print(line + "\n")
 
 
-def _unspoilt(day: Day) -> str:
+def _user_with_an_approval(day: Day) -> str:
     """A user whose last payment was approved, so that freezing the account makes the difference."""
     last = {one.event["user_id"]: one for one in day.tally.decided if one.event["transaction"] == "payment"}
     return next(
@@ -244,7 +244,7 @@ def run(folder: Path, once: bool) -> int:
         console.print(summary(day.tally))
         for one in day.tally.unexpected[:10]:
             console.print(f"[red]{one.event['id']}[/]: {one.standing} {one.reason}, expected {one.event['expect']}")
-        user = day.users[_unspoilt(day)]
+        user = day.users[_user_with_an_approval(day)]
         with behind_a_bad_network(net, net.banks[user["bank"]], day.cores[user["bank"]]) as network:
             play_story(net, day, network, user)
             if not once:

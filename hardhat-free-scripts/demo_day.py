@@ -49,7 +49,7 @@ class DayWentWrong(Exception):
     """The day cannot continue; the text says why."""
 
 
-class NotTaken(DayWentWrong):
+class EntryRefused(DayWentWrong):
     """A bank's node refused an entry of the feed."""
 
 
@@ -157,7 +157,7 @@ class Core:
     def _send(self, as_of_ms: int, changes: list[dict[str, Any]]) -> dict[str, Any]:
         answer = self._http.post("/v1/feed", json={"as_of_ms": as_of_ms, "changes": changes})
         if answer.status_code != httpx.codes.OK:
-            raise NotTaken(f"{self._bank.bic}'s node refused a feed entry: {answer.text}")
+            raise EntryRefused(f"{self._bank.bic}'s node refused a feed entry: {answer.text}")
         self._last_ms = as_of_ms
         receipt: dict[str, Any] = answer.json()
         return receipt

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from demo_day import wait_for
 from soak_faults import Faults
-from soak_report import Brought, Soak, picture, report
+from soak_report import InjectedFault, Soak, picture, report
 from standing.gateway.auditing.decisions import audit_decisions
 from standing.gateway.auditing.export import Exported
 from standing.gateway.auditing.findings import Audit
@@ -36,9 +36,11 @@ _PAUSES_S = (3, 10)
 _CLOCK = SystemClock()
 
 
-def run(it: Consortium, load: Load, faults: Faults, chance: random.Random, minutes: float) -> tuple[int, list[Brought]]:
+def run(
+    it: Consortium, load: Load, faults: Faults, chance: random.Random, minutes: float
+) -> tuple[int, list[InjectedFault]]:
     """Inject fault after fault. Returns: when the run began, and the faults."""
-    began_ms, rest, brought = _CLOCK.now_ms(), threading.Event(), []
+    began_ms, rest, injected = _CLOCK.now_ms(), threading.Event(), []
     while _CLOCK.now_ms() - began_ms < minutes * 60_000:
         rest.wait(chance.uniform(*_PAUSES_S))
         fault = faults.draw(chance)
@@ -50,13 +52,13 @@ def run(it: Consortium, load: Load, faults: Faults, chance: random.Random, minut
         load.wait_until_well()
         well_ms = _CLOCK.now_ms() - began_ms
         it.network.wait_until_level()
-        brought.append(Brought(fault.name, from_ms, to_ms, well_ms))
+        injected.append(InjectedFault(fault.name, from_ms, to_ms, well_ms))
         print(
             f"{from_ms / 1000:7.1f} s  {fault.name}, {(to_ms - from_ms) / 1000:.1f} s; well again after "
             f"{(well_ms - to_ms) / 1000:.1f} s",
             flush=True,
         )
-    return began_ms, brought
+    return began_ms, injected
 
 
 def audited(it: Consortium, lines: list[Exported]) -> Audit:
@@ -95,7 +97,7 @@ def main() -> int:
             load.start()
             load.wait_until_well()
             chance = random.Random(stated.seed)  # noqa: S311 - a run that can be repeated
-            began_ms, brought = run(it, load, Faults(it, store), chance, stated.minutes)
+            began_ms, injected = run(it, load, Faults(it, store), chance, stated.minutes)
             wait_for(lambda: rests_on_attestation(load.decide(BANKS[0][0])), "a last decision")
             load.pause()
             asked = list(load.asked)  # decisions in progress may be missing from the export
@@ -104,7 +106,7 @@ def main() -> int:
             audit = audited(it, lines)
         finally:
             load.stop()
-        soak = Soak(stated.seed, stated.minutes, began_ms, asked, load.changes, brought, audit, lines, load.wrong())
+        soak = Soak(stated.seed, stated.minutes, began_ms, asked, load.changes, injected, audit, lines, load.wrong())
         text = report(soak)
         print(text)
         for found in audit.findings[:20]:

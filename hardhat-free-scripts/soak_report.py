@@ -21,7 +21,7 @@ _ON_LEDGER = (Kind.NUMBER, Kind.CONTENT, Kind.STATE, Kind.ADMISSION)
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class InjectedFault:
     """A fault of the run, in ms since it began: injected, repaired, and every bank's attestations usable again at every
     gateway."""
 
@@ -40,7 +40,7 @@ class Soak:
     began_ms: int
     asked: list[Asked]
     changes: int
-    brought: list[Brought]
+    injected: list[InjectedFault]
     audit: Audit
     exported: list[Exported]
     wrong: list[Asked]
@@ -92,11 +92,11 @@ def report(soak: Soak) -> str:
     staleness_ms = [each.staleness_ms for each in attested if each.staleness_ms is not None]
     shares = [share for _, share in soak.shares()]
     windows = Counter(next(name for least, name in _SHARES if share >= least or least == 0) for share in shares)
-    well_ms = [one.well_ms - one.to_ms for one in soak.brought]
+    well_ms = [one.well_ms - one.to_ms for one in soak.injected]
     lines = [
         "# Soak",
         "",
-        f"Seed {soak.seed}, {soak.minutes:g} minutes, {len(soak.brought)} faults; four validators and an observer, "
+        f"Seed {soak.seed}, {soak.minutes:g} minutes, {len(soak.injected)} faults; four validators and an observer, "
         f"two banks with {soak.changes} changes, "
         f"{'two gateway processes on PostgreSQL' if on_postgresql() else 'one gateway on SQLite'}. "
         f"Made with `make soak SEED={soak.seed} MINUTES={soak.minutes:g} REPORT=docs/soak`.",
@@ -133,7 +133,7 @@ def report(soak: Soak) -> str:
         *(
             f"| {one.from_ms / 1000:.1f} s | {one.what} | {(one.to_ms - one.from_ms) / 1000:.1f} s "
             f"| {(one.well_ms - one.to_ms) / 1000:.1f} s |"
-            for one in soak.brought
+            for one in soak.injected
         ),
     ]
     return "\n".join(lines) + "\n"
@@ -160,7 +160,7 @@ def picture(file: Path, soak: Soak) -> None:
 
 
 def _timeline(axes: Axes, soak: Soak) -> None:
-    for one in soak.brought:
+    for one in soak.injected:
         axes.axvspan(one.from_ms / 1000, one.to_ms / 1000, color="0.85")
         axes.text(one.from_ms / 1000, 1.01, one.what, rotation=60, fontsize=6, transform=axes.get_xaxis_transform())
     for bic, _ in BANKS:

@@ -78,7 +78,7 @@ def bind_users(net: LocalNet, bank: LocalBank, count: int) -> list[str]:
     return bindings
 
 
-class Heart:
+class Heartbeats:
     """A context manager: within it, a bank's core sends heartbeats without changes."""
 
     def __init__(self, bank: LocalBank) -> None:
@@ -86,7 +86,7 @@ class Heart:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
-    def __enter__(self) -> "Heart":
+    def __enter__(self) -> "Heartbeats":
         self._thread.start()
         return self
 

@@ -260,7 +260,7 @@ def simulate(case: Case, seconds: int = 60, seed: int = _SEED) -> Outcome:
     )
 
 
-def wall(case: Case, bound_ms: int, seconds: int = 30) -> int:
+def saturation_rate(case: Case, bound_ms: int, seconds: int = 30) -> int:
     """The most changes a second (of all banks) at which 99 of 100 reads find an attestation no older than the bound, to
     within a tenth; 0 if even one a second is too many."""
 

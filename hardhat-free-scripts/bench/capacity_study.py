@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from bench.capacity import RECORD_BYTES, Costs, simulate, wall
+from bench.capacity import RECORD_BYTES, Costs, saturation_rate, simulate
 from bench.capacity_tables import (
     BINDINGS,
     CASES,
@@ -42,7 +42,11 @@ def study() -> dict[str, Any]:
         outcomes = [asdict(simulate(replace(case, changes_a_second=rate), _SECONDS)) for rate in (0.0, *RATES)]
         rates = [{"changes_a_second": rate, **outcome} for rate, outcome in zip((0.0, *RATES), outcomes, strict=True)]
         cases.append(
-            {"case": asdict(case), "rates": rates, "wall_a_second": wall(case, promised_ms(case.heartbeat_ms))}
+            {
+                "case": asdict(case),
+                "rates": rates,
+                "wall_a_second": saturation_rate(case, promised_ms(case.heartbeat_ms)),
+            }
         )
     return {"costs": asdict(Costs.measured()), "cases": cases}
 

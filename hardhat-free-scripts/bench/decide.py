@@ -22,7 +22,7 @@ import tomli_w
 
 import anvil
 from bench import read as bench_read
-from bench.bank import BIC, Heart, bind_users, start_bank
+from bench.bank import BIC, Heartbeats, bind_users, start_bank
 from bench.cores import beside_server, for_server
 from bench.figures import Figure, Ratio, rate_ratio
 from bench.http_load import drive, request
@@ -248,7 +248,7 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
         bindings = bind_users(net, bank, _BINDINGS)
         there = [bytes.fromhex(binding.removeprefix("0x")) for binding in bindings]
         setup = bench_read.Setup(url, net.contract, bic_to_bytes11(BIC), there)
-        with Heart(bank):
+        with Heartbeats(bank):
             for _ in range(rounds):
                 half_rate = None
                 for kind in KINDS:

@@ -17,7 +17,7 @@ import uvloop
 from sqlalchemy import create_engine, func, select
 
 import anvil
-from bench.bank import Heart, bind_users, start_bank
+from bench.bank import Heartbeats, bind_users, start_bank
 from bench.cores import beside_server, for_server
 from bench.figures import Figure, Ratio, rate_ratio
 from bench.http_load import Answer, drive, request
@@ -141,7 +141,7 @@ def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
         with for_server():
             net.start_gateway("--pin")
         books = _Books(net.gateway_url, net.gateway_key, bindings)
-        with Heart(bank):
+        with Heartbeats(bank):
             for _ in range(rounds):
                 # The load generator shares the two cores with the gateway, so it asks as cheaply as it can.
                 uvloop.run(_pressed(books, capacity, pressed))

@@ -13,7 +13,7 @@ import httpx
 
 from demo_day import PATIENCE_S, POLICY, DayWentWrong, Decided
 from demo_page import visitor
-from demo_page.desk import Desk
+from demo_page.bank_core import BankCore
 from demo_snapshot import Snapshot
 from localnet import LocalBank, LocalNet
 from standing.gateway.decisions.policy import Policy
@@ -78,36 +78,36 @@ class Stage:
             self._gateway = await client(self.net.gateway_url, self.net.gateway_key)
             self._support = await client(self.net.gateway_url, self.net.support_key)
             self._admin = await client(self.net.gateway_url, self.net.admin_key)
-            self.desk = Desk(await client(self._bank.url, self._bank.core_key), SystemClock(), visitor.ACCOUNT)
+            self.core = BankCore(await client(self._bank.url, self._bank.core_key), SystemClock(), visitor.ACCOUNT)
             async with asyncio.TaskGroup() as watching:
-                for watch in (self.desk.beat, self._watch_bank, self._watch_trail, self._watch_events):
+                for watch in (self.core.beat, self._watch_bank, self._watch_trail, self._watch_events):
                     watching.create_task(self._again(watch))
                 ready()
 
     async def act(self, what: str, on: bool) -> None:
         """Perform an action at the bank, or undo it. Raises: DayWentWrong, KeyError, httpx.HTTPError."""
         async with self._acting:
-            desk = self.desk
+            core = self.core
             if what == "freeze":
-                await desk.state(status="frozen" if on else "active", debit_allowed=not on, credit_allowed=not on)
+                await core.state(status="frozen" if on else "active", debit_allowed=not on, credit_allowed=not on)
             elif what == "limit":
-                await desk.state(transaction_limit_minor=visitor.LOW_LIMIT_MINOR if on else visitor.LIMIT_MINOR)
+                await core.state(transaction_limit_minor=visitor.LOW_LIMIT_MINOR if on else visitor.LIMIT_MINOR)
             elif what == "phone":
-                await desk.state(phone=visitor.NEW_PHONE if on else visitor.PHONE)
+                await core.state(phone=visitor.NEW_PHONE if on else visitor.PHONE)
             elif what == "silence":
-                await (desk.fall_silent() if on else desk.speak())
+                await (core.fall_silent() if on else core.speak())
             else:
                 raise KeyError(what)
         await self._look_closely()
 
     def is_on(self, what: str) -> bool:
         """Whether this action has been performed and not undone."""
-        account = self.desk.account
+        account = self.core.account
         on: dict[str, bool] = {
             "freeze": account["status"] != "active",
             "limit": account["transaction_limit_minor"] != visitor.LIMIT_MINOR,
             "phone": account["phone"] != visitor.PHONE,
-            "silence": self.desk.silent,
+            "silence": self.core.silent,
         }
         return on[what]
 
@@ -124,7 +124,7 @@ class Stage:
         name = f"shop-{secrets.token_hex(6)}"
         body = {"transaction_id": name, "binding": self.binding, "kind": "payment"}
         async with self._acting:
-            book = Snapshot.of({**self.desk.account, "bank": self._bank.bic}, visitor.CLAIM)
+            book = Snapshot.of({**self.core.account, "bank": self._bank.bic}, visitor.CLAIM)
             began = time.perf_counter()
             decided = await self._ask("/v1/decisions", body | {"amount_minor": amount_minor, "currency": _CURRENCY})
             took_ms = round((time.perf_counter() - began) * 1_000)
@@ -160,14 +160,14 @@ class Stage:
 
     def document(self) -> dict[str, Any]:
         """The page's current contents."""
-        account, desk = self.desk.account, self.desk
+        account, core = self.core.account, self.core
         return {
             "playing": self.playing,
             "scene": self.scene,
             "on": {what: self.is_on(what) for what in ("freeze", "limit", "phone", "silence")},
             "account": {name: account[name] for name in ("status", "transaction_limit_minor", "phone", "number")},
-            "changed_at_ms": desk.changed_at_ms,
-            "kept_back": len(desk.kept_back),
+            "changed_at_ms": core.changed_at_ms,
+            "kept_back": len(core.kept_back),
             "bank_name": visitor.NAME,
             "bank_state": self.bank_state,
             "bound_ms": self._policy.widest_staleness_ms,

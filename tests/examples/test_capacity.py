@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import capacity_tables
-from bench.capacity import BENCHMARKS, Case, Costs, simulate, wall
+from bench.capacity import BENCHMARKS, Case, Costs, saturation_rate, simulate
 
 _COSTS = Costs.measured()
 
@@ -62,7 +62,7 @@ def test_the_wall_of_a_small_block_is_where_its_gas_ends() -> None:
     heartbeats = 4 * 5 * _COSTS.gas(0)  # each bank has four publications in flight at most
     at_most = 5_000_000 / _COSTS.attestation
     at_least = (5_000_000 - heartbeats) / _COSTS.attestation
-    assert 0.85 * at_least <= wall(case, 3_000) <= 1.1 * at_most
+    assert 0.85 * at_least <= saturation_rate(case, 3_000) <= 1.1 * at_most
 
 
 def test_the_same_seed_repeats_the_run() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from demo_day import CLAIM_FIELDS, Core, NotTaken, load_accounts, load_lines, wait_for
+from demo_day import CLAIM_FIELDS, Core, EntryRefused, load_accounts, load_lines, wait_for
 from standing.ledger.clock import SystemClock
 from tests.network.consortium import Consortium
 
@@ -206,7 +206,7 @@ class Load:
         while not self._stopped.is_set():
             try:
                 self._cores[bic].state([{"number": number, **what}])
-            except (httpx.TransportError, NotTaken):
+            except (httpx.TransportError, EntryRefused):
                 self._stopped.wait(_BETWEEN_DECISIONS_S)  # its node or store is down, or its clock is wrong
                 continue
             return True

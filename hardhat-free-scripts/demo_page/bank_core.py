@@ -11,7 +11,7 @@ from standing.ledger.clock import Clock
 _HEARTBEAT_S = 0.3
 
 
-class Desk:
+class BankCore:
     """A core that states changes, and sends heartbeats several times a second until it is silenced."""
 
     def __init__(self, node: httpx.AsyncClient, clock: Clock, account: dict[str, Any]) -> None:
