@@ -8,7 +8,7 @@ from web3.types import EventData
 
 from standing.ledger.attestations.bic import bytes11_to_bic
 from standing.ledger.chain.client import LedgerClient
-from standing.ledger.chain.connection import checked_block, ledger_errors, quantity
+from standing.ledger.chain.connection import checked_block, ledger_errors, narrower, quantity
 from standing.ledger.chain.contract import artifact
 from standing.ledger.errors import InvalidValue, LedgerUnreachable
 
@@ -16,7 +16,6 @@ from standing.ledger.errors import InvalidValue, LedgerUnreachable
 BANK_EVENTS = ("BankAdmitted", "BankSuspended", "BankReinstated", "SignerRotated", "Published")
 
 _FIRST_WINDOW_BLOCKS = 4_096
-_SMALLEST_WINDOW_BLOCKS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,8 @@ def bank_events(
         high = min(low + window - 1, to_block)
         try:
             found = _between(client, low, high, names)
-        except LedgerUnreachable:
-            if window <= _SMALLEST_WINDOW_BLOCKS:
-                raise
-            window = max(_SMALLEST_WINDOW_BLOCKS, window // 8)  # nodes bound what one query may search
+        except LedgerUnreachable as refusal:
+            window = narrower(window, refusal)
             continue
         yield from sorted(found, key=lambda event: (event.block_number, event.log_index))
         low, window = high + 1, min(window * 2, _FIRST_WINDOW_BLOCKS)

@@ -16,7 +16,7 @@ from web3.types import EventData
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.publication import Publication, recover
 from standing.ledger.chain.client import LedgerClient, Published, published_event
-from standing.ledger.chain.connection import check_logs, ledger_errors, quantity
+from standing.ledger.chain.connection import check_logs, ledger_errors, narrower, quantity
 from standing.ledger.chain.contract import artifact
 from standing.ledger.errors import LedgerRejected, LedgerUnreachable
 
@@ -26,7 +26,6 @@ _Event = Literal["Published", "BankAdmitted", "BankReinstated", "SignerRotated"]
 _SIGNER_EVENTS: tuple[_Event, ...] = ("BankAdmitted", "BankReinstated", "SignerRotated")
 
 _FIRST_WINDOW_BLOCKS = 64
-_SMALLEST_WINDOW_BLOCKS = 16
 _MAX_QUERIES = 4_000
 _ERC1271 = bytes.fromhex("1626ba7e")
 
@@ -222,13 +221,6 @@ class History:
             for log in logs:
                 quantity(log["logIndex"], "log's place in its block")
         return logs
-
-
-def narrower(window: int, refusal: LedgerUnreachable) -> int:
-    """A smaller range for a node that refuses a large one. Raises: the refusal, where the range is small already."""
-    if window <= _SMALLEST_WINDOW_BLOCKS:
-        raise refusal
-    return max(_SMALLEST_WINDOW_BLOCKS, window // 8)
 
 
 def _place(log: EventData) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, insert
 
 from standing.ledger.attestations.publication import Publication, recover
 from standing.ledger.chain.client import BankState, LedgerClient, Published
-from standing.ledger.chain.history import narrower
+from standing.ledger.chain.connection import narrower
 from standing.ledger.errors import LedgerUnreachable, StandingError
 from standing.node.publishing import publications
 from standing.node.publishing.outbox import Issuer
