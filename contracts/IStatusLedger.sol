@@ -71,7 +71,7 @@ interface IStatusLedger {
     error BankIsSuspended(bytes11 bank);
     /// @notice Check 3: the batch is larger than `MAX_ATTESTATIONS`.
     error TooManyAttestations(uint256 given, uint256 allowed);
-    /// @notice Check 4: not the number after the last one: a replay (below) or a gap (above).
+    /// @notice Check 4: not the number after the last one: a lower one is a replay, a higher one leaves a gap.
     error UnexpectedNumber(uint48 given, uint48 expected);
     /// @notice Check 5: the watermark is below the last one.
     error WatermarkBackwards(uint48 givenMs, uint48 lastMs);
@@ -88,7 +88,7 @@ interface IStatusLedger {
     error BankNotSuspended(bytes11 bank);
     /// @notice The zero bank, or a zero address where a signer or an admin is needed.
     error ZeroNotAllowed();
-    /// @notice A history to go on from needs both its number and its head; a new bank needs neither.
+    /// @notice A history to continue needs both its number and its head; a new bank needs neither.
     error IncompleteHistory(uint48 number, bytes32 head);
     /// @notice Only the bank's own admin may do this.
     error NotBankAdmin(bytes11 bank, address caller);
@@ -105,12 +105,12 @@ interface IStatusLedger {
     event BankAdmitted(bytes11 indexed bank, address signer, address admin, uint48 number, bytes32 head);
     /// @notice A bank was suspended by the guardian `by`.
     event BankSuspended(bytes11 indexed bank, address by);
-    /// @notice A suspended bank was reinstated with the keys named.
+    /// @notice A suspended bank was reinstated with these keys.
     event BankReinstated(bytes11 indexed bank, address signer, address admin);
-    /// @notice A bank's signer was replaced; the old one counts for nothing from this transaction on.
+    /// @notice A bank's signer was replaced; signatures of the old one are refused from this transaction on.
     event SignerRotated(bytes11 indexed bank, address previousSigner, address signer);
 
-    /* THE BANK'S WORD */
+    /* PUBLISHING AND READING */
 
     /// @notice Publishes a batch of attestations and a watermark, or nothing at all.
     /// @dev The checks run in this order, which is also the precedence of their errors:
@@ -149,7 +149,7 @@ interface IStatusLedger {
     /* GOVERNANCE */
 
     /// @notice Admits a bank. Registrar only.
-    /// @param number Number of the last publication of the history to go on from, 0 for a new bank.
+    /// @param number Number of the last publication of the history to continue, 0 for a new bank.
     /// @param head Digest of that publication, 0 for a new bank.
     function admit(bytes11 bank, address signer, address admin, uint48 number, bytes32 head) external;
 
@@ -157,16 +157,16 @@ interface IStatusLedger {
     function suspend(bytes11 bank) external;
 
     /// @notice Ends a suspension. Registrar only.
-    /// @dev A suspension puts the bank's keys in doubt, so the registrar names the ones that count from here on. This
-    /// is also the way back for a bank that lost its admin key; it takes both roles, and two public events.
+    /// @dev A suspension puts the bank's keys in doubt, so the registrar sets the ones that are valid from now on. A bank
+    /// that lost its admin key recovers in the same way; that takes both roles, and two public events.
     function reinstate(bytes11 bank, address signer, address admin) external;
 
-    /// @notice Replaces the bank's signer; the old one counts for nothing at once. The bank's admin only.
+    /// @notice Replaces the bank's signer; signatures of the old one are refused at once. The bank's admin only.
     function rotateSigner(bytes11 bank, address signer) external;
 
     /* BOUNDS AND ROLES */
 
-    // Named as the constants that they are, which slither would have in mixed case.
+    // Named as constants, which they are; slither wants functions in mixed case.
     // slither-disable-start naming-convention
 
     /// @notice The largest batch.

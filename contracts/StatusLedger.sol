@@ -52,7 +52,7 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
 
     /* CONSTRUCTION */
 
-    /// @param governor May grant and revoke the two roles below, and nothing else.
+    /// @param governor May grant and revoke the roles of registrar and guardian, and nothing else.
     /// @param registrar May admit and reinstate banks.
     /// @param guardian May suspend a bank.
     constructor(address governor, address registrar, address guardian) EIP712("Standing StatusLedger", "1") {
@@ -61,7 +61,7 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
         _grantRole(GUARDIAN_ROLE, guardian);
     }
 
-    /* THE BANK'S WORD */
+    /* PUBLISHING AND READING */
 
     /// @inheritdoc IStatusLedger
     // slither-disable-next-line timestamp
@@ -84,7 +84,7 @@ contract StatusLedger is IStatusLedger, AccessControl, EIP712 {
         if (watermarkMs > _latestMs()) revert WatermarkAhead(watermarkMs, _latestMs()); // 5
 
         (bytes32 digest, uint256 eventData) = _digest(bank, number, issuer.head, watermarkMs, attestations);
-        // A staticcall at most, also for a contract that signs (ERC-1271): nothing can be re-entered from here.
+        // At most a staticcall, even if the signer is a contract (ERC-1271): nothing can be re-entered from here.
         if (!SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature)) {
             revert WrongSignature(digest, signer); // 6
         }
