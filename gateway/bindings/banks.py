@@ -22,7 +22,7 @@ from standing.ledger.attestations.certificate import Certificate, CertificateDoc
 from standing.ledger.clock import Clock
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
 from standing.ledger.service.retry_after import retry_after_s
-from standing.ledger.service.settings import read_text_secret
+from standing.ledger.service.settings import read_api_key
 
 _ATTEMPTS = 2
 _MAX_ANSWER_BYTES = 64 * 1024
@@ -59,7 +59,7 @@ class BankDirectory:
                 name=Localized(bank.name, bank.name_zh or bank.name),
                 zone=ZoneInfo(bank.time_zone),
                 node_url=str(bank.node_url).rstrip("/"),
-                node_key=read_text_secret(bank.node_api_key_file, f"banks.{bank.bic}.node_api_key_file"),
+                node_key=read_api_key(bank.node_api_key_file, f"banks.{bank.bic}.node_api_key_file"),
             )
             for bank in settings
         }

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from standing.gateway.access.commands import KEY_VARIABLE
+from standing.gateway.evidence.schemas import CaseFile
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.client_command import call_service, key_from
 from standing.ledger.service.commands import console, one_line_errors
@@ -48,9 +49,9 @@ def export_command(
             if not yes:
                 typer.confirm("Export the key?", abort=True)
         path, body = f"/v1/decisions/{_segment(transaction)}/export", {"reason": reason, "with_key": with_key}
-        answer = call_service("POST", url, path, api_key, body=body, timeout_s=_TIMEOUT_S)
+        answer = call_service("POST", url, path, api_key, CaseFile, body=body, timeout_s=_TIMEOUT_S)
         write_private(output, answer.text + "\n")
-        why_not = answer.json()["no_proof_because"]
+        why_not = answer.document.no_proof_because
     console.print(f"wrote {output}" + (" with the binding's key" if with_key else ""), highlight=False, soft_wrap=True)
     if why_not is not None:
         console.print(f"without a storage proof, so not for --offline: {why_not}", highlight=False, soft_wrap=True)

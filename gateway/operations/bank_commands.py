@@ -9,7 +9,7 @@ from standing.gateway.settings import GatewaySettings
 from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.service.commands import Config, one_line_errors, say
 from standing.ledger.service.files import add_entry
-from standing.ledger.service.settings import SettingsError, load_text, read_text_secret, write_private
+from standing.ledger.service.settings import SettingsError, load_text, read_api_key, write_private
 
 app = typer.Typer(help="Banks whose accounts can be bound.", no_args_is_help=True)
 
@@ -48,7 +48,7 @@ def add(
             key_file = config.absolute().parent / f"node-key-{bic}"
             write_private(key_file, key + "\n")
         try:
-            read_text_secret(key_file, "key-file")
+            read_api_key(key_file, "key-file")
             entry = {
                 "bic": bic,
                 "name": name,

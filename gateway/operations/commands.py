@@ -15,6 +15,7 @@ from standing.gateway.composition import build
 from standing.gateway.following.reconcile_report import Report
 from standing.gateway.operations.rekey import count_sealed
 from standing.gateway.operations.rekey import rekey as renew
+from standing.gateway.operations.schemas import StatusDocument
 from standing.gateway.settings import GatewaySettings, read_vault_secrets
 from standing.gateway.storage.database import Storage
 from standing.gateway.storage.vault import open_vault
@@ -89,7 +90,8 @@ def status_command(
 ) -> None:
     """Show the state of a running gateway. Exit code 0 if it is ready, 2 if it is not."""
     with one_line_errors():
-        document: dict[str, Any] = call_service("GET", url, "/v1/status", key_from(key_file, KEY_VARIABLE)).json()
+        key = key_from(key_file, KEY_VARIABLE)
+        document: dict[str, Any] = json.loads(call_service("GET", url, "/v1/status", key, StatusDocument).text)
     if as_json:
         print(json.dumps(document, indent=1, ensure_ascii=False))  # noqa: T201 - for other programs
     else:

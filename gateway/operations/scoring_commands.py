@@ -70,7 +70,7 @@ def _has_ended(state: ScoringDocument, asked_ms: int) -> bool:
 
 
 def _ask(method: str, url: str, key: str, reason: str | None = None) -> ScoringDocument:
-    return ScoringDocument.model_validate(call_service(method, url, "/v1/scoring", key, reason=reason).json())
+    return call_service(method, url, "/v1/scoring", key, ScoringDocument, reason=reason).document
 
 
 def _print(state: ScoringDocument, as_json: bool) -> None:

@@ -25,7 +25,7 @@ from standing.gateway.settings import (
 from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.money import amount_text
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service.commands import Config, api_key_app, config_app, console, one_line_errors, secret_app
+from standing.ledger.service.commands import Config, api_key_app, config_app, console, one_line_errors, say, secret_app
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.settings import load
 
@@ -57,7 +57,7 @@ def evidence_key_new(file: Path) -> None:
     """Write a new Ed25519 private key (PEM) to a new file that only you can read."""
     with one_line_errors():
         new_evidence_key(file)
-    console.print(f"wrote {file}")
+    say(f"wrote {file}")
 
 
 @policy.callback()

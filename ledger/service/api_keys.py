@@ -15,6 +15,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_problem.error import ForbiddenProblem, UnauthorisedProblem
 from pydantic import BaseModel, ConfigDict, Field
 
+#: The most characters of a key's name.
+MAX_NAME = 64
 _BEARER = HTTPBearer(auto_error=False, description="An API key: `Authorization: Bearer <key>`")
 
 
@@ -35,7 +37,7 @@ class ApiKey(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(min_length=1, max_length=64)
+    name: str = Field(min_length=1, max_length=MAX_NAME)
     role: str
     #: For a platform's key at a bank's node: the platform's id.
     platform: str | None = None

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from standing.ledger.attestations.binding_protocol import PLATFORM_FORM, PLATFORM_PATTERN
 from standing.ledger.errors import InvalidValue, StandingError
-from standing.ledger.service.api_keys import new_key
+from standing.ledger.service.api_keys import MAX_NAME, new_key
 from standing.ledger.service.command_language import in_language
+from standing.ledger.service.files import settings_text
 from standing.ledger.service.settings import SettingsError, write_private
 
 Config = Annotated[
@@ -49,7 +50,7 @@ def _localized(error: StandingError) -> str:
 
 def say(text: str) -> None:
     """Print something verbatim: no wrapping, colours or markup, so that it can be copied."""
-    console.print(text, highlight=False, soft_wrap=True, markup=False)
+    console.print(text, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def check_platform(name: str) -> None:
@@ -83,10 +84,11 @@ def api_key_app(roles: tuple[str, ...], *, names_platforms: bool = False) -> typ
             )
         if platform is not None and fullmatch(PLATFORM_PATTERN, platform) is None:
             raise typer.BadParameter(f"allowed: {PLATFORM_FORM}", param_hint="--platform")
+        if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+            raise typer.BadParameter(f"allowed: 1 to {MAX_NAME} characters on one line", param_hint="--name")
         key, digest = new_key()
-        whose = "" if platform is None else f'platform = "{platform}"\n'
-        console.print(f"The key (it is shown only once): {key}\n\n\\[\\[api_keys]]", highlight=False)
-        console.print(f'name = "{name}"\nrole = "{role}"\n{whose}sha256 = "{digest}"', highlight=False, soft_wrap=True)
+        entry = {"name": name, "role": role, **({"platform": platform} if platform else {}), "sha256": digest}
+        say(f"The key (it is shown only once): {key}\n\n{settings_text({'api_keys': [entry]}, {}, '').strip()}")
 
     return app
 
@@ -104,7 +106,7 @@ def secret_app() -> typer.Typer:
         """Write 32 random bytes, in hexadecimal, to a new file that only you can read."""
         with one_line_errors():
             write_private(file, random.token_hex(32) + "\n")
-        console.print(f"wrote {file}")
+        say(f"wrote {file}")
 
     return app
 

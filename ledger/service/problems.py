@@ -34,7 +34,8 @@ from standing.ledger.errors import (
 from standing.ledger.service.languages import Language
 from standing.ledger.service.problem_language import asked_for, localized
 
-PROBLEM_TYPE = "urn:standing:problem:{type}"
+PROBLEM_PREFIX = "urn:standing:problem:"
+PROBLEM_TYPE = PROBLEM_PREFIX + "{type}"
 MEDIA_TYPE = "application/problem+json"
 
 #: HTTP status and title of each error; the first matching class counts. Services put their own entries first.

@@ -12,8 +12,8 @@ from standing.ledger.service.reloading import PATH, SettingsState
 def reload(url: str, key_file: Path | None, variable: str, reason: str | None = None) -> None:
     """Ask the service at `url` to reload, and print the result. Exit code 2 where something needs a restart."""
     with one_line_errors():
-        answer = call_service("POST", url, PATH, key_from(key_file, variable), reason=reason)
-        state = SettingsState.model_validate(answer.json())
+        key = key_from(key_file, variable)
+        state = call_service("POST", url, PATH, key, SettingsState, reason=reason).document
     say(f"read again; changed: {', '.join(state.changed) or 'nothing'}")
     if state.needs_restart:
         say(f"needs a restart: {', '.join(state.needs_restart)}")

@@ -37,8 +37,9 @@ def listener(host: str, port: int) -> socket.socket:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
             0
         ]
-    except OSError as error:
-        raise SettingsError(f"listen_host: {host} is not known ({error.strerror})") from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: a part of the name is empty or too long
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise SettingsError(f"listen_host: {host} is not known ({why})") from error
     taken = socket.socket(family, kind)
     try:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -139,6 +139,19 @@ def read_text_secret(path: Path, field: str) -> str:
     return text
 
 
+def checked_api_key(text: str, source: str) -> str:
+    """An API key as it was given, without the space and the byte order mark around it. Raises: SettingsError."""
+    key = text.strip("\ufeff \t\r\n")
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise SettingsError(f"{source}: not an API key; allowed: letters, digits and signs on one line")
+    return key
+
+
+def read_api_key(path: Path, field: str) -> str:
+    """An API key kept in a file. Raises: SettingsError, without the key."""
+    return checked_api_key(read_text_secret(path, field), f"{field}: {path}")
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a new file that only its owner may read. Raises: SettingsError where it exists."""
     try:

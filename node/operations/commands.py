@@ -76,7 +76,10 @@ def _trouble(settings: NodeSettings) -> tuple[str | None, list[str]]:
         return answer["reason"], answer["warnings"]
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         # Without the node's own answer, the folder at least shows rejected files.
-        silent = f"no node answers at {settings.listen_host}:{settings.listen_port} ({type(error).__name__})"
+        where = f"{settings.listen_host}:{settings.listen_port}"
+        silent = f"no node answers at {where} ({type(error).__name__})"
+        if not isinstance(error, httpx.HTTPError):
+            silent = f"what answers at {where} is not the node"
         return silent, list(rejected_files(settings.drop_folder).lines)
 
 

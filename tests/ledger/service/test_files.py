@@ -2,10 +2,13 @@
 
 import stat
 import tomllib
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from standing.gateway.cli import app as gateway
 from standing.ledger.service.files import add_entry, new_folder, settings_text
 from standing.ledger.service.settings import SettingsError
 
@@ -95,3 +98,18 @@ def test_settings_to_fill_in_are_written_as_comments() -> None:
     assert tomllib.loads(text) == {"a": "x", "c": [{"d": 1}, {"d": 2}]}
     assert text.startswith("# Head\n# line\n")
     assert "# b = …   # later\n" in text
+
+
+@pytest.mark.parametrize("name", ['say "hi"', "[bold]a[/] :smile:", "back\\slash", "收单 2026"])
+def test_the_lines_of_a_new_api_key_are_toml_whatever_the_name(name: str) -> None:
+    made = CliRunner().invoke(gateway, ["api-key", "new", "--name", name, "--role", "platform"], env={"COLUMNS": "40"})
+    key, entry = made.stdout.split("\n\n", 1)
+    (stated,) = tomllib.loads(entry)["api_keys"]
+    digest = sha256(key.rpartition(" ")[2].encode()).hexdigest()
+    assert stated == {"name": name, "role": "platform", "sha256": digest}
+
+
+@pytest.mark.parametrize("name", ["", "two\nlines", "x" * 65])
+def test_a_name_that_the_settings_would_refuse_gets_no_api_key(name: str) -> None:
+    made = CliRunner().invoke(gateway, ["api-key", "new", "--name", name, "--role", "platform"])
+    assert (made.exit_code, "sk_" in made.output) == (2, False)
