@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.exc import DBAPIError
-
 from standing.gateway.access.audit import Audit
 from standing.gateway.access.openid import OpenId
 from standing.gateway.accounts.service import Accounts
@@ -44,7 +42,6 @@ from standing.ledger.clock import Clock, SystemClock
 from standing.ledger.service.console.sessions import Sessions
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.leader import Leader, lock_of
-from standing.ledger.service.settings import SettingsError
 from standing.ledger.service.vault import Vault, VaultError
 
 
@@ -178,10 +175,7 @@ def _base(settings: GatewaySettings, policy: Policy, clock: Clock, vault_secrets
     ledger = LedgerClient(settings.all_ledger_urls, settings.ledger_contract)
     check_ledger(ledger, settings.chain_id)
     database = Database(settings.database_url)
-    try:
-        migrate(database, "standing.gateway.storage")
-    except DBAPIError as error:
-        raise SettingsError(f"database_url: the database does not work: {error.orig}") from error
+    migrate(database, "standing.gateway.storage")
     storage, meters = Storage(database), Meters()
     try:
         vault = open_vault(storage, vault_secrets)

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
-from sqlalchemy.exc import ArgumentError
 
 from standing.gateway.access.id_token import PREFIX
 from standing.gateway.access.settings import ConsoleSettings
@@ -22,22 +21,12 @@ from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.chain.failover import MAX_URLS
 from standing.ledger.service.api_keys import ApiKey
-from standing.ledger.service.database import is_memory_sqlite
+from standing.ledger.service.database import DatabaseUrl
 from standing.ledger.service.settings import ServiceSettings, SettingsError, checked, read_secret, read_text_secret
 
 ROLES = ("platform", "support", "admin")
 #: Roles whose holders are people. A platform's own key is for machines.
 PEOPLE = ("support", "admin")
-
-
-def _database_url(url: str) -> str:
-    try:
-        in_memory = is_memory_sqlite(url)
-    except ArgumentError as error:
-        raise ValueError("not a database URL; allowed: such as sqlite:////var/lib/standing/gateway.sqlite3") from error
-    if in_memory:
-        raise ValueError("in memory, it would be lost with the process; allowed: a file, or PostgreSQL")
-    return url
 
 
 class BlockDepth(BaseModel):
@@ -54,7 +43,7 @@ class GatewaySettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="STANDING_GATEWAY_", env_nested_delimiter="__", extra="forbid")
 
     platform: str = Field(pattern=PLATFORM_PATTERN, description="This platform's id, as the banks know it")
-    database_url: Annotated[str, AfterValidator(_database_url)] = Field(repr=False)
+    database_url: DatabaseUrl = Field(repr=False)
     listen_host: str = "127.0.0.1"
     listen_port: int = Field(8200, ge=0, le=65535)
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")

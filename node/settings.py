@@ -8,8 +8,10 @@ from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from standing.ledger.attestations.bic import parse_bic
+from standing.ledger.chain.connection import parse_address
 from standing.ledger.service.api_keys import ApiKey
 from standing.ledger.service.console.settings import SessionSettings
+from standing.ledger.service.database import DatabaseUrl
 from standing.ledger.service.settings import ServiceSettings, checked
 from standing.node.bindings.settings import MicroDepositSettings, VelocitySettings
 from standing.node.feed.settings import DropFolderSettings, SqlViewSettings
@@ -26,14 +28,14 @@ class NodeSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="STANDING_NODE_", env_nested_delimiter="__", extra="forbid")
 
     bic: Annotated[str, checked(partial(parse_bic, field="bic"))]
-    database_url: str
+    database_url: DatabaseUrl = Field(repr=False)
     listen_host: str = "127.0.0.1"
     listen_port: int = Field(8100, ge=0, le=65535)
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
 
     ledger_url: str = Field("", description="JSON-RPC URL of a ledger node; use ledger_urls for several")
     ledger_urls: list[str] = Field([], max_length=8, description="Several nodes: the first that answers is used")
-    ledger_contract: str
+    ledger_contract: Annotated[str, checked(partial(parse_address, field="ledger_contract"))]
     chain_id: int | None = Field(None, ge=1, description="Refuse to start on any other chain")
     ledger_timeout_ms: int = Field(5_000, ge=100, le=60_000)
     max_gas_price_wei: int = Field(10**12, ge=0, le=10**18, description="The highest price to offer per unit of gas")

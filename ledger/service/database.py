@@ -3,20 +3,22 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
-from typing import Any
+from typing import Annotated, Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from pydantic import AfterValidator
 from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from standing.ledger.attestations.money import NO_LIMIT
 from standing.ledger.errors import InvalidValue
+from standing.ledger.service.settings import SettingsError
 
 _NO_LIMIT_IN_COLUMN = -1
 
@@ -44,6 +46,28 @@ _CONNECTION = {
 #: SQLite: the most pages that a connection keeps. The default of 2 MiB is less than the indexes of 100,000 bindings, so
 #: that a decision on any of them reads pages from the file.
 _SQLITE_CACHE_KIB = 32 * 1024
+
+
+def _database_url(url: str) -> str:
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, ValueError):
+        # No `from`: the cause may show a part of the password, which was taken for the port.
+        parsed = None
+    # With an unescaped @ in the password, the rest of it would be the host, and be shown where the host is not found.
+    if parsed is None or "@" in (parsed.host or ""):
+        raise ValueError(
+            "not a database URL; allowed: such as sqlite:////var/lib/standing/db.sqlite3, or "
+            "postgresql+psycopg://user:password@host/database with special characters of the password as %40 and so on"
+        )
+    if is_memory_sqlite(url):
+        raise ValueError("in memory, it would be lost with the process; allowed: a file, or PostgreSQL")
+    return url
+
+
+#: A database in the settings of a service, which outlives the process.
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 
 
 class LimitMinor(TypeDecorator[int]):
@@ -187,19 +211,35 @@ def _migrations(package: str) -> Iterator[Config]:
 def migrate(database: Database, package: str) -> None:
     """Upgrade the schema of `package` (with a `migrations` folder) to its newest revision.
 
-    Raises: InvalidValue where a newer version of this program has upgraded it.
+    Raises: InvalidValue where a newer version of this program has upgraded it, SettingsError where it cannot be used.
     """
-    with _migrations(package) as config, database.write() as connection:
-        take_time(connection)
-        present, _, known = _revisions(config, connection)
-        if not known:
-            raise InvalidValue(
-                "database_url",
-                f"the database was upgraded to revision {present} by a newer version of Standing",
-                "that version or a later one, or a backup from before",
-            )
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    try:
+        with _migrations(package) as config, database.write() as connection:
+            take_time(connection)
+            present, _, known = _revisions(config, connection)
+            if not known:
+                raise InvalidValue(
+                    "database_url",
+                    f"the database was upgraded to revision {present} by a newer version of Standing",
+                    "that version or a later one, or a backup from before",
+                )
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        # Such as a role that may not create tables. The first line only: the others repeat it, or show the statement.
+        why = str(error.orig).partition("\n")[0]
+        raise SettingsError(f"database_url: the database does not work: {why}") from error
+
+
+def may_create_tables(database: Database) -> bool:
+    """Whether the role may create the first tables: since PostgreSQL 15, only a database's owner may by default.
+
+    Raises: SQLAlchemyError.
+    """
+    if database.engine.dialect.name != "postgresql":
+        return True
+    with database.read() as connection:
+        return bool(connection.scalar(select(func.has_schema_privilege(func.current_schema(), "CREATE"))))
 
 
 def is_memory_sqlite(url: str) -> bool:

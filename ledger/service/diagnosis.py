@@ -19,7 +19,7 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, StandingError
 from standing.ledger.service.command_language import in_language
 from standing.ledger.service.commands import console
-from standing.ledger.service.database import Database, revisions
+from standing.ledger.service.database import Database, may_create_tables, revisions
 from standing.ledger.service.serve import listener
 from standing.ledger.service.settings import SettingsError
 from standing.ledger.service.times import span, when
@@ -120,6 +120,7 @@ def database(url: str, package: str) -> Iterator[Finding]:
     opened = Database(url)
     try:
         present, newest, known = revisions(opened, package)
+        creates = may_create_tables(opened)
     except SQLAlchemyError as error:
         # Without the driver's text, which may hold the password.
         yield wrong(
@@ -129,7 +130,9 @@ def database(url: str, package: str) -> Iterator[Finding]:
         return
     finally:
         opened.close()
-    if present is None:
+    if present is None and not creates:
+        yield wrong("database", f"{shown} is empty, and its user may not create tables: make the user its owner")
+    elif present is None:
         yield well("database", f"{shown} can be reached and is empty; the first start creates the tables")
     elif not known:
         yield wrong("database", f"{shown} was upgraded by a newer version of Standing: install that version")

@@ -33,7 +33,7 @@ from standing.node.feed.service import Feed
 from standing.node.feed.settings import MAX_BAD_SHARE, MAX_FILE_BYTES
 from standing.node.operations.feed_tables import show_report, show_unstated
 from standing.node.settings import NodeSettings
-from standing.node.storage.database import NodeDatabase, opened
+from standing.node.storage.database import opened, opened_unchanged
 
 app = typer.Typer(help="Feed files: see docs/FEED.md.", no_args_is_help=True)
 
@@ -90,8 +90,7 @@ def check(
         max_bad_share = MAX_BAD_SHARE
         if config is not None:
             settings = load(NodeSettings, config)
-            database = NodeDatabase(settings.database_url)
-            stack.callback(database.close)
+            database = stack.enter_context(opened_unchanged(settings.database_url))
             vault, max_bytes = open_vault(settings), _max_bytes(settings)
             max_bad_share = _max_bad_share(settings)
         with _watched(file) as watch:

@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Table, func, make_url, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from standing.ledger.errors import Unavailable
-from standing.ledger.service.database import Database, migrate
+from standing.ledger.errors import NotFound, Unavailable
+from standing.ledger.service.database import Database, migrate, revisions
 
 _RETRY_AFTER_S = 2
 _MAX_KEYS = 500
@@ -63,6 +64,24 @@ def opened(url: str) -> Iterator[NodeDatabase]:
 def in_chunks(keys: Sequence[_T]) -> Iterator[Sequence[_T]]:
     """The keys in order, each time as many as one `SELECT … IN` should have: databases bound its parameters."""
     return (keys[start : start + _MAX_KEYS] for start in range(0, len(keys), _MAX_KEYS))
+
+
+@contextmanager
+def opened_unchanged(url: str) -> Iterator[NodeDatabase]:
+    """The node's database for a command that changes nothing, not even its schema. Raises: NotFound where the database
+    has not the schema of this version."""
+    file = make_url(url)
+    database = NodeDatabase(url)
+    try:
+        missing = file.get_backend_name() == "sqlite" and not Path(file.database or "").exists()
+        present, newest, _ = (None, "", True) if missing else revisions(database, "standing.node.storage")
+        if present != newest:
+            raise NotFound(
+                "the node's store is not there yet, or another version's: start the node first, or leave out --config"
+            )
+        yield database
+    finally:
+        database.close()
 
 
 def level_sequences(connection: Connection, tables: Iterable[Table]) -> None:

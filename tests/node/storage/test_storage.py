@@ -1,5 +1,6 @@
 """The node's database: migrations keep existing rows and produce the schema of the code; no personal data in clear."""
 
+import secrets
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,10 @@ from sqlalchemy import QueuePool, create_engine, event, make_url, text
 from localnet import LocalNet
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
+from standing.ledger.service import diagnosis
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.leader import lock_of
+from standing.ledger.service.settings import SettingsError
 from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.feed import cursors
 from standing.node.feed.cursors import Cursor
@@ -341,3 +344,24 @@ def test_an_operator_can_see_when_no_binding_uses_an_old_secret(a_world: World) 
 def test_missing_short_repeated_or_too_many_secrets_are_refused(versions: list[bytes]) -> None:
     with pytest.raises(InvalidValue):
         BankSecrets(versions)
+
+
+@pytest.mark.postgresql
+def test_a_role_that_may_not_create_tables_is_found_before_the_first_start_and_gets_one_line(tmp_path: Path) -> None:
+    url = make_url(new_database(tmp_path, "node"))
+    role = f"poor_{secrets.token_hex(4)}"
+    owner = create_engine(url, isolation_level="AUTOCOMMIT")
+    with owner.connect() as connection:
+        connection.execute(text(f"CREATE ROLE {role} LOGIN"))
+        connection.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
+    poor = url.set(username=role).render_as_string(hide_password=False)
+    (finding,) = diagnosis.database(poor, "standing.node.storage")
+    assert (finding.state, "may not create tables" in finding.text) == (diagnosis.State.WRONG, True)
+    with pytest.raises(
+        SettingsError, match=r"^database_url: the database does not work: permission denied.*$"
+    ) as caught:
+        opened(poor).__enter__()
+    assert "\n" not in str(caught.value)
+    with owner.connect() as connection:
+        connection.execute(text(f"DROP ROLE {role}"))
+    owner.dispose()
