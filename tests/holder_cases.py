@@ -76,6 +76,8 @@ NAMES: list[tuple[str, str, str]] = [
     ("José García", "Jose Garcia", "close"),
     ("Søren Kjærgård", "Soren Kjaergard", "close"),
     ("陈小华", "陳小華", "close"),
+    ("卫诗雅", "衞詩雅", "close"),
+    ("衛詩雅", "衞詩雅", "close"),
     ("Christopher Nguyen", "Christoper Nguyen", "close"),
     ("Christopher Nguyen", "Chrsitopher Nguyen", "close"),
     ("张伟", "王伟", "no_match"),

@@ -72,7 +72,7 @@ def _is_accent(character: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _simplifier() -> OpenCC:
-    return OpenCC("t2s")
+    return OpenCC("hk2s")  # as t2s, and with the forms that Hong Kong writes (衞)
 
 
 def _one_slip(held: str, claimed: str) -> bool:
