@@ -24,7 +24,14 @@ from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.rules import Reason, decide
 from standing.gateway.following import bank_watch
-from standing.gateway.following.reconcile_report import BankFinding, DeadFinding, Drift, DriftFinding, Report
+from standing.gateway.following.reconcile_report import (
+    BANK_NOT_SERVED,
+    BankFinding,
+    DeadFinding,
+    Drift,
+    DriftFinding,
+    Report,
+)
 from standing.gateway.ledger_reading.nodes import BlockRule
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
@@ -211,9 +218,13 @@ class Reconciler:
             floor = floors.get(row.binding, row.floor)
             reason = self._reason(row, record, floor, now_ms)
             report.checked += 1
-            report.count(row.bank, reason)
-            if reason in DEAD_REASONS or record is None:
-                dead_reason = reason.value if reason is not None else "bank_not_served"
+            dead_reason = None
+            if record is None:
+                dead_reason = BANK_NOT_SERVED
+            elif reason is not None and reason in DEAD_REASONS:
+                dead_reason = reason.value
+            report.count(row.bank, dead_reason or (reason.value if reason is not None else "well"))
+            if dead_reason is not None:
                 if row.dead_reason != dead_reason:
                     marks[row.binding] = dead_reason
                 report.dead_count += 1

@@ -14,6 +14,9 @@ from standing.gateway.decisions.messages import MESSAGES, NOT_SERVED
 from standing.gateway.decisions.rules import Reason
 from standing.ledger.service.times import iso, seconds
 
+#: The word for a binding at a bank that is no longer in the settings. No decision has a reason for that.
+BANK_NOT_SERVED = "bank_not_served"
+
 
 class Drift(StrEnum):
     """How the ledger and this gateway's state differ."""
@@ -39,7 +42,7 @@ class BankFinding:
 
 @dataclass(frozen=True, slots=True)
 class DeadFinding:
-    """A binding that is no longer usable. `reason` is a decision's, or `bank_not_served`."""
+    """A binding that is no longer usable. `reason` is a decision's, or BANK_NOT_SERVED."""
 
     binding: str
     bank: str
@@ -49,7 +52,7 @@ class DeadFinding:
     @property
     def way_out(self) -> Localized:
         """The remedy, for its user."""
-        return NOT_SERVED if self.reason == "bank_not_served" else MESSAGES[Reason(self.reason)]
+        return NOT_SERVED if self.reason == BANK_NOT_SERVED else MESSAGES[Reason(self.reason)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ class DriftFinding:
 
 @dataclass(slots=True)
 class Report:
-    """One run; times in ms. The lists are bounded, the counts are not. `reasons`: bindings by bank and reason."""
+    """One run; times in ms. The lists are bounded, the counts are not. `reasons`: bindings by bank and reason, which
+    is `well` where nothing prevents their use."""
 
     started_at_ms: int
     block_number: int
@@ -81,11 +85,10 @@ class Report:
     dead: list[DeadFinding] = field(default_factory=list)
     drift: list[DriftFinding] = field(default_factory=list)
 
-    def count(self, bank: str, reason: Reason | None) -> None:
+    def count(self, bank: str, reason: str) -> None:
         """Count one binding."""
         counts = self.reasons.setdefault(bank, {})
-        name = reason.value if reason is not None else "well"
-        counts[name] = counts.get(name, 0) + 1
+        counts[reason] = counts.get(reason, 0) + 1
 
     def document(self) -> dict[str, Any]:
         """The report as plain values, each dead binding with its user's remedy in both languages."""

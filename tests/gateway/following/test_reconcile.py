@@ -101,8 +101,10 @@ def test_an_unreadable_record_is_dead_at_once_and_a_missing_one_after_a_while(al
 def test_bindings_at_a_bank_removed_from_the_settings_are_dead(alone: Rig) -> None:
     person = alone.bound()
     change(alone, update(schema.bindings).values(bank="GONECNB0"))
-    (found,) = run(alone).dead
+    report = run(alone)
+    (found,) = report.dead
     assert (found.binding, found.reason, found.way_out) == (person.binding, "bank_not_served", NOT_SERVED)
+    assert report.reasons == {"GONECNB0": {"bank_not_served": 1}}
 
 
 @pytest.mark.long
