@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, literal, select, union_all
 
 from standing.gateway.decisions.pasts import MAX_PAST, Past, PastAmount
 from standing.gateway.decisions.question import Kind, Question
@@ -56,7 +56,7 @@ def dry_run(connection: Connection, rules: Sequence[RiskRule], since_ms: int) ->
     approved = 0
     for row in _approvals(connection, since_ms - _LOOK_BACK_MS):
         question = Question(Kind(row.kind), row.amount_minor, currency_number(row.currency))
-        if row.decided_at_ms >= since_ms:
+        if row.at_ms >= since_ms and not row.reviewed:
             approved += 1
             hold = replay.hold(row, question)
             if hold is not None:
@@ -89,7 +89,7 @@ class _Replay:
             wanted[kind].setdefault(binding, []).append(at_ms)
 
     def hold(self, row: Row[Any], question: Question) -> Hold | None:
-        now_ms, account = row.decided_at_ms, row.account
+        now_ms, account = row.at_ms, row.account
         holds = [hold for hold in self._holds.get(account, ()) if hold.ends_at_ms > now_ms]
         known = self._amounts.get(account, [])
         facts = RiskFacts(
@@ -112,13 +112,13 @@ class _Replay:
 
     def approved(self, row: Row[Any], question: Question) -> None:
         self._amounts.setdefault(row.account, []).append(
-            PastAmount(row.decided_at_ms, row.kind, question.currency, row.amount_minor)
+            PastAmount(row.at_ms, row.kind, question.currency, row.amount_minor)
         )
-        self._approved_at_ms[row.binding] = row.decided_at_ms
+        self._approved_at_ms[row.binding] = row.at_ms
 
     def trouble_soon(self, row: Row[Any]) -> bool:
         ends = self._bad_ends.get(row.binding, ())
-        return any(row.decided_at_ms < at_ms <= row.decided_at_ms + _SOON_MS for at_ms in ends)
+        return any(row.at_ms < at_ms <= row.at_ms + _SOON_MS for at_ms in ends)
 
 
 def _tally(rule: RiskRule, amounts: Sequence[PastAmount], now_ms: int) -> Tally:
@@ -140,23 +140,34 @@ def _add(tried: RuleDryRun, row: Row[Any], trouble: bool) -> None:
 
 
 def _approvals(connection: Connection, since_ms: int) -> Iterable[Row[Any]]:
-    decided, own, reserved = schema.decisions.c, schema.bindings.c, schema.reservations.c
-    query = (
-        select(
-            decided.transaction_id,
-            decided.binding,
-            decided.kind,
-            decided.amount_minor,
-            decided.currency,
-            decided.decided_at_ms,
-            own.account,
-            own.created_at_ms.label("bound_at_ms"),
-            reserved.state,
-            reserved.refunded_minor,
+    """Approvals in order: by decisions, and by staff (`reviewed`), which rules count, and no rule holds again."""
+    decided, own, reserved, review = schema.decisions.c, schema.bindings.c, schema.reservations.c, schema.reviews.c
+
+    def approvals(at_ms: ColumnElement[int], reviewed: bool) -> Select[Any]:
+        return (
+            select(
+                decided.transaction_id,
+                decided.binding,
+                decided.kind,
+                decided.amount_minor,
+                decided.currency,
+                at_ms.label("at_ms"),
+                literal(reviewed).label("reviewed"),
+                own.account,
+                own.created_at_ms.label("bound_at_ms"),
+                reserved.state,
+                reserved.refunded_minor,
+            )
+            .join(schema.bindings, own.binding == decided.binding)
+            .outerjoin(schema.reservations, reserved.transaction_id == decided.transaction_id)
+            .where(at_ms >= since_ms)
         )
-        .join(schema.bindings, own.binding == decided.binding)
-        .outerjoin(schema.reservations, reserved.transaction_id == decided.transaction_id)
-        .where(decided.outcome == "approve", decided.decided_at_ms >= since_ms)
-        .order_by(decided.decided_at_ms, decided.transaction_id)
-    )
+
+    both = union_all(
+        approvals(decided.decided_at_ms, False).where(decided.outcome == "approve"),
+        approvals(review.closed_at_ms, True)
+        .join(schema.reviews, review.transaction_id == decided.transaction_id)
+        .where(review.outcome == "approve"),
+    ).subquery()
+    query = select(both).order_by(both.c.at_ms, both.c.transaction_id)
     return connection.execute(query.execution_options(yield_per=1_000))

@@ -7,16 +7,19 @@ from typing import Any
 
 import pytest
 import tomli_w
+from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
 from standing.gateway.cli import app
 from standing.gateway.decisions.habit_rules import (
+    AnyRule,
     BindingBurstRule,
     EarlyWithdrawalRule,
     IdentityChangeRule,
     UnusualAmountRule,
 )
 from standing.gateway.decisions.pasts import NO_PAST, Past, PastAmount
+from standing.gateway.decisions.policy_try import dry_run
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.risk import Hold, RiskFacts
 from tests.gateway.follower_rig import FollowRig, follow_rig
@@ -153,3 +156,24 @@ def test_a_dry_run_shows_would_be_holds_and_their_actual_outcomes(tmp_path: Path
         assert (later["approved"], later["rules"]["far"]["held"]) == (0, 0)
         assert CliRunner().invoke(app, [*arguments, "--since", "yesterday"]).exit_code == 1
         assert "1 of 6" in CliRunner().invoke(app, [*arguments, "--since", "2020-01-01"]).output
+
+
+def test_a_dry_run_counts_what_staff_approved_as_the_rules_do(tmp_path: Path) -> None:
+    rules = [
+        {"rule": "new_binding", "name": "first-day", "currency": "CNY", "over_minor": 5_000, "within_hours": 24},
+        {"rule": "velocity", "name": "burst", "currency": "CNY", "over_count": 2, "within_minutes": 60},
+    ]
+    with follow_rig(tmp_path, policy={"name": "live", "risk": rules[:1]}) as it:
+        person = it.bound()
+        person.bank.publish(bytes.fromhex(person.binding[2:]))
+        it.follow()
+        large = person.decide(amount_minor=6_000)["transaction_id"]
+        body = {"outcome": "approve", "reason": "The user was called back"}
+        assert it.support("POST", f"/v1/decisions/{large}/review", json=body).status_code == 200
+        for name in ("t-second", "t-third"):
+            it.clock.advance(1_000)
+            assert person.decide(amount_minor=500, transaction_id=name)["outcome"] == "approve"
+        tried = [TypeAdapter(AnyRule).validate_python(rules[1] | {"hold_minutes": 30})]
+        with it.app.state.gateway.storage.read() as connection:
+            run = dry_run(connection, tried, 0)
+    assert (run.approved, run.examples) == (2, {"burst": ["t-third"]})
