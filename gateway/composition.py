@@ -63,6 +63,7 @@ class Gateway:
     audit: Audit
     sessions: Sessions
     openid: OpenId | None
+    searches: Vault
     decisions: DecisionService
     search: DecisionSearch
     reviews: Reviews
@@ -150,6 +151,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         audit=Audit(storage, vault, clock),
         sessions=_sessions(base),
         openid=_openid(base, client_secret, Vault(vault_secrets, "console-sign-in")),
+        searches=Vault(vault_secrets, "console-search"),
         decisions=_decisions(base, bindings, evidence),
         search=DecisionSearch(storage, clock),
         reviews=_reviews(base, bindings),

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter, Form, Path, Query
 from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.access.localized import Localized
@@ -21,8 +21,9 @@ from standing.gateway.console.lookups import Listed, Lookups
 from standing.gateway.console.visits import GatewayDep
 from standing.ledger.attestations.numbers import visible
 from standing.ledger.errors import NotFound
-from standing.ledger.service.console.pages import PATH, segment
+from standing.ledger.service.console.pages import HOME, PATH, segment
 from standing.ledger.service.console.visits import ActDep, Visit, VisitDep
+from standing.ledger.service.vault import VaultError
 
 router = APIRouter()
 
@@ -78,12 +79,24 @@ async def find_page(
 
 @router.post("/find")
 async def find(
-    visited: ActDep, gateway: GatewayDep, wanted: Annotated[str, Form(alias="q", max_length=200)] = ""
+    _visited: ActDep, gateway: GatewayDep, wanted: Annotated[str, Form(alias="q", max_length=200)] = ""
 ) -> Response:
-    """Search. The search text is never part of a URL."""
+    """Search. The results have an address of their own, so that Back, a reload and the other language lead to them;
+    the search text may be personal data, and is sealed in it."""
     typed = visible(wanted).strip()  # digits of a Chinese keyboard are wide
-    if not typed:
-        return await _page(visited, gateway)
+    sealed = gateway.searches.seal_text(typed).decode().rstrip("=")
+    return RedirectResponse(f"{PATH}/found/{sealed}" if typed else HOME, status_code=303)
+
+
+@router.get("/found/{sealed}")
+async def found_page(
+    visited: VisitDep, gateway: GatewayDep, sealed: Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,1500}$")]
+) -> Response:
+    """The results of a search."""
+    try:
+        typed = gateway.searches.unseal_text((sealed + "=" * (-len(sealed) % 4)).encode())
+    except VaultError as error:
+        raise NotFound("no search of this gateway; allowed: one from the first page") from error
     found = await _search(gateway, typed)
     if found.only is not None:
         return RedirectResponse(found.only, status_code=303)

@@ -180,6 +180,18 @@ def test_no_admin_page_is_too_wide_inaccessible_or_runs_an_injected_script(
             shoot(page, f"admin-{path.split('/')[2] or 'find'}-{width}-{language}")
 
 
+def test_back_leads_from_an_account_to_the_results_of_the_search(
+    chromium: Browser, standing: Rig, frozen: Person
+) -> None:
+    with page_of(chromium, standing, 1440) as page:
+        sign_in(page, standing)
+        find(page, frozen.user_id)
+        page.locator(f'a[href$="{frozen.binding}"]').first.click()
+        expect(page.locator(".crumb")).to_contain_text(frozen.user_id)
+        page.go_back()
+        expect(page.locator("h2").first).to_have_text(f"User {frozen.user_id}")
+
+
 def test_every_control_is_reached_by_tab_in_the_order_of_the_page(
     chromium: Browser, standing: Rig, busy: Person
 ) -> None:

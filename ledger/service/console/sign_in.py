@@ -28,7 +28,9 @@ router = APIRouter()
 _STATIC = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
 _UNKNOWN = "unknown"
 
-Next = Annotated[str, Query(alias="next", max_length=200)]
+#: The longest address of a page of its own.
+_MAX_PAGE = 2_000
+Next = Annotated[str, Query(alias="next", max_length=_MAX_PAGE)]
 
 
 @router.get("/sign-in")
@@ -53,7 +55,7 @@ async def sign_in(
     console: ConsoleDep,
     key: Annotated[str, Form(max_length=512)] = "",
     csrf: Annotated[str, Form(max_length=128)] = "",
-    wanted: Annotated[str, Form(alias="next", max_length=200)] = HOME,
+    wanted: Annotated[str, Form(alias="next", max_length=_MAX_PAGE)] = HOME,
 ) -> Response:
     """Open a session with an API key."""
     check_visitor(request, csrf)
@@ -84,7 +86,7 @@ async def sign_out(visited: ActDep, console: ConsoleDep) -> Response:
 async def choose_language(
     request: Request,
     to: Annotated[str, Form(max_length=8)],
-    back: Annotated[str, Form(max_length=200)] = HOME,
+    back: Annotated[str, Form(max_length=_MAX_PAGE)] = HOME,
 ) -> Response:
     """Show the same page in another language from now on."""
     response = RedirectResponse(own_page(back), status_code=303)

@@ -133,7 +133,11 @@ def test_a_user_without_accounts_is_distinguished_from_an_unknown_user(a_rig: Ri
     person = a_rig.bound()
     staff.open("/console")
     assert f"/console/accounts/{person.binding}" in staff.submit("/console/find", q=person.user_id)
-    assert staff.page.url.query == b""
+    assert person.user_id not in str(staff.page.url)
+    assert f"/console/accounts/{person.binding}" in staff.open(staff.page.url.path)  # after Back, or a reload
+    again = staff.http.post("/console/language", data={"to": "zh", "back": staff.page.url.path})
+    assert f"用户 {person.user_id}" in again.text
+    staff.page = staff.http.post("/console/language", data={"to": "en", "back": "/console/"})
     a_rig.platform("DELETE", f"/v1/bindings/{person.binding}")
     assert "currently has no bound account" in staff.submit("/console/find", q=person.user_id)
     assert "Nothing found" in staff.submit("/console/find", q="u-nobody")
@@ -281,7 +285,7 @@ def test_a_method_that_a_page_does_not_have_is_refused_in_words(staff: Browser) 
     assert "http-405" not in refused.text
 
 
-@pytest.mark.parametrize("link", ["accounts/0x12", "decisions/a%20b", "banks/nobank"])
+@pytest.mark.parametrize("link", ["found/abc", "accounts/0x12", "decisions/a%20b", "banks/nobank"])
 def test_a_mistyped_link_is_not_found_and_not_an_incomplete_form(staff: Browser, link: str) -> None:
     text = staff.open(f"/console/{link}")
     assert staff.page.status_code == 404

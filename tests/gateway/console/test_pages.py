@@ -245,6 +245,24 @@ def test_the_audit_and_refused_forms_are_in_the_readers_language(a_rig: Rig) -> 
     browser.http.close()
 
 
+def test_the_lines_of_the_verified_evidence_are_in_the_readers_language(a_rig: Rig) -> None:
+    browser = Browser(a_rig.url, **{"Accept-Language": "zh-CN"})
+    browser.sign_in(a_rig.keys["support"])
+    person = a_rig.bound()
+    a_rig.clock.advance(60_000)  # blocks are a second apart, so the chain's time has run ahead
+    a_rig.heartbeat()
+    approved = person.decide()
+    person.bank.change(person.number, status=Status.FROZEN, debit_allowed=False)
+    for decided in (approved, person.decide()):
+        text = browser.open(f"/console/decisions/{decided['transaction_id']}/verification")
+        checks = text[text.index('id="evidence"') :]
+        lines = re.findall(r'<span class="muted"( lang="en")?>([^<]+)</span>', checks)
+        assert len(lines) >= 11
+        assert [line for _, line in lines if not re.search(r"[\u4e00-\u9fff]", line)] == []
+        assert [line for english, line in lines if english] == []
+    browser.http.close()
+
+
 def test_an_error_without_a_message_of_its_own_is_headed_by_the_problems_title(
     a_rig: Rig, admin: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:

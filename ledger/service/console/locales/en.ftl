@@ -17,6 +17,7 @@ error-not-allowed = Your role does not allow this
 error-forged-request = This form is out of date. Go back, reload the page and try again.
 error-overloaded = Too many requests are in progress. Try again in a moment.
 error-unexpected = An unexpected error occurred on our side. It has been logged.
+labelled = { $label }: { $value }
 yes = yes
 no = no
 no-limit = no limit stated

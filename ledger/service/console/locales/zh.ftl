@@ -17,6 +17,7 @@ error-not-allowed = 您的角色无权执行此操作
 error-forged-request = 页面已过期。请返回并刷新页面后重试。
 error-overloaded = 系统繁忙，请稍后重试。
 error-unexpected = 系统内部错误，已记录。
+labelled = { $label }：{ $value }
 yes = 是
 no = 否
 no-limit = 未设限额
