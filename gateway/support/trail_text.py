@@ -11,6 +11,7 @@ from standing.gateway.decisions.messages import REVIEWED, of_decision
 from standing.gateway.decisions.rules import Outcome
 from standing.gateway.support.hops import Hop, HopName, HopState
 from standing.gateway.support.trail import BindingTrail, Cause
+from standing.ledger.service.times import offset
 
 HOP_NAMES: dict[HopName, Localized] = {
     HopName.EFFECTIVE: Localized("took effect at the bank", "银行侧生效"),
@@ -173,7 +174,7 @@ def _hop(hop: Hop, zone: ZoneInfo) -> Localized:
 
 def _time(at_ms: int, zone: ZoneInfo) -> str:
     moment = datetime.fromtimestamp(at_ms / 1000, zone)
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{at_ms % 1000:03d}"
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{at_ms % 1000:03d} {offset(moment)}"
 
 
 def _span(ms: int) -> str:

@@ -1,6 +1,6 @@
 """Times as people read them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from standing.ledger.clock import MAX_CALENDAR_MS
 
@@ -24,6 +24,15 @@ def iso(time_ms: int) -> str:
     if not 0 <= time_ms <= MAX_CALENDAR_MS:
         return f"{time_ms} ms"
     return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def offset(moment: datetime) -> str:
+    """The offset from UTC, such as UTC+8: abbreviations such as CST name several zones."""
+    away = moment.utcoffset() or timedelta()
+    hours, minutes = divmod(abs(away) // timedelta(minutes=1), 60)
+    if not (hours or minutes):
+        return "UTC"
+    return f"UTC{'−' if away < timedelta() else '+'}{hours}" + (f":{minutes:02d}" if minutes else "")
 
 
 def seconds(duration_ms: int) -> str:

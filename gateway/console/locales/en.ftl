@@ -55,6 +55,7 @@ account-staleness = Age of the bank’s information
 account-staleness-bound = (at most { $span })
 account-staleness-then = when this page was loaded
 account-staleness-unknown = cannot be read right now
+account-staleness-none = nothing published yet
 account-status = Status at the bank
 account-identity = Holder’s details since binding
 account-bound = Bound

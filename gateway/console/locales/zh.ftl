@@ -55,6 +55,7 @@ account-staleness = 银行数据的滞后时间
 account-staleness-bound = （上限 { $span }）
 account-staleness-then = 截至页面加载时
 account-staleness-unknown = 暂时无法读取
+account-staleness-none = 尚未发布
 account-status = 银行登记的状态
 account-identity = 持有人信息与绑定时相比
 account-bound = 绑定时间

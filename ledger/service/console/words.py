@@ -5,7 +5,7 @@ share here, the others in the console's own package.
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from standing.ledger.clock import MAX_CALENDAR_MS
 from standing.ledger.errors import StandingError
 from standing.ledger.service.command_language import errors
 from standing.ledger.service.languages import Language
+from standing.ledger.service.times import offset
 
 #: The languages as the HTML attribute `lang` names them.
 TAGS: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
@@ -102,7 +103,7 @@ class Words:
         if at_ms is None or not 0 <= at_ms <= MAX_CALENDAR_MS:
             return "–"
         moment = datetime.fromtimestamp(at_ms / 1000, zone or self.zone)
-        return f"{moment:%Y-%m-%d %H:%M:%S} {_offset(moment)}"
+        return f"{moment:%Y-%m-%d %H:%M:%S} {offset(moment)}"
 
     def clock(self, at_ms: int | None, zone: ZoneInfo | None = None) -> str:
         """A time of day, to the second, to stand beside a `time` of the same zone."""
@@ -146,15 +147,6 @@ class Words:
     def listed(self, items: Iterable[str]) -> str:
         """A list in one line."""
         return (", " if self.language == "en" else "、").join(items)
-
-
-def _offset(moment: datetime) -> str:
-    """The offset from UTC, such as UTC+8: abbreviations such as CST name several zones."""
-    away = moment.utcoffset() or timedelta()
-    hours, minutes = divmod(abs(away) // timedelta(minutes=1), 60)
-    if not (hours or minutes):
-        return "UTC"
-    return f"UTC{'−' if away < timedelta() else '+'}{hours}" + (f":{minutes:02d}" if minutes else "")
 
 
 @cache

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import delete, insert, update
 
 from standing.gateway.following.reconcile_report import BankFinding, DeadFinding, Drift, DriftFinding, Report
+from standing.gateway.operations.service import BankStatus, GatewayStatus
 from standing.gateway.storage import schema
 from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.terms import Status
@@ -183,6 +184,18 @@ def test_a_silent_bank_is_red_and_an_unreachable_ledger_is_reported(tmp_path_fac
         assert 'class="age-now">cannot be read right now<' in unread
         assert "card unknown-edge" in unread
         browser.http.close()
+
+
+def test_a_bank_that_has_published_nothing_is_not_called_unreadable(
+    a_rig: Rig, admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(_: GatewayStatus) -> list[BankStatus]:
+        return [BankStatus(bank, None, None, False, False, 1) for bank in a_rig.app.state.gateway.banks]
+
+    monkeypatch.setattr(GatewayStatus, "banks", nothing)
+    text = admin.open("/console/banks")
+    assert 'class="age-now">nothing published yet<' in text
+    assert 'class="age-now">cannot be read right now<' not in text
 
 
 def test_the_period_of_a_banks_chart_ends_with_a_date_and_both_ends_name_the_zone(a_rig: Rig, admin: Browser) -> None:

@@ -62,7 +62,7 @@ def test_every_hop_in_every_state_has_a_line_in_both_languages(name: HopName, st
     assert HOP_NAMES[name].en in en[-1]
     assert HOP_NAMES[name].zh in zh[-1]
     if done:
-        assert "2026-01-01 12:00:00.580" in en[-1]  # the bank's time
+        assert "2026-01-01 12:00:00.580 UTC+8" in en[-1]  # the bank's time
     if state is HopState.STALLED:
         assert remedy(trail(hop)) == REMEDIES[name]
         assert "31 s (expected within 30 s)" in en[-1]
@@ -89,7 +89,9 @@ def test_every_cause_and_every_trouble_has_a_remedy_in_both_languages(cause: Cau
 @pytest.mark.parametrize("outcome", ["approve", "decline", "review"])
 def test_the_last_decision_is_shown_with_its_reason_in_both_languages(outcome: str, reason: Reason | None) -> None:
     en, zh = check(trail(last_decision=LastDecision("t-1", outcome, reason, AT_MS, 7)))
-    assert en[1] == f"Last decision, 2026-01-01 12:00:00.580: {outcome}. {of_decision(reason, Outcome(outcome)).en}"
+    assert (
+        en[1] == f"Last decision, 2026-01-01 12:00:00.580 UTC+8: {outcome}. {of_decision(reason, Outcome(outcome)).en}"
+    )
     assert of_decision(reason, Outcome(outcome)).zh in zh[1]
 
 

@@ -34,7 +34,7 @@ function liveBank(card, units) {
     const good = last?.within_widest_bound && nowMs <= Number(card.dataset.bound);
     const state = !last ? "unknown" : last.suspended ? "suspended" : good ? "good" : "silent";
     const colour = state === "suspended" || state === "silent" ? "blocked" : state;
-    age.textContent = nowMs === null ? card.dataset.unknown : span(nowMs, units);
+    age.textContent = nowMs !== null ? span(nowMs, units) : last ? card.dataset.none : card.dataset.unknown;
     age.classList.toggle("late", state === "silent" && nowMs !== null);
     card.className = `card ${colour}-edge`;
     tag.className = `tag ${colour}`;
