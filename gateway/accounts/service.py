@@ -76,15 +76,16 @@ class Accounts:
         """Apply another policy from now on."""
         self._policy = policy
 
-    async def of_user(self, user_id: str) -> list[AccountView]:
-        """A user's accounts, newest first, at most MAX_LISTED, without those that the platform ended.
+    async def of_user(self, user_id: str, *, only: bytes | None = None) -> list[AccountView]:
+        """A user's accounts, newest first, at most MAX_LISTED, without those that the platform ended. `only`: a
+        binding, to have no more than its account.
 
         An account at a bank that is no longer in the settings counts as ended, and comes last.
 
         Raises: NotFound (no such user), Overloaded, StorageUnavailable, VaultError.
         """
         with self._admission:
-            rows = await self._storage.reading(self._rows, user_id)
+            rows = await self._storage.reading(self._rows, user_id, only)
             served = [row for row in rows if self._banks.serves(row.bank)]
             bounds = [await self._bindings.bound(row.binding) for row in served]
             seen = await asyncio.gather(
@@ -100,9 +101,11 @@ class Accounts:
         except LedgerUnreachable:
             return None  # check 1 decides
 
-    def _rows(self, user_id: str) -> Sequence[Row[Any]]:
+    def _rows(self, user_id: str, only: bytes | None) -> Sequence[Row[Any]]:
         table = schema.bindings
         query = stored_bindings().where(table.c.user_id == user_id, table.c.ended_at_ms.is_(None))
+        if only is not None:
+            query = query.where(table.c.binding == only)
         with self._storage.read() as connection:
             check_known(connection, user_id)
             return connection.execute(

@@ -156,9 +156,8 @@ async def view_of(gateway: Gateway, stored: StoredBinding) -> AccountView:
     Raises: Overloaded, StorageUnavailable, VaultError.
     """
     if stored.ended_at_ms is None:
-        for view in await gateway.accounts.of_user(stored.user_id):
-            if view.stored.binding == stored.binding:
-                return view
+        for view in await gateway.accounts.of_user(stored.user_id, only=stored.binding):
+            return view
     if not gateway.banks.serves(stored.bank):
         return AccountView(stored, None, NOT_SERVED, None)
     return AccountView(stored, gateway.banks.of_binding(stored.bank), UNBOUND, None)

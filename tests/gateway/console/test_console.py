@@ -180,6 +180,20 @@ def test_an_account_shows_its_health_with_the_remedy_in_both_languages(a_rig: Ri
     assert person.number not in text
 
 
+def test_an_account_of_a_user_with_more_accounts_than_a_list_shows_is_not_told_as_ended(
+    a_rig: Rig, staff: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("standing.gateway.accounts.service.MAX_LISTED", 1)
+    older, newer = a_rig.bound(), a_rig.person()
+    newer.user_id = older.user_id
+    a_rig.clock.advance(1_000)
+    a_rig.heartbeat()
+    assert newer.bind(request_id="bind-another").status_code == 201
+    text = staff.open(f"/console/accounts/{older.binding}")
+    assert '<span class="tag big good">Good</span>' in text
+    assert "no longer bound" not in text
+
+
 def test_limits_show_the_remaining_amounts(a_rig: Rig, staff: Browser) -> None:
     person = a_rig.bound(daily_limit_minor=100_000)
     person.decide(amount_minor=25_000)
