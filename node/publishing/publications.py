@@ -15,6 +15,9 @@ from standing.node.storage import schema
 
 _FIRST_PREVIOUS = bytes(32)
 
+#: A reorg undoes few publications; a ledger that lacks more was set up anew, and that is for an operator to look at.
+MAX_UNDONE = 64
+
 _log = structlog.get_logger()
 
 
@@ -142,6 +145,24 @@ def give_up(connection: Connection, signed: Sequence[Row[Any]], bic: str) -> set
     for table, column in ((schema.transactions, "publication"), (schema.publications, "number")):
         connection.execute(delete(table).where(table.c[column].in_(numbers)))
     return bindings
+
+
+def undo(connection: Connection, after: int, bic: str) -> int:
+    """Mark the publications after number `after` as in no block.
+
+    Returns: how many; 0, and nothing is marked, where there are more than `MAX_UNDONE`, or where one of them cannot be
+    sent again because a recovery rebuilt it without its content.
+    """
+    table = schema.publications
+    rows = connection.execute(select(table).where(table.c.number > after).limit(MAX_UNDONE + 1)).all()
+    if len(rows) > MAX_UNDONE or any(stored_publication(row, bic).digest != row.digest for row in rows):
+        return 0
+    connection.execute(
+        update(table)
+        .where(table.c.number > after)
+        .values(in_block_at_ms=None, block_number=None, transaction_hash=None)
+    )
+    return len(rows)
 
 
 def unfinished(connection: Connection, base_number: int = 0) -> Sequence[Row[Any]]:

@@ -90,6 +90,8 @@ class Publisher:
         self._is_clock_ahead = False
         # Whether store and ledger have been level once; before that, the ledger is asked even if nothing is due.
         self._has_checked = False
+        # Since when the ledger has lacked publications that were seen in blocks; None while it lacks none.
+        self._undone_since_ms: int | None = None
         # Since when a publication has been on its way without a block, and its number; None while there is none.
         self._unmined: tuple[int, int] | None = None
         #: Why nothing is published at the moment; None while all is well.
@@ -253,10 +255,12 @@ class Publisher:
             )
         if state.publication < seen:
             self._client.failover.doubt()
+            self._send_undone(deployment, state, here)
             raise LedgerUnreachable(
                 f"the ledger holds {bic}'s publication {state.publication}, but {seen} was seen in a block: its node "
                 "is behind, or the ledger has lost what it held; if so for good, run `standing-node recover`"
             )
+        self._undone_since_ms = None
         if state.publication and (here is None or here.digest != state.head):
             raise PublishingHalted(
                 f"publication {state.publication} on the ledger is not the one that this store signed: "
@@ -267,6 +271,28 @@ class Publisher:
             raise PublishingHalted(
                 f"the ledger's watermark is {state.watermark_ms}, this store's {expected_ms}: the ledger has lost "
                 "data, as after a new deployment; run `standing-node recover`"
+            )
+
+    def _send_undone(self, deployment: Deployment | None, state: BankState, here: Row[Any] | None) -> None:
+        """Where every ledger node lacks publications that were seen in blocks, and for as long as a transaction may be
+        missing, their blocks were undone, as by a reorg: let the next step send them again, unchanged.
+
+        A node that only lags refuses them, or drops them once it has caught up. Raises: LedgerUnreachable where they
+        will be sent.
+        """
+        now_ms = self._clock.now_ms()
+        if self._undone_since_ms is None:
+            self._undone_since_ms = now_ms
+        goes_on = here.digest == state.head if here is not None else state.publication == 0
+        if not has_passed(now_ms, self._undone_since_ms, self._options.resend_after_ms) or not goes_on:
+            return
+        with self._database.write() as connection:
+            base_number = deployment.base_number if deployment is not None else 0
+            undone = publications.undo(connection, max(state.publication, base_number), self.issuer.bic)
+        if undone:
+            _log.warning("publications_undone", after=state.publication, publications=undone)
+            raise LedgerUnreachable(
+                f"the ledger has lost {undone} publications after {state.publication}: they will be sent again"
             )
 
     def _sign_next(self, in_flight: int) -> Row[Any] | None:

@@ -234,8 +234,8 @@ class Submitter:
                 f"publication {row.number} was signed for {domain}, this ledger is {self._client.domain}"
             )
         signature = row.signature
-        if row.signer != self._issuer.signer.address:
-            # After a rotation: the same content and digest, under the key that counts now.
+        if row.signer != self._issuer.signer.address or not signature:
+            # After a rotation, or rebuilt from the ledger: the same content and digest, under the key that counts now.
             signature = self._issuer.signer.sign(row.digest)
             self._update(row.number, signer=self._issuer.signer.address, signature=signature)
         prepared = self._sender.prepare(

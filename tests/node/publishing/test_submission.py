@@ -13,6 +13,7 @@ from standing.ledger.attestations.terms import Status
 from standing.ledger.chain import governance
 from standing.ledger.chain.sender import Sender
 from standing.ledger.clock import ManualClock
+from standing.ledger.errors import LedgerUnreachable
 from standing.node.accounts.changes import FeedEntry
 from standing.node.composition import build
 from standing.node.fault_points import no_faults
@@ -333,3 +334,28 @@ def test_a_pooled_transaction_is_reported_as_trouble_until_it_is_mined(a_world: 
     assert bank.get("/readyz").status_code == 503
     a_world.chain.release()
     wait_until(lambda: bank.get("/readyz").status_code == 200)
+
+
+def test_publications_whose_blocks_were_undone_are_sent_again_unchanged(stepped: Stepped) -> None:
+    """By a reorg, on a chain without finality, whose nodes have dropped the transactions."""
+    stepped.world.chain.holding = False
+    tester = stepped.world.chain.devnet.tester
+    before, snapshot = stepped.on_ledger, tester.take_snapshot()
+    stepped.change_and_step(1)
+    stepped.settle()
+    stepped.change_and_step(2)
+    stepped.settle()
+    signed, last = stepped.digests(), stepped.on_ledger
+    assert last >= before + 2
+    tester.revert_to_snapshot(snapshot)
+    assert stepped.on_ledger == before
+    stepped.feed()
+    with pytest.raises(LedgerUnreachable, match="was seen in a block"):
+        stepped.node.publisher.step()
+    stepped.world.clock.advance(1_000)  # as long as a transaction may be missing
+    with pytest.raises(LedgerUnreachable, match="they will be sent again"):
+        stepped.node.publisher.step()
+    stepped.settle()
+    assert stepped.digests()[: len(signed)] == signed
+    events = stepped.world.client.published(0, stepped.world.client.block_number(), stepped.bank.bic)
+    assert [event.digest for event in events][:last] == signed
