@@ -19,7 +19,7 @@ from standing.gateway.access.admission import Admission
 from standing.gateway.bindings.attempts import BindingBounds, check_may_bind, note_refusal
 from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
 from standing.gateway.bindings.service import Bindings, StoredBinding, mask, stored_binding, stored_bindings, trusted
-from standing.gateway.errors import BankNotUsable
+from standing.gateway.errors import BankNotUsable, GrantNotTrusted
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.binding_protocol import (
@@ -384,6 +384,9 @@ class BindingFlow:
             return connection.execute(same).one(), True
 
         row, created = self._storage.write_all(store)
+        if row.bank != values["bank"]:
+            # The ids of all bindings are on the ledger: a bank could name another's.
+            raise GrantNotTrusted(f"the grant of {values['bank']}'s node is for a binding of another bank")
         if row.ended_at_ms is not None:
             raise Conflict("request_id: its binding has ended; allowed: a new id for a new binding")
         if row.user_id != values["user_id"]:

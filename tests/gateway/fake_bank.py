@@ -97,6 +97,8 @@ class FakeBank:
     deposit_minor: int | None = None
     deposits: dict[str, tuple[BindingRequest, int]] = field(default_factory=dict)
     certified: list[Certificate] = field(default_factory=list)
+    #: The id that the next binding gets, in place of a random one.
+    next_binding: bytes | None = None
     number: int = 0
     head: bytes = bytes(32)
 
@@ -268,7 +270,7 @@ class FakeBank:
         return self._grant(account, number, replaced)
 
     def _grant(self, account: Account, number: str, replaced: bytes | None) -> BindingAnswer:
-        binding = secrets.token_bytes(32)
+        binding, self.next_binding = self.next_binding or secrets.token_bytes(32), None
         key = self.key(binding)
         grant = make_grant(
             LocalSigner(secrets.token_bytes(32)) if self.trouble == "wrong signer" else self.signer,

@@ -261,3 +261,12 @@ def test_every_field_a_bank_may_refuse_has_a_message() -> None:
     messages = {refusal([Mismatch(field=field, problem="differs")]).zh for field in fields}
     assert len(messages) == len(fields)
     assert refusal([]).zh not in messages
+
+
+def test_a_bank_that_grants_another_banks_binding_is_not_trusted(a_rig: Rig) -> None:
+    """It can read the id on the ledger. Its user would be told that the other account is the one that was bound."""
+    person, other = a_rig.bound(), a_rig.person(BICS[1])
+    other.bank.next_binding = bytes.fromhex(person.binding[2:])
+    refused = other.bind(user_id=person.user_id)
+    assert (refused.status_code, refused.json()["type"]) == (502, problem("grant-not-trusted"))
+    assert stored(a_rig, person) == [person.binding]
