@@ -58,7 +58,7 @@ async def replay(
     queues, following = gateway.following.queues, gateway.following
     event, after = event.strip(), visible(after).strip()
     if bool(event) == bool(after):
-        raise InvalidValue("event", "none, or beside after", "either event or after")
+        raise InvalidValue("event", "missing, or given together with after", "either event or after, not both")
     async with gateway.audit.act(visited.caller, "replay", endpoint, reason):
         if event:
             await gateway.storage.writing(queues.replay_event, endpoint, event)

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from pydantic import AfterValidator
 from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
@@ -173,6 +173,15 @@ def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("standing_write", False)
     # IMMEDIATE takes the write lock at once, so a transaction that reads first cannot fail later on a stale snapshot.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def error_kind(error: SQLAlchemyError) -> str:
+    """The kind of an error and the database's own code for it. Its text is left out: it may hold a row's data, or the
+    database's URL and so a password."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    codes = (getattr(original, name, None) for name in ("sqlstate", "sqlite_errorname"))
+    code = next((code for code in codes if isinstance(code, str)), None)
+    return type(original).__name__ + (f" {code}" if code is not None else "")
 
 
 def take_time(connection: Connection) -> None:

@@ -35,13 +35,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import (
     ArgumentError,
-    DBAPIError,
     NoSuchTableError,
     SQLAlchemyError,
 )
 from sqlalchemy.types import NullType, TypeEngine
 
 from standing.ledger.errors import InvalidValue, Unavailable
+from standing.ledger.service.database import error_kind
 from standing.node.accounts.changes import AccountChange
 from standing.node.feed.profile import Profile, Times
 from standing.node.feed.profile_values import Translator
@@ -351,8 +351,4 @@ def _kind(error: SQLAlchemyError | UnicodeDecodeError) -> str:
     """The kind of an error and the database's own code for it. Its text is never shown: it may hold a row's data."""
     if isinstance(error, UnicodeDecodeError):
         return "a row holds text that is not in the connection's encoding; set the encoding in sql_view.url"
-    original = error.orig if isinstance(error, DBAPIError) else error
-    codes = (getattr(original, name, None) for name in ("sqlstate", "sqlite_errorname"))
-    code = next((code for code in codes if isinstance(code, str)), None)
-    kind = type(original).__name__ + (f" {code}" if code is not None else "")
-    return f"{kind}; check sql_view.url, sql_view.view and sql_view.as_of_query, and the core's own log"
+    return f"{error_kind(error)}; check sql_view.url, sql_view.view and sql_view.as_of_query, and the core's own log"

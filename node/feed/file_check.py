@@ -2,14 +2,14 @@
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from standing.ledger.attestations.documents import stated_document
 from standing.ledger.attestations.identity import canonical_number
-from standing.ledger.errors import InvalidValue
+from standing.ledger.errors import InvalidValue, Unavailable
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.changes import AccountChange, Trouble
@@ -36,9 +36,14 @@ from standing.node.storage.database import in_chunks
 Progress = Callable[[int, int], None]
 
 _MAX_BAD_LINES = 100_000
+_RETRY_AFTER_S = 5
 
 #: Fields that act once: in a file that states all accounts again and again they would act each time.
 _NOT_IN_FULL = ("unbind",)
+
+
+class CheckUnavailable(Unavailable):
+    """There is no room for the check's own file. Nothing was loaded."""
 
 
 @dataclass
@@ -266,13 +271,16 @@ class StatedNumbers:
     def turn_to(self, numbers: Collection[str]) -> None:
         """Store the entries put so far, and load those of the next page's numbers."""
         rows = [(key, *self._page[key]) for key in self._changed]
-        self._file.executemany("INSERT OR REPLACE INTO stated VALUES (?, ?, ?, ?)", rows)
+        with _room():
+            self._file.executemany("INSERT OR REPLACE INTO stated VALUES (?, ?, ?, ?)", rows)
         self._changed.clear()
         self._keys = {number: self._vault.lookup("number", number) for number in numbers}
         self._page = {}
         for chunk in in_chunks(list(self._keys.values())):
             query = f"SELECT * FROM stated WHERE number IN ({','.join('?' * len(chunk))})"  # noqa: S608 - marks only
-            self._page.update((key, (at_ms, kind, line)) for key, at_ms, kind, line in self._file.execute(query, chunk))
+            with _room():
+                found = self._file.execute(query, chunk).fetchall()
+            self._page.update((key, (at_ms, kind, line)) for key, at_ms, kind, line in found)
 
     def get(self, number: str) -> tuple[int, str | None, int] | None:
         """The last entry for a number of this page; None where no line names it."""
@@ -282,6 +290,19 @@ class StatedNumbers:
         key = self._keys[number]
         self._page[key] = (at_ms, number_type, line)
         self._changed.add(key)
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Report a full disk as CheckUnavailable."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise CheckUnavailable(
+            f"no room for temporary data ({error.sqlite_errorname}): free some space where SQLite keeps it, "
+            "SQLITE_TMPDIR, else TMPDIR, else /var/tmp",
+            _RETRY_AFTER_S,
+        ) from error
 
 
 def _read_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[LineProblem]]:

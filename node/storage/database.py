@@ -11,14 +11,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from standing.ledger.errors import NotFound, Unavailable
-from standing.ledger.service.database import Database, migrate, revisions
+from standing.ledger.service.database import Database, error_kind, migrate, revisions
 
 _RETRY_AFTER_S = 2
 _MAX_KEYS = 500
 _T = TypeVar("_T")
 
-#: PostgreSQL: a write on a server that is no longer the primary, as after a fail-over.
-_READ_ONLY = "25006"
+#: Codes of outages that the drivers report as another kind of error: PostgreSQL's for a write on a server that is no
+#: longer the primary, as after a fail-over; SQLite's for a file that is damaged or no database.
+_OUTAGES = ("25006", "SQLITE_NOTADB", "SQLITE_CORRUPT")
 
 
 class DatabaseUnavailable(Unavailable):
@@ -107,13 +108,13 @@ def database_errors() -> Iterator[None]:
     except OperationalError as error:
         raise _unavailable(error) from error
     except DBAPIError as error:
-        if not error.connection_invalidated and getattr(error.orig, "sqlstate", None) != _READ_ONLY:
+        if not error.connection_invalidated and not error_kind(error).endswith(_OUTAGES):
             raise
         raise _unavailable(error) from error
 
 
 def _unavailable(error: DBAPIError) -> DatabaseUnavailable:
-    # Without the driver's text, which may hold the database's URL and so a password.
+    kind = error_kind(error)  # without the driver's text, which may hold the database's URL and so a password
     return DatabaseUnavailable(
-        f"the database cannot be used at the moment ({type(error.orig).__name__})", _RETRY_AFTER_S
+        f"the database cannot be used at the moment ({kind}); check database_url, its user and its disk", _RETRY_AFTER_S
     )

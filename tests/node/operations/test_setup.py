@@ -154,3 +154,12 @@ def test_no_platform_key_is_written_if_the_settings_would_become_invalid(tmp_pat
     result = run(["platform", "add", "jinqiao-pay", "-c", config, "--key-file", key_file])
     assert result.exit_code == 1
     assert (config.read_text(), key_file.exists()) == ("x = 1\n", False)
+
+
+def test_doctor_reads_the_view_as_the_node_will(tmp_path: Path) -> None:
+    config = tmp_path / "node" / "node.toml"
+    ledger = ["--ledger-url", "http://127.0.0.1:1", "--contract", "0x" + "00" * 19 + "01"]
+    assert run(["init", tmp_path / "node", "--bic", "YUNXCNB0", "--listen-port", 1, *ledger]).exit_code == 0
+    with config.open("a") as settings:
+        settings.write(f'\n[sql_view]\nurl = "sqlite:///{tmp_path}/core.sqlite3"\nview = "no_such_view"\n')
+    assert "the core has no such view" in run(["doctor", "-c", config]).stdout

@@ -158,6 +158,20 @@ def test_an_exhausted_connection_pool_is_a_transient_outage(tmp_path: Path) -> N
     database.close()
 
 
+@pytest.mark.parametrize(
+    ("place", "code"), [("missing/node.sqlite3", "SQLITE_CANTOPEN"), ("noise.sqlite3", "SQLITE_NOTADB")]
+)
+def test_a_store_that_cannot_be_used_is_reported_with_the_databases_own_code(
+    tmp_path: Path, place: str, code: str
+) -> None:
+    (tmp_path / "noise.sqlite3").write_bytes(b"no database" * 1_000)
+    with (
+        pytest.raises(DatabaseUnavailable, match=f"{code}.*check database_url"),
+        opened(f"sqlite:///{tmp_path}/{place}"),
+    ):
+        pass
+
+
 def test_a_full_disk_is_a_transient_outage_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     database = NodeDatabase(f"sqlite:///{tmp_path}/node.sqlite3")
     migrate(database, "standing.node.storage")
