@@ -174,10 +174,11 @@ class Follower:
         Returns: whether there is more to do at once. Raises: CursorMoved; LedgerError, Unavailable, VaultError.
         """
         head = self._head = self._final_head()
+        node = self._ledger.failover.current
         cursor = self._load(head)
         cursor = self._cursor = self._same_chain(cursor, head)
         if cursor.number < head.number:
-            self._follow(cursor, head)
+            self._follow(cursor, head, node)
             return True
         if cursor.number > head.number:
             return False  # this node is behind the one asked before
@@ -238,14 +239,18 @@ class Follower:
 
     # --- blocks
 
-    def _follow(self, cursor: Cursor, head: Head) -> None:
-        """Follow the next range of blocks. A range that the node refuses is tried again at half its size."""
+    def _follow(self, cursor: Cursor, head: Head, node: str) -> None:
+        """Follow the next range of blocks. A range that the node refuses is tried again at half its size.
+
+        `node`: the ledger node that has shown the head. Another one may not have the blocks yet, and then gives none of
+        their logs, without an error.
+        """
         first, last = cursor.number + 1, min(head.number, cursor.number + self._max_blocks)
         try:
             end = head if last == head.number else self._ledger.head(last)
             published = self._ledger.published(first, last)
-            if self._ledger.head(last).hash != end.hash:
-                raise _ChainChanged("the chain changed while it was read")
+            if self._ledger.head(last).hash != end.hash or self._ledger.failover.current != node:
+                raise _ChainChanged("the chain, or the node in use, changed while it was read")
         except _ChainChanged:
             raise
         except LedgerUnreachable:

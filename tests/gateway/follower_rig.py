@@ -10,6 +10,7 @@ from standing.gateway.following.assembly import Following
 from standing.gateway.following.follower import Follower
 from standing.gateway.following.observing import Observer
 from standing.gateway.ledger_reading.nodes import LATEST, BlockRule
+from standing.ledger.chain.client import LedgerClient
 from tests.gateway.fake_bank import FakeBank
 from tests.gateway.gateway_rig import BICS, Person, Rig
 from tests.timeouts import patient_ledger
@@ -80,10 +81,12 @@ class FollowRig(Rig):
         self._last_position = events[-1]["position"] if events else self._last_position
         return events
 
-    def another_follower(self, rule: BlockRule = LATEST, **settings_changed: Any) -> Follower:
+    def another_follower(
+        self, rule: BlockRule = LATEST, *, ledger: LedgerClient | None = None, **settings_changed: Any
+    ) -> Follower:
         """A follower as another process has it, or as this one has it after a restart."""
         gateway = self.app.state.gateway
-        ledger = patient_ledger(self.chain_url, self.contract)
+        ledger = ledger or patient_ledger(self.chain_url, self.contract)
         return Follower(
             storage=gateway.storage,
             ledger=ledger,

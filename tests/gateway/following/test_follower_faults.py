@@ -12,8 +12,10 @@ from structlog.testing import capture_logs
 from standing.gateway.following.follower import Follower
 from standing.gateway.ledger_reading.nodes import BlockRule
 from standing.ledger.attestations.terms import Status
+from standing.ledger.chain.client import LedgerClient
 from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable, StandingError
 from standing.ledger.service.vault import VaultError
+from tests.gateway.faulty_ledger_node import proxied
 from tests.gateway.follower_rig import Call, FollowRig, follow_rig, kinds
 from tests.gateway.gateway_rig import BICS
 from tests.world import ACCOUNT, World, wait_until
@@ -239,6 +241,34 @@ def test_a_node_behind_all_remembered_blocks_undoes_nothing(rig: FollowRig) -> N
     rig.calls.clear()
     assert kinds(rig.follow(restarted), person) == ["binding.cleared"]
     assert rig.asked("eth_getLogs") == []
+
+
+def test_nothing_is_missed_where_a_node_that_lags_takes_over_between_two_calls(rig: FollowRig) -> None:
+    """It has no logs of blocks that it does not have yet, and has caught up by the time it is asked for the last."""
+    person = rig.bound()
+    rig.follow()
+    with proxied(rig.chain_url) as first, proxied(rig.chain_url) as second:
+        follower = rig.another_follower(ledger=LedgerClient([first.url, second.url], rig.contract))
+        rig.follow(follower)
+        rig.bank.change(person.number, status=Status.FROZEN)
+        lagged: list[Any] = []
+
+        def fails_from_then_on(call: Call) -> Call | None:
+            first.down = first.down or call["method"] == "eth_getLogs"
+            error = {"code": -32000, "message": "node is syncing"}
+            return {"jsonrpc": "2.0", "id": call["id"], "error": error} if first.down else None
+
+        def lags_once(call: Call) -> Call | None:
+            if call["method"] == "eth_getLogs" and not lagged:
+                lagged.append(call)
+                return {"jsonrpc": "2.0", "id": call["id"], "result": []}
+            return None
+
+        first.instead, second.instead = fails_from_then_on, lags_once
+        with pytest.raises(LedgerUnreachable, match="changed while"):
+            rig.follow(follower)
+        assert lagged
+        assert kinds(rig.follow(follower), person) == ["binding.frozen"]
 
 
 def _observations(rig: FollowRig) -> list[Any]:
