@@ -61,7 +61,7 @@ OWN_TESTS = {
     "test_calldata.py": ("_digest", "_emitPublished"),
 }
 SLOW_TESTS = ["test_state_machine.py"]
-LIVES = "40"
+HISTORIES = "40"
 BATCH = 4
 TEST_CPU_S = 180  # several times the duration of all tests
 
@@ -149,7 +149,7 @@ def _test(bytecode: str, folder: Path, function: str = "") -> str:
     """The tests' verdict on a contract with a fault in a function."""
     path = folder / "artifact.json"
     path.write_text(json.dumps({"abi": ledger_artifact()["abi"], "bytecode": bytecode}))
-    os.environ |= {ARTIFACT_VARIABLE: str(path), "STANDING_FUZZ_EXAMPLES": LIVES}
+    os.environ |= {ARTIFACT_VARIABLE: str(path), "STANDING_FUZZ_EXAMPLES": HISTORIES}
     try:
         for files in (_quick_tests(function), SLOW_TESTS):
             process = multiprocessing.get_context("fork").Process(target=_run_tests, args=(files,))

@@ -1,4 +1,4 @@
-"""Random lives of two ledgers with several banks, compared step by step with the Python model of the contract.
+"""Random histories of two ledgers with several banks, compared step by step with the Python model of the contract.
 
 Steps are honest and hostile ones: publications with every field right or just wrong, keys of others and former keys,
 other chain ids, the other ledger's messages, replays, and raw calldata cut, flipped and reordered. After every step the
@@ -7,9 +7,8 @@ outcome (event or error) and all state that can be read are compared. STANDING_F
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
 
@@ -23,6 +22,18 @@ from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.publication import Domain, LocalSigner, Publication
 from tests.contracts.abi import Event, Refusal
 from tests.contracts.chain import Account, Chain, Outcome
+from tests.contracts.drawn_steps import (
+    ADMITTED_BICS,
+    BICS,
+    BINDINGS,
+    DRAWN_KEYS,
+    DRAWS,
+    GOVERNANCE,
+    ITEMS,
+    KEYS,
+    LEDGERS,
+    Draw,
+)
 from tests.contracts.ledger import (
     AHEAD_ALLOWANCE_MS,
     NO_RECORD,
@@ -32,16 +43,15 @@ from tests.contracts.ledger import (
     StatusLedger,
     attestation,
     binding,
-    signer,
 )
 from tests.contracts.model import GOVERNOR_ROLE, GUARDIAN_ROLE, REGISTRAR_ROLE, Model, Refused, digest_of, parse_message
 
-# Of both machines together: few in `make test`, more in `make fuzz`, which CI runs as well.
+# Of both machines together: few in `make test-long`, more in `make fuzz`; CI runs both.
 EXAMPLES = int(os.environ.get("STANDING_FUZZ_EXAMPLES", "8"))
 STEPS = 40
-MIN_STEPS = 20  # of a life, on average; Hypothesis makes some of them shorter than STEPS, the first above all
+MIN_STEPS = 20  # of a history, on average; Hypothesis makes some of them shorter than STEPS, the first above all
 TIME_BOUNDS = {"WatermarkAhead", "WatermarkBackwards"}
-# The events that the lives of each machine must include: a run without one proves nothing about it.
+# The events that the histories of each machine must include: a run without one proves nothing about it.
 ENOUGH_TO_MEET_ALL = 120
 TO_MEET = {f"{name} by 1 ms" for name in TIME_BOUNDS} | {
     "BankAdmitted",
@@ -53,21 +63,6 @@ TO_MEET = {f"{name} by 1 ms" for name in TIME_BOUNDS} | {
     "record replaced",
 }
 
-BICS = ("BKCHCNBJ", "DEUTDEFF500", "CHASUS33")
-KEYS = [signer(f"key {n}") for n in range(4)]
-BINDINGS = 4
-
-
-def _mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
-    """`usual` in most draws, so that lives get somewhere; one of `others` now and then."""
-    return st.sampled_from([usual] * (3 * len(others) + 3) + list(others))
-
-
-_ledgers = _mostly(0, 1)
-_admitted = st.sampled_from(BICS[:2])  # from the start on
-_bics = st.sampled_from([*BICS[:2] * 3, BICS[2]])
-_keys = st.integers(0, len(KEYS) - 1)
-
 
 def _kind(refusal: Refusal) -> str:
     """The key under which a refusal is counted; a time that misses its bound by 1 ms has a key of its own."""
@@ -75,74 +70,6 @@ def _kind(refusal: Refusal) -> str:
     if refusal.name in TIME_BOUNDS and abs(given_and_bound[0] - given_and_bound[1]) == 1:
         return f"{refusal.name} by 1 ms"
     return refusal.name or "malformed"
-
-
-@dataclass(frozen=True, slots=True)
-class _Draw:
-    """How a publication differs from the valid one; the defaults do not."""
-
-    items: Sequence[int]
-    number: int = 0
-    watermark: str = "latest"
-    key: int | None = None
-    domain: str = "own"
-    previous: bool = True
-
-
-_items = st.lists(st.integers(0, BINDINGS - 1), max_size=3)
-_FLAWS: dict[str, dict[str, Any]] = {
-    "replay": {"number": -1},
-    "gap": {"number": 1},
-    "last watermark": {"watermark": "last"},
-    "watermark in between": {"watermark": "middle"},
-    "watermark set back": {"watermark": "before last"},
-    "watermark fast-forward": {"watermark": "ahead"},
-    "one key": {"key": 0},
-    "another key": {"key": 1},
-    "other chain": {"domain": "other chain"},
-    "other ledger": {"domain": "other ledger"},
-    "another history": {"previous": False},
-}
-_draws = st.builds(
-    lambda items, flaws: _Draw(items=items, **{name: v for flaw in flaws for name, v in _FLAWS[flaw].items()}),
-    _items,
-    st.lists(st.sampled_from(sorted(_FLAWS)), min_size=1, max_size=2),
-)
-
-
-_governance = st.one_of(
-    [
-        st.tuples(st.just(name), st.fixed_dictionaries(drawn))
-        for name, drawn in {
-            "admit": {
-                "bic": _bics,
-                "key": _keys,
-                "role": _mostly("registrar", "guardian", "submitter"),
-                "zero": _mostly(None, "bank", "signer", "admin"),
-                "history": st.sampled_from(["own", "none", "number", "head"]),
-            },
-            "suspend": {"bic": _bics, "role": _mostly("guardian", "registrar", "governor")},
-            "reinstate": {
-                "bic": _bics,
-                "key": _keys,
-                "role": _mostly("registrar", "guardian"),
-                "zero": _mostly(None, 0, 1),
-            },
-            "rotate": {
-                "bic": _bics,
-                "key": _keys,
-                "who": _mostly("admin", "registrar", 4, 5, 6),
-                "zero": _mostly(False, True),
-            },
-            "move role": {
-                "function": st.sampled_from(["grantRole", "grantRole", "revokeRole"]),
-                "role": st.sampled_from([REGISTRAR_ROLE, GUARDIAN_ROLE]),
-                "to": st.sampled_from(["registrar", "guardian", "submitter"]),
-                "by": _mostly("governor", "registrar"),
-            },
-        }.items()
-    ]
-)
 
 
 @cache
@@ -224,7 +151,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # --- governance
 
-    @initialize(signers=st.tuples(_keys, _keys))
+    @initialize(signers=st.tuples(DRAWN_KEYS, DRAWN_KEYS))
     def admit_two_banks(self, signers: tuple[int, int]) -> None:
         for index, ledger in enumerate(self.ledgers):
             for bic, key in zip(BICS, signers, strict=False):
@@ -234,7 +161,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """A signer and the admin that goes with it."""
         return KEYS[key].address, self.chain.accounts[4 + key].address
 
-    @rule(index=_ledgers, action=_governance)
+    @rule(index=LEDGERS, action=GOVERNANCE)
     def govern(self, index: int, action: tuple[str, dict[str, Any]]) -> None:
         name, drawn = action
         steps: dict[str, Callable[..., None]] = {
@@ -284,7 +211,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # --- publications
 
-    def _publication(self, index: int, bic: str, draw: _Draw) -> bytes:
+    def _publication(self, index: int, bic: str, draw: Draw) -> bytes:
         """Calldata of a publication that is valid except for the flaws of `draw`."""
         state = self.models[index].bank(bic_to_bytes11(bic))
         latest_ms = self.chain.next_time_s * 1000 + AHEAD_ALLOWANCE_MS
@@ -316,30 +243,32 @@ class LedgerMachine(RuleBasedStateMachine):
         chosen = by_address.get(right, KEYS[0]) if key is None else KEYS[key]
         return chosen.sign(digest)
 
-    @rule(index=_ledgers, bic=_admitted, draw=_draws)
-    def publish(self, index: int, bic: str, draw: _Draw) -> None:
+    @rule(index=LEDGERS, bic=ADMITTED_BICS, draw=DRAWS)
+    def publish(self, index: int, bic: str, draw: Draw) -> None:
         data = self._publication(index, bic, draw)
         self.sent.append(data)
         self._send(index, data)
 
-    @rule(index=_ledgers, bic=_admitted, items=_items, times=st.integers(1, 3))
+    @rule(index=LEDGERS, bic=ADMITTED_BICS, items=ITEMS, times=st.integers(1, 3))
     def publish_validly(self, index: int, bic: str, items: list[int], times: int) -> None:
         for _ in range(times):
-            data = self._publication(index, bic, _Draw(items=items))
+            data = self._publication(index, bic, Draw(items=items))
             self.sent.append(data)
             self._send(index, data)
 
-    @rule(index=_ledgers, bic=_admitted, item=st.integers(0, BINDINGS - 1), bound=st.sampled_from(sorted(TIME_BOUNDS)))
+    @rule(
+        index=LEDGERS, bic=ADMITTED_BICS, item=st.integers(0, BINDINGS - 1), bound=st.sampled_from(sorted(TIME_BOUNDS))
+    )
     def publish_a_millisecond_out(self, index: int, bic: str, item: int, bound: str) -> None:
         """A publication with a single minimal fault: no check but the intended one may refuse it."""
         watermark = {"WatermarkBackwards": "before last", "WatermarkAhead": "ahead"}[bound]
-        self._send(index, self._publication(index, bic, _Draw(items=[item], watermark=watermark)))
+        self._send(index, self._publication(index, bic, Draw(items=[item], watermark=watermark)))
 
-    @rule(index=_ledgers, bic=_admitted, items=_items.filter(bool), at=st.integers(0, 2), bit=st.integers(0, 47))
+    @rule(index=LEDGERS, bic=ADMITTED_BICS, items=ITEMS.filter(bool), at=st.integers(0, 2), bit=st.integers(0, 47))
     def publish_signed_dirt(self, index: int, bic: str, items: list[int], at: int, bit: int) -> None:
         """A valid publication except for one bit below an attestation's 26 bytes, which the bank signs unchanged."""
         state, domain = self.models[index].bank(bic_to_bytes11(bic)), self.models[index].domain
-        data = bytearray(self._publication(index, bic, _Draw(items=items)))
+        data = bytearray(self._publication(index, bic, Draw(items=items)))
         end = 4 + 32 * (6 + 3 * (at % len(items)) + 2)  # of the attestation's second word; six come before the first
         data[end - 6 : end] = (1 << bit).to_bytes(6, "big")
         digest = digest_of(domain, parse_message(bytes(data)), state.head)
@@ -349,22 +278,22 @@ class LedgerMachine(RuleBasedStateMachine):
         self._send(index, bytes(data))
         self.seen["malformed, and signed"] += self.seen["malformed"] - before
 
-    @rule(index=_ledgers, which=st.integers(0, 30))
+    @rule(index=LEDGERS, which=st.integers(0, 30))
     def replay(self, index: int, which: int) -> None:
         """Anything ever sent, to either ledger."""
         if self.sent:
             self._send(index, self.sent[which % len(self.sent)])
 
     @rule(
-        index=_ledgers,
-        bic=_admitted,
-        items=_items,
+        index=LEDGERS,
+        bic=ADMITTED_BICS,
+        items=ITEMS,
         damage=st.sampled_from(["flip", "cut", "swap", "append"]),
         at=st.integers(0, 2**16),
     )
     def publish_damaged(self, index: int, bic: str, items: list[int], damage: str, at: int) -> None:
         """A valid publication whose calldata is damaged on the way."""
-        data = bytearray(self._publication(index, bic, _Draw(items=items)))
+        data = bytearray(self._publication(index, bic, Draw(items=items)))
         if damage == "flip":
             position = at % (len(data) * 8)
             data[position // 8] ^= 1 << position % 8
@@ -412,16 +341,16 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 # Two machines, so that two processes share the work; each name has its own random numbers.
-class FirstLife(LedgerMachine):
+class FirstHistory(LedgerMachine):
     seen: ClassVar[Counter[str]] = Counter()
 
 
-class SecondLife(LedgerMachine):
+class SecondHistory(LedgerMachine):
     seen: ClassVar[Counter[str]] = Counter()
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("machine", [FirstLife, SecondLife])
+@pytest.mark.parametrize("machine", [FirstHistory, SecondHistory])
 def test_contract_and_model_agree_after_every_step(machine: type[LedgerMachine]) -> None:
     run_state_machine_as_test(
         machine,
