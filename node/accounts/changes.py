@@ -33,14 +33,14 @@ MAX_CHANGES = 5000
 MAX_PARTS = 100_000
 MAX_UNBOUND = 32
 
-#: The context of a validation whose values were trimmed before: it costs a tenth of the validation.
+#: The context of a validation whose values are trimmed already: trimming takes a tenth of a validation's time.
 TRIMMED = object()
 
-_TELLABLE = re.compile(r"[0-9A-Za-z \-]{4,64}")
+_READABLE_NUMBER = re.compile(r"[0-9A-Za-z \-]{4,64}")
 _MAX_SHOWN = 10
 _MAX_PROBLEM = 500
 
-#: A field that a new account must state. It may have neither ID document nor phone.
+#: A field that a new account must state. ID document and phone are not among them: a core may have neither.
 StateField = Literal[
     "number_type",
     "status",
@@ -51,7 +51,7 @@ StateField = Literal[
     "daily_limit_minor",
     "holder_name",
 ]
-#: A field of an account's state; a book may not have some of them.
+#: A field of an account's state, including those that a core may not have.
 AccountField = Literal[
     StateField,
     "holder_kind",
@@ -227,7 +227,7 @@ def _readable_platforms(stated: Mapping[str, Any]) -> list[str]:
 def _readable_predecessor(number: str, stated: Mapping[str, Any]) -> str | None:
     """The number that a statement replaces; None where it cannot be read, or is the account's own."""
     replaced = stated.get("replaces")
-    if not isinstance(replaced, str) or not _TELLABLE.fullmatch(replaced):
+    if not isinstance(replaced, str) or not _READABLE_NUMBER.fullmatch(replaced):
         return None
     try:
         same = canonical_number(replaced, "account") == canonical_number(number, "account")
@@ -237,7 +237,7 @@ def _readable_predecessor(number: str, stated: Mapping[str, Any]) -> str | None:
 
 
 class FeedEntry(BaseModel):
-    """What the core says at one time: every change up to `as_of_ms` that it has not said before.
+    """What the core states at one time: every change up to `as_of_ms` that it has not stated before.
 
     An entry too large for one call is sent in parts with the same `as_of_ms`, numbered from 1, all but the last with
     `complete` false. The changes of each part count as they come in. The promise, and with it the watermark, comes with
@@ -274,7 +274,7 @@ def _change_or_unstated(kind: type[AccountChange], index: int, stated: Any, as_o
         return kind.model_validate(stated)
     except ValidationError as error:
         number = stated.get("number") if isinstance(stated, dict) else None
-        if not isinstance(number, str) or not _TELLABLE.fullmatch(number):
+        if not isinstance(number, str) or not _READABLE_NUMBER.fullmatch(number):
             return stated  # the change's account is unknown, so the entry is refused
         found = error.errors(include_input=False, include_url=False)[:_MAX_SHOWN]
         problem = "; ".join(f"{each['loc'][0]!a}: {_said(each)}" for each in found)

@@ -21,7 +21,8 @@ _MAX_PROBLEM = 500
 
 @dataclass(frozen=True, slots=True)
 class Unstated:
-    """An account that is unstated. `number` is personal data: show it masked. `known`: it was understood once."""
+    """An account that is unstated. `number` is personal data: show it masked. `known`: something stated about it was
+    understood once."""
 
     number: str
     known: bool

@@ -1,11 +1,11 @@
 """Micro-deposits: a small random amount is paid into the account, and its holder names it.
 
-That settles a phone that differs, an account of which the bank has nothing but the holder's name, and, if the bank
-wants it so, a name that is close.
+A deposit decides where the phone differs, where the bank has nothing but the holder's name to compare, and, if the bank
+allows it, where the name is close.
 
 Only the payout order holds the amount. The store keeps a keyed hash of it, made with the deposit's id and a key that is
-not in the database, so neither the store nor a log reveals it. The node has the key: where an order must be given again
-after a crash, it finds the amount by trying all hundred.
+not in the database, so neither the store nor a log reveals it. The node has the key: to repeat an order after a crash,
+it finds the amount by trying all hundred.
 """
 
 import hmac
@@ -59,10 +59,10 @@ _CLOSE = "name_close"
 
 @dataclass(frozen=True, slots=True)
 class DepositRules:
-    """When a deposit is asked for, and its bounds.
+    """When a deposit is required, and its bounds.
 
-    `close_names`: a deposit settles a name that is close, too. `max_a_week`: deposits to one account in seven days;
-    without it guessing would cost only the bank's money.
+    `close_names`: a deposit may decide on a close name, too. `max_a_week`: deposits to one account in seven days;
+    without this bound, more guesses would only cost the bank money.
     """
 
     policy: Policy
@@ -96,7 +96,7 @@ class MicroDeposits:
         self._faults = faults
 
     def needed(self, mismatches: list[Mismatch]) -> bool:
-        """Whether a claim with these mismatches is to be settled by a deposit."""
+        """Whether a deposit is to decide on a claim with these mismatches."""
         labels = doubts(mismatches)
         if labels is None or self._rules.policy == "never" or (_CLOSE in labels and not self._rules.close_names):
             return False

@@ -119,7 +119,7 @@ def unbindable(account: Account) -> list[Mismatch]:
     return [Mismatch(field="account", problem=f"the account is {account.status.word}", iso_reason=_ISO_ACCOUNT)]
 
 
-#: The mismatches that a micro-deposit can settle, by their labels in the store.
+#: The mismatches on which a micro-deposit can decide, by their labels in the store.
 _BY_DOUBT: dict[str, Mismatch] = {
     "name_close": NAME_CLOSE,
     "phone": PHONE_DIFFERS,
@@ -129,19 +129,19 @@ _BY_DOUBT: dict[str, Mismatch] = {
 
 
 def doubts(mismatches: list[Mismatch]) -> frozenset[str] | None:
-    """The labels of mismatches that a micro-deposit can settle; None where it cannot settle one of them."""
+    """The labels of mismatches on which a micro-deposit can decide; None where there is one on which it cannot."""
     labels = {label for label, mismatch in _BY_DOUBT.items() if mismatch in mismatches}
     return frozenset(labels) if len(labels) == len(mismatches) else None
 
 
 def note_of(found: Verification) -> str:
-    """The note of a comparison in a deposit's row: the doubts that it is to settle, and how each field compares."""
+    """The note of a comparison in a deposit's row: the doubts on which it decides, and how each field compares."""
     labels = ",".join(sorted(doubts(found.mismatches) or ()))
     return f"{labels};{','.join(each.match for each in found.matches)}"
 
 
 def unvouched(note: str) -> list[Mismatch]:
-    """The fields that the bank does not vouch for when a deposit has settled the doubts of a note."""
+    """The fields for which the bank does not vouch after a deposit has decided on the doubts in a note."""
     settled = [_BY_DOUBT[word] for word in note.partition(";")[0].split(",") if word]
     return [mismatch for mismatch in settled if mismatch.field in _UNVOUCHED]
 

@@ -1,8 +1,8 @@
 """The outbox: terms on their way to the ledger in the order in which they were stated.
 
-`node.publishing.publications` signs them. A publication's watermark is the core's own `as_of_ms` and never passes a row
-that is not yet published: each row names the time from which it holds the watermark back. What a recovery has to state
-again (`node.publishing.restating`) goes first.
+`node.publishing.publications` signs them. A publication's watermark is the core's own `as_of_ms` and stays below every
+unpublished row: each row states the time that the watermark must not reach before it is published. What a recovery has
+to state again (`node.publishing.restating`) goes first.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -37,8 +37,8 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Terms of a binding to be sealed for a platform. `floor_ms`: a time of this binding that its platform has seen
-    already and this store may not know."""
+    """Terms of a binding to be sealed for a platform. `floor_ms`: the effective time of a record that the platform may
+    have seen and this store does not know; the terms take effect no earlier."""
 
     binding: bytes
     platform: str
@@ -57,9 +57,9 @@ def put(
 ) -> None:
     """Queue terms of a binding, inside the transaction that changes what they state.
 
-    `holds_from_ms`: the first time that the watermark may not reach before this is published; everything up to the feed
-    entry before may have been promised already. `entry_as_of_ms` names the entry behind the terms, if any.
-    `queued_at_ms`: the present time, for terms that a request has queued and that may have taken effect long before it.
+    `holds_from_ms`: until this is published, the watermark stays below this time; everything up to the previous feed
+    entry may have been promised already. `entry_as_of_ms` names the entry behind the terms, if any.
+    `queued_at_ms`: the present time, for terms that a request queued: they may have taken effect long before.
     """
     put_all(
         connection,

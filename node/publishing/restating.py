@@ -1,7 +1,7 @@
-"""Restating: after a recovery, the present state of some bindings must be on the ledger before anything else is.
+"""Restating: after a recovery, the present state of some bindings is published before anything else.
 
 Each of them is in the table `restatements`. While one is left, the watermark does not move, so no platform relies on
-state that is not level yet. A binding that the ledger has and this store does not know is ended: nothing would report a
+outdated state. A binding that the ledger has and this store does not know is ended: nothing would report a
 frozen account to the ledger, and a moving watermark would vouch for it.
 """
 

@@ -158,7 +158,7 @@ class Submitter:
         return self._ceiling_gas
 
     def doubt(self) -> None:
-        """Assume of no transaction that it is on its way: `see_through` sends each again unchanged."""
+        """Assume that no transaction is on its way: `see_through` sends each again unchanged."""
         self._sent.clear()
 
     def see_through(self, row: Row[Any], on_ledger: BankState) -> None:
@@ -277,7 +277,7 @@ class Submitter:
             self._sent.clear()
             raise
         except (NonceUsed, LedgerRejected):
-            # NonceUsed: by an earlier attempt, which the next step sees, or by a stranger. LedgerRejected: some nodes
+            # NonceUsed: by an earlier attempt, which the next step sees, or by someone else. LedgerRejected: some nodes
             # refuse at once what would fail. Either way the next step submits it again if it is still missing.
             self._forget_transaction(row.number)
             raise
