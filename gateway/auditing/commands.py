@@ -90,10 +90,16 @@ def export_command(
                 descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             except OSError as error:
                 raise InvalidValue("output", f"{output}: {error.strerror}", "a new file that can be written") from error
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                for line in exported(storage, vault, SystemClock().now_ms()):
-                    file.write(line.line() + "\n")
-                    count += 1
+            try:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    for line in exported(storage, vault, SystemClock().now_ms()):
+                        file.write(line.line() + "\n")
+                        count += 1
+            except BaseException as error:
+                output.unlink()  # nobody could tell it from a whole one, and the auditor would find decisions missing
+                if isinstance(error, OSError):
+                    raise InvalidValue("output", f"{output}: {error.strerror}", "a file that can be written") from error
+                raise
         finally:
             storage.close()
     console.print(f"wrote {count} decisions to {output}", highlight=False, soft_wrap=True)

@@ -69,12 +69,12 @@ def load_policy(file: Path) -> Policy:
     if len(raw) > _MAX_BYTES:
         raise PolicyFileWrong(file, [Fault(None, "", f"larger than {_MAX_BYTES} bytes")])
     try:
-        text = raw.decode()
+        text = raw.decode("utf-8-sig")  # some editors write a byte order mark
         stated = tomllib.loads(text)
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise PolicyFileWrong(file, [Fault(line, "", "not UTF-8")]) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: endless numbers and nesting
         raise PolicyFileWrong(file, [_syntax_fault(error, text)]) from error
     if "name" not in stated:
         raise PolicyFileWrong(file, [Fault(1, "name", 'not stated; allowed: such as name = "checkout-2026-03"')])
@@ -84,7 +84,7 @@ def load_policy(file: Path) -> Policy:
         raise PolicyFileWrong(file, _faults(error, _places(text))) from error
 
 
-def _syntax_fault(error: tomllib.TOMLDecodeError, text: str) -> Fault:
+def _syntax_fault(error: Exception, text: str) -> Fault:
     found = re.search(r"\(at line (\d+)", str(error))
     line = int(found.group(1)) if found is not None else text.count("\n") + 1
     return Fault(line, "", re.sub(r"\s*\(at .*\)$", "", str(error)))

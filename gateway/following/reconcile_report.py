@@ -114,4 +114,5 @@ def to_html(document: dict[str, Any]) -> str:
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"iso": iso, "seconds": seconds}
-    return environment.from_string((files("standing.gateway.following") / "templates" / "reconcile.html").read_text())
+    page = files("standing.gateway.following") / "templates" / "reconcile.html"
+    return environment.from_string(page.read_text(encoding="utf-8"))

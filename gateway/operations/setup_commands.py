@@ -28,6 +28,7 @@ from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, api_key_app, config_app, console, one_line_errors, say, secret_app
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.settings import load
+from standing.ledger.service.vault import Vault
 
 api_key = api_key_app(ROLES)
 secret = secret_app()
@@ -35,7 +36,7 @@ secret = secret_app()
 
 def _check(config: Path | None) -> None:
     settings = load(GatewaySettings, config)
-    read_vault_secrets(settings)
+    Vault(read_vault_secrets(settings), "check")
     read_client_secret(settings)
     read_policy(settings)
     load_evidence_key(settings.evidence_key_file)

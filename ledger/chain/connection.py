@@ -7,7 +7,7 @@ from typing import Any
 import requests
 from eth_abi.exceptions import DecodingError
 from eth_typing import ChecksumAddress
-from eth_utils import is_address, to_checksum_address
+from eth_utils import is_address, is_checksum_address, is_checksum_formatted_address, to_checksum_address
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import (
@@ -37,6 +37,9 @@ def parse_address(text: str, field: str) -> ChecksumAddress:
     """A 20-byte address with its checksum. Raises: InvalidValue."""
     if not is_address(text):
         raise InvalidValue(field, "not an address", "0x and 40 hexadecimal digits")
+    # `is_address` does not look at the checksum, which finds a mistyped digit.
+    if is_checksum_formatted_address(text) and not is_checksum_address(text):
+        raise InvalidValue(field, "an address with a wrong checksum", "the address as it was given, capitals included")
     return to_checksum_address(text)
 
 

@@ -11,7 +11,7 @@ from eth_keys.datatypes import PrivateKey
 
 from standing.ledger.consortium import besu, operations
 from standing.ledger.consortium.plan import EXAMPLE, Plan, PlanRefused, parse_plan
-from standing.ledger.service.commands import one_line_errors, say
+from standing.ledger.service.commands import one_line_errors, print_file, say
 from standing.ledger.service.files import new_folder
 from standing.ledger.service.settings import write_private
 
@@ -26,7 +26,7 @@ app = typer.Typer(
 @app.command()
 def example() -> None:
     """Print a plan with comments."""
-    print(EXAMPLE, end="")  # noqa: T201 - it is a file, not a message
+    print_file(EXAMPLE)
 
 
 @app.command()
@@ -58,8 +58,8 @@ def make(
 
 def _read(file: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise PlanRefused(f"{file}: {getattr(error, 'strerror', None) or error}") from error
 
 

@@ -4,6 +4,7 @@ import secrets as random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from re import fullmatch
 from typing import Annotated
@@ -51,6 +52,16 @@ def _localized(error: StandingError) -> str:
 def say(text: str) -> None:
     """Print something verbatim: no wrapping, colours or markup, so that it can be copied."""
     console.print(text, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def print_file(text: str) -> None:
+    """Print what is a file, or for another program: in UTF-8 wherever it is redirected, as files are read.
+
+    On a terminal it is shown in the terminal's encoding.
+    """
+    if isinstance(sys.stdout, TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")
+    print(text, end="")  # noqa: T201 - a file, not a message
 
 
 def check_platform(name: str) -> None:
@@ -122,7 +133,7 @@ def config_app(example: str, check: Callable[[Path | None], None]) -> typer.Type
     @app.command("example")
     def config_example() -> None:
         """Print a complete settings file with comments."""
-        print(example, end="")  # noqa: T201 - it is a file, not a message
+        print_file(example)
 
     @app.command("check")
     def config_check(config: Config = None) -> None:

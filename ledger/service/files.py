@@ -5,12 +5,11 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import tomlkit
-from tomlkit.exceptions import ParseError
 from tomlkit.items import AoT, Array
 
 from standing.ledger.service.settings import SettingsError, read_settings_text
@@ -69,14 +68,39 @@ def add_entry(file: Path, name: str, entry: Mapping[str, Any], check: Callable[[
     `check` gets the new text, and raises where it would be invalid; then nothing is written. The file is replaced in
     one step. Raises: SettingsError, and what `check` raises.
     """
+    with _alone(file):
+        try:
+            document = tomlkit.parse(read_settings_text(file))
+        except (ValueError, RecursionError) as error:
+            raise SettingsError(f"{file}: {error}") from error
+        _append(document, name, entry)
+        text = tomlkit.dumps(document)
+        check(text)
+        _replace(file, text)
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Waits for other commands that change this file: of two at once, one entry would be lost.
+
+    Raises: SettingsError.
+    """
+    if os.name != "posix":
+        yield
+        return
+    import fcntl  # noqa: PLC0415 - POSIX alone has it
+
     try:
-        document = tomlkit.parse(read_settings_text(file))
-    except ParseError as error:
-        raise SettingsError(f"{file}: {error}") from error
-    _append(document, name, entry)
-    text = tomlkit.dumps(document)
-    check(text)
-    _replace(file, text)
+        # The folder, because the file itself is replaced.
+        descriptor = os.open(file.resolve().parent, os.O_RDONLY)
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}") from error
+    try:
+        with suppress(OSError):  # a file system without such locks, as some NFS: the entry is added all the same
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)  # and with it the lock
 
 
 def _append(document: tomlkit.TOMLDocument, name: str, entry: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from gettext import bindtextdomain, gettext, textdomain
 from importlib import import_module
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import typer
@@ -42,6 +43,9 @@ def lazy_app(
         _listing = False
 
         def make_context(self, *args: Any, **kwargs: Any) -> Any:
+            if isinstance(sys.stdout, TextIOWrapper):
+                # A character that the terminal cannot show must not end a command.
+                sys.stdout.reconfigure(errors="backslashreplace")
             with _refused_in_language():
                 return super().make_context(*args, **kwargs)
 

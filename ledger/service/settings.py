@@ -88,7 +88,7 @@ def load_text(model: type[_Settings], text: str | None, source: str) -> _Setting
     """As `load`, from the text of the file; `source` names it in errors. Raises: SettingsError."""
     try:
         stated: dict[str, Any] = {} if text is None else tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: endless numbers and nesting
         raise SettingsError(f"{source}: {error}") from error
     try:
         return model(**stated)
@@ -97,11 +97,11 @@ def load_text(model: type[_Settings], text: str | None, source: str) -> _Setting
     ) as error:  # for example malformed JSON in a variable; the message names the field and shows no value
         raise SettingsError(f"environment: {error}") from error
     except ValidationError as error:
-        faults = [_fault(item["loc"], item["msg"]) for item in error.errors()]
+        faults = [fault_text(item["loc"], item["msg"]) for item in error.errors()]
         raise SettingsError(f"{source}: " + "; ".join(faults), faults) from error
 
 
-def _fault(place: tuple[str | int, ...], problem: str) -> str:
+def fault_text(place: tuple[str | int, ...], problem: str) -> str:
     """`banks.0.bic: …`; a check across several settings names them itself."""
     reason = problem.removeprefix("Value error, ")
     return f"{'.'.join(str(part) for part in place)}: {reason}" if place else reason
@@ -113,7 +113,7 @@ def read_secret(path: Path, field: str) -> bytes:
     Raises: SettingsError, which never shows the content.
     """
     try:
-        secret = bytes.fromhex(path.read_text().strip())
+        secret = bytes.fromhex(path.read_text(encoding="utf-8-sig").strip())
     except OSError as error:
         raise SettingsError(f"{field}: {path}: {error.strerror}") from error
     except ValueError as error:
@@ -160,4 +160,8 @@ def write_private(path: Path, text: str) -> None:
         raise SettingsError(f"{path} exists already, and is not overwritten") from error
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from error
-    path.write_text(text)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        path.unlink()  # a part of a secret is of no use
+        raise SettingsError(f"{path}: {error.strerror}") from error

@@ -208,7 +208,7 @@ def read_profile(path: Path) -> Profile:
         raise InvalidValue(f"profile {path}", "too long", f"at most {_MAX_PROFILE_BYTES} bytes")
     try:
         stated: dict[str, Any] = tomllib.loads(raw.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: endless numbers and nesting
         raise InvalidValue(f"profile {path}", f"not TOML in UTF-8: {error}", "see docs/FEED.md") from error
     if set(stated) != {"profile"}:
         raise InvalidValue(f"profile {path}", "not one table [profile]", "[profile] and what is within it")
@@ -218,4 +218,5 @@ def read_profile(path: Path) -> Profile:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(["profile", *(str(part) for part in first["loc"])])
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise InvalidValue(f"{path}: {place}", first["msg"] + more, "see docs/FEED.md") from error
+        problem = first["msg"].removeprefix("Value error, ")
+        raise InvalidValue(f"{path}: {place}", problem + more, "see docs/FEED.md") from error

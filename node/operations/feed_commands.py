@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service.commands import Config, console, one_line_errors
+from standing.ledger.service.commands import Config, console, one_line_errors, print_file
 from standing.ledger.service.settings import load, write_private
 from standing.ledger.service.vault import Vault
 from standing.node.accounts import quarantine
@@ -65,7 +65,7 @@ def learn(
         try:
             text = draft_profile(file)
             if output is None:
-                print(text, end="")  # noqa: T201 - plain, so that it can be written to a file
+                print_file(text)
             else:
                 write_private(output, text)
         except OSError as error:
@@ -159,7 +159,7 @@ def unstated(
             number = quarantine.count(connection)
     if as_json:
         shown = [{**asdict(each), "number": masked(each.number)} for each in listed]
-        print(json.dumps({"unstated": number, "accounts": shown}, indent=2))  # noqa: T201 - for programs
+        print_file(json.dumps({"unstated": number, "accounts": shown}, indent=2) + "\n")
     else:
         show_unstated(listed, number, console)
 
@@ -192,7 +192,7 @@ def _watched(file: Path) -> Iterator[Watch]:
 
 def _show(report: FileReport, as_json: bool) -> None:
     if as_json:
-        print(report.model_dump_json(indent=2))  # noqa: T201 - for programs
+        print_file(report.model_dump_json(indent=2) + "\n")
     else:
         show_report(report, console)
 

@@ -22,6 +22,10 @@ def load_private_key(keystore: Path, password_file: Path, field: str) -> bytes:
         return bytes(Account.decrypt(content, password))
     except OSError as error:
         raise SettingsError(f"{field}_keystore: {keystore}: {error.strerror}") from error
+    except NotImplementedError as error:
+        raise SettingsError(
+            f"{field}_keystore: {keystore} is of a kind that cannot be read; allowed: version 3, scrypt or pbkdf2"
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"{field}_keystore: {keystore} cannot be decrypted with this password") from error
 

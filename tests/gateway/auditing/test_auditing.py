@@ -5,8 +5,10 @@ Planted faults are in `test_planted_faults`.
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli_w
@@ -14,7 +16,7 @@ from typer.testing import CliRunner
 
 from standing.gateway.auditing import reading
 from standing.gateway.auditing.decisions import audit_decisions
-from standing.gateway.auditing.export import Exported, parse_line
+from standing.gateway.auditing.export import Exported, exported, parse_line
 from standing.gateway.auditing.findings import Audit
 from standing.gateway.auditing.ledger import audit_ledger
 from standing.gateway.cli import app
@@ -159,6 +161,22 @@ def test_the_commands_audit_a_ledger_and_a_gateways_export_of_it(audited_rig: Ri
     assert (code, "decided a second time" in output) == (2, True), output
     lines.write_text("nothing\n")
     assert _run(*ledger, "--export", str(lines), "--gateway-key", str(key))[0] == 1
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_an_export_that_was_interrupted_leaves_no_file_that_could_be_taken_for_a_whole_one(
+    audited_rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    config, output = tmp_path / "gateway.toml", tmp_path / "decisions.jsonl"
+    config.write_text(tomli_w.dumps(json.loads(audited_rig.settings.model_dump_json(exclude_none=True))))
+
+    def interrupted(*arguments: Any) -> Iterator[Any]:
+        yield next(exported(*arguments))
+        raise failure
+
+    monkeypatch.setattr("standing.gateway.auditing.commands.exported", interrupted)
+    code, printed = _run("export", "--config", str(config), "--output", str(output))
+    assert (code != 0, output.exists(), "Traceback" in printed) == (True, False, False), printed
 
 
 def test_an_export_file_is_readable_by_its_owner_only_and_never_overwritten(audited_rig: Rig, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import stat
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from standing.gateway.cli import app as gateway
+from standing.ledger.consortium.cli import app as network
 from standing.ledger.service.files import add_entry, new_folder, settings_text
 from standing.ledger.service.settings import SettingsError
+from standing.node.cli import app as node
 
 _BANK = {"bic": "YUNXCNB0", "name": 'Yunxi "the bank"'}
 
@@ -113,3 +116,32 @@ def test_the_lines_of_a_new_api_key_are_toml_whatever_the_name(name: str) -> Non
 def test_a_name_that_the_settings_would_refuse_gets_no_api_key(name: str) -> None:
     made = CliRunner().invoke(gateway, ["api-key", "new", "--name", name, "--role", "platform"])
     assert (made.exit_code, "sk_" in made.output) == (2, False)
+
+
+def test_entries_added_to_one_settings_file_at_once_are_all_kept(tmp_path: Path) -> None:
+    (file := tmp_path / "settings.toml").write_text("# ours\n")
+    with ThreadPoolExecutor(8) as several:
+        list(several.map(lambda number: add_entry(file, "banks", {"bic": number}, _nothing), range(8)))
+    assert sorted(each["bic"] for each in tomllib.loads(file.read_text())["banks"]) == list(range(8))
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("text", ["x = " + "9" * 5_000, "x = " + "[" * 100_000], ids=["number", "nesting"])
+def test_toml_without_end_is_refused_in_words_wherever_it_is_read(text: str, tmp_path: Path, usual_depth: None) -> None:
+    (file := tmp_path / "file.toml").write_text(text)
+    (core := tmp_path / "core.csv").write_text("number\n1\n")
+    feed = ["feed", "check", str(core), "--as-of", "2026-01-01T00:00:00Z", "--profile", str(file)]
+    for app, arguments in (
+        (gateway, ["config", "check", "-c", str(file)]),
+        (gateway, ["policy", "check", str(file)]),
+        (node, feed),
+        (node, ["platform", "add", "jinqiao-pay", "-c", str(file)]),
+        (network, ["make", str(file), str(tmp_path / "made")]),
+    ):
+        refused = CliRunner().invoke(app, arguments)
+        assert (refused.exit_code, str(file) in refused.stderr) == (1, True), refused.output
+
+
+def test_a_byte_order_mark_in_a_policy_is_left_out(tmp_path: Path) -> None:
+    (file := tmp_path / "policy.toml").write_bytes(b'\xef\xbb\xbfname = "p"\n')
+    assert CliRunner().invoke(gateway, ["policy", "check", str(file)]).exit_code == 0

@@ -163,3 +163,32 @@ def test_doctor_reads_the_view_as_the_node_will(tmp_path: Path) -> None:
     with config.open("a") as settings:
         settings.write(f'\n[sql_view]\nurl = "sqlite:///{tmp_path}/core.sqlite3"\nview = "no_such_view"\n')
     assert "the core has no such view" in run(["doctor", "-c", config]).stdout
+
+
+@pytest.mark.parametrize("source", ['[drop_folder]\npath = "."', '[sql_view]\nurl = "sqlite:///core.sqlite3"'])
+def test_a_missing_profile_is_found_by_config_check(tmp_path: Path, source: str) -> None:
+    config = tmp_path / "node" / "node.toml"
+    assert run(["init", config.parent, "--bic", "YUNXCNB0", "--contract", "0x" + "11" * 20]).exit_code == 0
+    with config.open("a") as file:
+        file.write(f'\n{source}\nprofile = "{tmp_path}/none.toml"\n')
+    assert "none.toml: cannot be read" in printed_error(run(["config", "check", "-c", config]))
+
+
+def test_an_old_kind_of_keystore_is_reported_in_words(tmp_path: Path) -> None:
+    (password := tmp_path / "password").write_text("p")
+    (old := tmp_path / "old.json").write_text('{"version": 1}')
+    source = ["--from-keystore", old, "--from-password-file", password]
+    assert "of a kind that cannot be read" in printed_error(
+        run(["keystore", "import", tmp_path / "new.json", "--password-file", password, *source])
+    )
+
+
+def test_a_mistyped_address_of_a_banks_key_is_refused_by_its_checksum(tmp_path: Path) -> None:
+    address = LocalSigner(REGISTRAR).address
+    mistyped = address[:-1] + ("e" if address[-1] != "e" else "f")
+    made = run(["init", tmp_path / "node", "--bic", "YUNXCNB0", "--admin", mistyped])
+    assert "admin: an address with a wrong checksum" in printed_error(made)
+    ledger = ["--ledger-url", "http://127.0.0.1:9", "--contract", address, "--keystore", "k", "--password-file", "p"]
+    admitted = run(["ledger", "admit", "YUNXCNB0", "--signer", mistyped, "--admin", address, *ledger])
+    assert "signer: an address with a wrong checksum" in printed_error(admitted)
+    assert parse_address(address.lower(), "any") == address
