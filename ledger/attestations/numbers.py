@@ -39,7 +39,7 @@ def canonical_number(number: str, number_type: str, field: str = "number") -> st
     if _NUMBER.fullmatch(number) and "XXX" not in number:
         return number  # nearly every core writes them so
     if len(number) > _MAX_NUMBER:
-        raise InvalidValue(field, f"not a {number_type} number", _ALLOWED)
+        raise InvalidValue(field, f"not a valid {number_type} number", _ALLOWED)
     written = visible(number).replace(" ", "").strip(_QUOTES).upper()
     if _SCIENTIFIC.fullmatch(written):
         raise InvalidValue(field, "rounded by a spreadsheet", f"{_ALLOWED}, from a column of text")
@@ -49,7 +49,7 @@ def canonical_number(number: str, number_type: str, field: str = "number") -> st
     if is_masked(written, compact):
         raise InvalidValue(field, "masked, or with lost characters", _ALLOWED)
     if not _NUMBER.fullmatch(compact):
-        raise InvalidValue(field, f"not a {number_type} number", _ALLOWED)
+        raise InvalidValue(field, f"not a valid {number_type} number", _ALLOWED)
     return compact
 
 

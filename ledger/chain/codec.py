@@ -16,6 +16,7 @@ from eth_abi.exceptions import DecodingError
 from eth_utils import keccak
 
 from standing.ledger.attestations.publication import ATTESTATION_SIZE
+from standing.ledger.chain.connection import MAX_BLOCK
 from standing.ledger.errors import InvalidValue, LedgerMismatch
 
 _SELECTOR = keccak(text="read((bytes11,bytes32)[])")[:4]
@@ -119,6 +120,8 @@ def decode_read(answer: bytes, count: int) -> Reading:
     block_number, block_time_s, offset, given = _HEAD.unpack_from(answer)
     if offset != 0x60 or given != count:
         raise LedgerMismatch("the answer to a read is malformed: is this the StatusLedger contract?")
+    if block_number > MAX_BLOCK:
+        raise LedgerMismatch("the answer to a read has numbers beyond the ledger's own bounds")
     records = tuple(map(Record._make, _RECORD.iter_unpack(memoryview(answer)[_HEAD_SIZE:])))
     for publication, _, _, watermark_ms, _ in records:
         if publication > _U48_MAX or watermark_ms > _U48_MAX:

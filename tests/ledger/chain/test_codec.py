@@ -60,7 +60,7 @@ def test_a_query_of_the_wrong_size_is_refused_before_it_can_spoil_the_call(bank:
 
 
 @pytest.mark.long
-@given(st.integers(0, 2**63), st.integers(0, 2**40), _RECORDS)
+@given(st.integers(0, 2**63 - 1), st.integers(0, 2**40), _RECORDS)
 def test_answers_are_decoded_as_eth_abi_decodes_them(number: int, time_s: int, records: list[tuple[Any, ...]]) -> None:
     answer = encode(["uint256", "uint256", _RECORD_TYPE], [number, time_s, records])
     reading = decode_read(answer, len(records))
@@ -94,6 +94,13 @@ def test_an_answer_with_a_number_that_the_contract_cannot_hold_is_refused(place:
     answer = encode(["uint256", "uint256", wide], [1, 1, [(1, bytes(26), bytes(32), 3, False), tuple(words)]])
     with pytest.raises(LedgerMismatch):
         decode_read(answer, 2)
+
+
+def test_an_answer_with_a_block_number_that_no_database_holds_is_refused() -> None:
+    records = [(0, bytes(26), bytes(32), 0, False)]
+    assert decode_read(encode(["uint256", "uint256", _RECORD_TYPE], [2**63 - 1, 1, records]), 1).block_number
+    with pytest.raises(LedgerMismatch):
+        decode_read(encode(["uint256", "uint256", _RECORD_TYPE], [2**63, 1, records]), 1)
 
 
 def test_an_answer_with_too_few_records_is_refused() -> None:
