@@ -30,7 +30,8 @@ bank = "YUNXCNB0"
 host = "10.0.0.11"            # where the others reach its node
 node_key = "…"                # 128 hexadecimal digits
 validator = true
-accounts = ["0x…"]            # who of this member may send transactions: the node's sender, the bank's admin
+# Who of this member may send transactions: the node's sender, the bank's admin, and whoever pays for a multisig's.
+accounts = ["0x…"]
 
 [[members]]
 name = "haiyu-bank"
