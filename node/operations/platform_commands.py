@@ -1,13 +1,13 @@
 """`standing-node platform`: begin, end or resume a bank's relation with a platform."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from tenacity import Retrying, retry_if_exception_type, wait_fixed
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_fixed
 
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import Overloaded
@@ -69,15 +69,30 @@ def off_board(platform: PlatformArgument, config: Config = None) -> None:
     """Stop granting bindings to the platform, and end all that it has. If interrupted, run it again to continue."""
     with one_line_errors(), _off_boardings(platform, config) as off_boardings:
         state = off_boardings.begin(platform)
+        waiting = Retrying(
+            retry=retry_if_exception_type(Overloaded), wait=wait_fixed(_WAIT_S), before_sleep=_waits_once()
+        )
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=console) as progress:
             task = progress.add_task(f"ending bindings of {platform}", total=state.ended + state.left)
             while state.finished_at_ms is None:
                 # A full outbox empties as the running node publishes, so this waits.
-                waiting = Retrying(retry=retry_if_exception_type(Overloaded), wait=wait_fixed(_WAIT_S))
                 state = waiting(off_boardings.end_batch, platform)
                 progress.update(task, completed=state.ended, total=state.ended + state.left)
         console.print(f"{platform}: {state.ended} bindings ended", highlight=False)
+
+
+def _waits_once() -> Callable[[RetryCallState], None]:
+    """Says at the first wait what is waited for, and no more: there may be one for each batch."""
+    said = False
+
+    def say_it(_state: RetryCallState) -> None:
+        nonlocal said
+        if not said:
+            said = True
+            say("The outbox is full: waiting for the running node to publish. If none is running, start it.")
+
+    return say_it
 
 
 @app.command()

@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 from typer.testing import CliRunner
 
 from standing.ledger.attestations.terms import Status
-from standing.node.bindings.off_boarding import BATCH, OffBoardings
+from standing.ledger.errors import Overloaded
+from standing.node.bindings.off_boarding import BATCH, OffBoarding, OffBoardings
 from standing.node.cli import app as command_line
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
@@ -167,3 +168,22 @@ def test_the_command_off_boards_and_readmits_while_the_node_runs(
     grant_of(staffed.bind(account(1)))
     wrong = run.invoke(command_line, ["platform", "readmit", "NO SUCH", "--config", str(config)])
     assert wrong.exit_code == 1
+
+
+@pytest.mark.long
+def test_the_command_says_once_that_it_waits_for_a_full_outbox(
+    staffed: Staffed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(tomli_w.dumps(settings_on_disk(staffed.bank, tmp_path)))
+    refusals, end_batch = iter(range(3)), OffBoardings.end_batch
+
+    def full_at_first(off_boardings: OffBoardings, platform: str) -> OffBoarding:
+        if next(refusals, None) is not None:
+            raise Overloaded("100000 attestations wait for the ledger", 5)
+        return end_batch(off_boardings, platform)
+
+    monkeypatch.setattr(OffBoardings, "end_batch", full_at_first)
+    monkeypatch.setattr("standing.node.operations.platform_commands._WAIT_S", 0)
+    ended = CliRunner().invoke(command_line, ["platform", "off-board", PLATFORM, "--config", str(config)])
+    assert (ended.exit_code, ended.output.count("The outbox is full")) == (0, 1)
