@@ -1,5 +1,6 @@
 """A service's database through SQLAlchemy Core and Alembic: SQLite (WAL) embedded, PostgreSQL in production."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
@@ -15,6 +16,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from standing.ledger.attestations.money import NO_LIMIT
 from standing.ledger.errors import InvalidValue
@@ -46,6 +48,9 @@ _CONNECTION = {
 #: SQLite: the most pages that a connection keeps. The default of 2 MiB is less than the indexes of 100,000 bindings, so
 #: that a decision on any of them reads pages from the file.
 _SQLITE_CACHE_KIB = 32 * 1024
+
+#: How long one waits for another's lock on SQLite.
+_BUSY_TIMEOUT_S = 10
 
 
 def _database_url(url: str) -> str:
@@ -161,12 +166,25 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     # The driver's own transaction handling is off; `_begin_sqlite` begins transactions.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_S * 1000}")
+    # Of several processes that switch a new file at once, as the workers of a first start, SQLite refuses all but one
+    # without waiting, since each has a part of the lock that the others need.
+    for attempt in Retrying(
+        retry=retry_if_exception(_is_busy),
+        wait=wait_random(0.01, 0.1),
+        stop=stop_after_delay(_BUSY_TIMEOUT_S),
+        reraise=True,
+    ):
+        with attempt:
+            cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")  # acknowledged data must survive a power cut
     cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA busy_timeout = 10000")
     cursor.execute(f"PRAGMA cache_size = -{_SQLITE_CACHE_KIB}")
     cursor.close()
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _begin_sqlite(connection: Connection) -> None:
