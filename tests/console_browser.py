@@ -1,6 +1,8 @@
 """A browser without scripts, for the consoles of both services."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 
@@ -26,3 +28,13 @@ class Browser:
     def sign_in(self, key: str) -> str:
         self.open("/console")
         return self.submit("/console/sign-in", key=key)
+
+
+@contextmanager
+def signed_in(url: str, key: str, **headers: str) -> Iterator[Browser]:
+    browser = Browser(url, **headers)
+    try:
+        browser.sign_in(key)
+        yield browser
+    finally:
+        browser.http.close()

@@ -7,16 +7,14 @@ import pytest
 from sqlalchemy import update
 
 from standing.gateway.storage import schema
-from tests.console_browser import Browser
+from tests.console_browser import Browser, signed_in
 from tests.gateway.gateway_rig import Rig
 
 
 @pytest.fixture
 def staff(a_rig: Rig) -> Iterator[Browser]:
-    browser = Browser(a_rig.url)
-    browser.sign_in(a_rig.keys["support"])
-    yield browser
-    browser.http.close()
+    with signed_in(a_rig.url, a_rig.keys["support"]) as browser:
+        yield browser
 
 
 @pytest.mark.parametrize("transaction_id", [".", "..", "...", "a:b", "-", "t.1_x"])

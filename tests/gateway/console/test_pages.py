@@ -14,16 +14,14 @@ from standing.gateway.storage import schema
 from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.terms import Status
 from standing.ledger.errors import LedgerMismatch
-from tests.console_browser import Browser
+from tests.console_browser import Browser, signed_in
 from tests.gateway.gateway_rig import Rig, rig
 
 
 @pytest.fixture
 def admin(a_rig: Rig) -> Iterator[Browser]:
-    browser = Browser(a_rig.url)
-    browser.sign_in(a_rig.keys["admin"])
-    yield browser
-    browser.http.close()
+    with signed_in(a_rig.url, a_rig.keys["admin"]) as browser:
+        yield browser
 
 
 def acts(a_rig: Rig, action: str) -> list[dict[str, str]]:
@@ -164,10 +162,8 @@ def test_events_are_replayed_by_admins_only_and_from_a_valid_position(a_rig: Rig
         admin.open("/console/webhooks")
     admin.submit(path, after="-1", reason="A slip of the hand")
     assert admin.page.status_code == 422
-    support = Browser(a_rig.url)
-    support.sign_in(a_rig.keys["support"])
-    assert "Your role does not allow this" in support.submit(path, after="0", reason="Curiosity")
-    support.http.close()
+    with signed_in(a_rig.url, a_rig.keys["support"]) as support:
+        assert "Your role does not allow this" in support.submit(path, after="0", reason="Curiosity")
 
 
 def test_a_silent_bank_is_red_and_an_unreachable_ledger_is_reported(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -53,8 +53,9 @@ def nodes() -> Iterator[tuple[RefusingNode, RefusingNode]]:
 def test_a_transaction_that_a_node_knows_already_counts_as_sent(
     nodes: tuple[RefusingNode, RefusingNode], words: str
 ) -> None:
-    nodes[0].words = words
+    nodes[0].words, nodes[0].calls = words, 0
     Sender(LedgerClient(nodes[0].url, _ADDRESS), _KEY).transmit(_SENT)
+    assert nodes[0].calls == 1
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,13 @@ def signed_in(stack: ExitStack, bank: Bank, key: str, **headers: str) -> Browser
     return browser
 
 
+def _with_drop_folder(a_world: World, stack: ExitStack, tmp_path: Path) -> tuple[Path, Bank, str]:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    bank, key = started(a_world, stack, drop_folder={"path": folder, "poll_ms": 50})
+    return folder, bank, key
+
+
 def _drop(folder: Path, as_of_ms: int, *rows: dict[str, Any], kind: str = "full") -> None:
     """Drop a file of rows, as a core does: written under another name, then renamed."""
     at = datetime.fromtimestamp(as_of_ms // 1000, UTC)
@@ -113,9 +120,7 @@ def test_the_first_page_shows_the_cores_last_entry_and_the_ledgers_progress(a_wo
 def test_a_rejected_row_is_shown_by_place_and_field_with_its_number_masked(
     a_world: World, stack: ExitStack, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "drop"
-    folder.mkdir()
-    bank, key = started(a_world, stack, drop_folder={"path": folder, "poll_ms": 50})
+    folder, bank, key = _with_drop_folder(a_world, stack, tmp_path)
     good, bad = account(1), account(2, status="asleep")
     _drop(folder, a_world.clock.advance(10), good, bad)
     browser = signed_in(stack, bank, key)
@@ -220,9 +225,7 @@ def test_a_console_that_is_turned_off_is_not_served(a_world: World, stack: ExitS
 def test_what_a_node_says_of_itself_is_in_the_readers_language(
     a_world: World, stack: ExitStack, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "drop"
-    folder.mkdir()
-    bank, key = started(a_world, stack, drop_folder={"path": folder, "poll_ms": 50})
+    folder, bank, key = _with_drop_folder(a_world, stack, tmp_path)
     _drop(folder, a_world.clock.advance(10), account(1), account(2, status="asleep"))
     browser = signed_in(stack, bank, key, **{"Accept-Language": "zh-CN"})
     wait_until(lambda: "…" in text_of(browser.open("/console/rows")))
