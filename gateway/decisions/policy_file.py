@@ -5,7 +5,6 @@ messages only; the content comes from the parser.
 """
 
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from standing.gateway.decisions.policy import Policy
-from standing.ledger.service.settings import SettingsError
+from standing.ledger.service.settings import SettingsError, parse_toml
 
 _MAX_BYTES = 256 * 1024
 _MAX_ERRORS = 50
@@ -70,11 +69,11 @@ def load_policy(file: Path) -> Policy:
         raise PolicyFileWrong(file, [Fault(None, "", f"larger than {_MAX_BYTES} bytes")])
     try:
         text = raw.decode("utf-8-sig")  # some editors write a byte order mark
-        stated = tomllib.loads(text)
+        stated = parse_toml(text)
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise PolicyFileWrong(file, [Fault(line, "", "not UTF-8")]) from error
-    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: endless numbers and nesting
+    except ValueError as error:
         raise PolicyFileWrong(file, [_syntax_fault(error, text)]) from error
     if "name" not in stated:
         raise PolicyFileWrong(file, [Fault(1, "name", 'not stated; allowed: such as name = "checkout-2026-03"')])
@@ -84,7 +83,7 @@ def load_policy(file: Path) -> Policy:
         raise PolicyFileWrong(file, _faults(error, _places(text))) from error
 
 
-def _syntax_fault(error: Exception, text: str) -> Fault:
+def _syntax_fault(error: ValueError, text: str) -> Fault:
     found = re.search(r"\(at line (\d+)", str(error))
     line = int(found.group(1)) if found is not None else text.count("\n") + 1
     return Fault(line, "", re.sub(r"\s*\(at .*\)$", "", str(error)))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from standing.ledger.consortium import besu, operations
 from standing.ledger.consortium.plan import EXAMPLE, Plan, PlanRefused, parse_plan
 from standing.ledger.service.commands import one_line_errors, print_file, say
 from standing.ledger.service.files import new_folder
-from standing.ledger.service.settings import write_private
+from standing.ledger.service.settings import parse_toml, write_private
 
 app = typer.Typer(
     name="standing-network",
@@ -58,8 +57,8 @@ def make(
 
 def _read(file: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_toml(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
         raise PlanRefused(f"{file}: {getattr(error, 'strerror', None) or error}") from error
 
 

@@ -84,11 +84,19 @@ def read_settings_text(file: Path) -> str:
         raise SettingsError(f"{file}: not UTF-8; allowed: TOML in UTF-8") from error
 
 
+def parse_toml(text: str) -> dict[str, Any]:
+    """A TOML document. Raises: ValueError, also where `tomllib` fails otherwise: at endless numbers and nesting."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError(str(error)) from error
+
+
 def load_text(model: type[_Settings], text: str | None, source: str) -> _Settings:
     """As `load`, from the text of the file; `source` names it in errors. Raises: SettingsError."""
     try:
-        stated: dict[str, Any] = {} if text is None else tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: endless numbers and nesting
+        stated: dict[str, Any] = {} if text is None else parse_toml(text)
+    except ValueError as error:
         raise SettingsError(f"{source}: {error}") from error
     try:
         return model(**stated)

@@ -5,16 +5,16 @@ unchanged.
 """
 
 import re
-import tomllib
 import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from standing.ledger.errors import InvalidValue
+from standing.ledger.service.settings import parse_toml
 from standing.node.feed.records import BOOLEANS, FIELDS, LIMITS
 
 #: The encodings of files; each may begin with a byte order mark or not. `utf-16` without one is read as little-endian.
@@ -198,6 +198,11 @@ _MEANINGS: dict[str, tuple[str, ...]] = {
 }
 
 
+def profile_of(path: Path | None) -> Profile | None:
+    """The profile that settings name, if they name one. Raises: as `read_profile`."""
+    return None if path is None else read_profile(path)
+
+
 def read_profile(path: Path) -> Profile:
     """The profile in a TOML file, under `[profile]`. Raises: InvalidValue naming the file and the setting."""
     try:
@@ -207,8 +212,8 @@ def read_profile(path: Path) -> Profile:
     if len(raw) > _MAX_PROFILE_BYTES:
         raise InvalidValue(f"profile {path}", "too long", f"at most {_MAX_PROFILE_BYTES} bytes")
     try:
-        stated: dict[str, Any] = tomllib.loads(raw.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: endless numbers and nesting
+        stated = parse_toml(raw.decode("utf-8-sig"))
+    except ValueError as error:
         raise InvalidValue(f"profile {path}", f"not TOML in UTF-8: {error}", "see docs/FEED.md") from error
     if set(stated) != {"profile"}:
         raise InvalidValue(f"profile {path}", "not one table [profile]", "[profile] and what is within it")

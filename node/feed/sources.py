@@ -5,7 +5,7 @@ from standing.ledger.service.vault import Vault
 from standing.node.fault_points import Faults
 from standing.node.feed.drop_folder import DropFolder
 from standing.node.feed.file_load import FileLoader
-from standing.node.feed.profile import read_profile
+from standing.node.feed.profile import profile_of
 from standing.node.feed.service import Feed
 from standing.node.feed.settings import DropFolderSettings, SqlViewSettings
 from standing.node.feed.sql_view import SqlViewSource
@@ -24,11 +24,11 @@ def source_tasks(
     """A task for each source that is configured. Raises: InvalidValue where its settings are not usable."""
     tasks = []
     if sql_view is not None:
-        written = None if sql_view.profile is None else read_profile(sql_view.profile)
+        written = profile_of(sql_view.profile)
         view = SqlViewSource(sql_view, feed, database, vault, written)
         tasks.append(Task("sql_view", sql_view.poll_ms, view.step, view.close))
     if drop_folder is not None:
-        profile = None if drop_folder.profile is None else read_profile(drop_folder.profile)
+        profile = profile_of(drop_folder.profile)
         loader = FileLoader(
             feed,
             database,

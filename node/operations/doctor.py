@@ -15,7 +15,7 @@ from standing.ledger.service.settings import load
 from standing.ledger.service.times import ago
 from standing.node.composition import open_sender, open_signer, read_secrets
 from standing.node.feed.core_database import CoreView
-from standing.node.feed.profile import read_profile
+from standing.node.feed.profile import profile_of
 from standing.node.operations.feed_state import rejected_files
 from standing.node.settings import NodeSettings
 
@@ -130,8 +130,7 @@ def _gas(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding]:
 
 def _core(settings: NodeSettings) -> Iterator[Finding]:
     if settings.sql_view is not None:
-        profile = None if settings.sql_view.profile is None else read_profile(settings.sql_view.profile)
-        view = CoreView(settings.sql_view, profile)
+        view = CoreView(settings.sql_view, profile_of(settings.sql_view.profile))
         try:
             with view.snapshot() as snapshot:
                 now_ms = snapshot.now_ms()

@@ -27,7 +27,7 @@ from standing.node.feed.file_check import FileCheck
 from standing.node.feed.file_check import Progress as Watch
 from standing.node.feed.file_load import FileLoader
 from standing.node.feed.file_report import FileRejected, FileReport, masked
-from standing.node.feed.profile import Profile, read_profile
+from standing.node.feed.profile import Profile, profile_of
 from standing.node.feed.profile_draft import draft_profile
 from standing.node.feed.service import Feed
 from standing.node.feed.settings import MAX_BAD_SHARE, MAX_FILE_BYTES
@@ -205,7 +205,7 @@ def _written(
     if stated is None and config is not None:
         folder = load(NodeSettings, config).drop_folder
         stated = None if folder is None else folder.profile
-    written = None if stated is None else read_profile(stated)
+    written = profile_of(stated)
     if as_of is None:
         return written, parse_name(file.name, written)
     if kind not in {"full", "changes"}:

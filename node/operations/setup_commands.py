@@ -8,7 +8,7 @@ import typer
 from standing.ledger.service.commands import api_key_app, config_app, console, one_line_errors, secret_app
 from standing.ledger.service.settings import SettingsError, load, read_text_secret
 from standing.node.composition import read_secrets
-from standing.node.feed.profile import read_profile
+from standing.node.feed.profile import profile_of
 from standing.node.publishing.keys import load_private_key, new_keystore, parse_private_key, write_keystore
 from standing.node.settings import EXAMPLE, ROLES, NodeSettings
 
@@ -22,8 +22,8 @@ def _check(config: Path | None) -> None:
     secrets.bank_secrets()
     secrets.vault()
     for source in (settings.sql_view, settings.drop_folder):
-        if source is not None and source.profile is not None:
-            read_profile(source.profile)
+        if source is not None:
+            profile_of(source.profile)
 
 
 config = config_app(EXAMPLE, _check)
