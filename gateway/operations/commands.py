@@ -22,7 +22,7 @@ from standing.gateway.storage.vault import open_vault
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service import logs
 from standing.ledger.service.client_command import call_service, key_from
-from standing.ledger.service.commands import Config, console, one_line_errors, print_file
+from standing.ledger.service.commands import Config, console, one_line_errors, print_json
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.settings import load
 from standing.ledger.service.times import iso, seconds
@@ -93,7 +93,7 @@ def status_command(
         key = key_from(key_file, KEY_VARIABLE)
         document: dict[str, Any] = json.loads(call_service("GET", url, "/v1/status", key, StatusDocument).text)
     if as_json:
-        print_file(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+        print_json(document)
     else:
         console.print(screen(document))
     raise typer.Exit(0 if document["ready"] else 2)

@@ -1,7 +1,6 @@
 """`standing-gateway scorecard`: how banks performed, from a gateway's store or from a ledger's URL alone."""
 
 import asyncio
-import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -21,7 +20,7 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.clock import MAX_CALENDAR_MS, SystemClock
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service.commands import Config, console, one_line_errors, print_file
+from standing.ledger.service.commands import Config, console, one_line_errors, print_json
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.settings import load
 
@@ -59,7 +58,7 @@ def scorecard_command(
         else:
             cards = asyncio.run(_stored(load(GatewaySettings, config), bank, period, until_ms))
     if as_json:
-        print_file(json.dumps(cards, indent=1, ensure_ascii=False) + "\n")
+        print_json(cards)
     else:
         console.print(_table(cards))
 

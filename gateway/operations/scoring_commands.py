@@ -1,6 +1,5 @@
 """`standing-gateway scoring`: how a running gateway scores its bindings, and a run on request."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from standing.gateway.access.commands import KEY_VARIABLE
 from standing.gateway.warning.schemas import ScoringDocument
 from standing.ledger.service.client_command import call_service, key_from
-from standing.ledger.service.commands import console, one_line_errors, print_file
+from standing.ledger.service.commands import console, one_line_errors, print_json
 from standing.ledger.service.times import iso
 
 app = typer.Typer(help="The scoring of bindings: its state, and a run on request.", no_args_is_help=True)
@@ -75,7 +74,7 @@ def _ask(method: str, url: str, key: str, reason: str | None = None) -> ScoringD
 
 def _print(state: ScoringDocument, as_json: bool) -> None:
     if as_json:
-        print_file(json.dumps(state.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
+        print_json(state.model_dump(mode="json"))
     else:
         console.print(_screen(state))
 

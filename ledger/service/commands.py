@@ -1,5 +1,6 @@
 """The shared part of both services' command lines."""
 
+import json
 import secrets as random
 import sys
 from collections.abc import Callable, Iterator
@@ -7,7 +8,7 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from re import fullmatch
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -62,6 +63,11 @@ def print_file(text: str) -> None:
     if isinstance(sys.stdout, TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")
     print(text, end="")  # noqa: T201 - a file, not a message
+
+
+def print_json(document: Any) -> None:
+    """Print a document for other programs."""
+    print_file(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def check_platform(name: str) -> None:
