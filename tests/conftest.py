@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from alembic import command
+from eth_keyfile import keyfile
 from hypothesis import HealthCheck, settings
 
 from tests.migrations import played_once
@@ -45,6 +46,23 @@ def _schemas_are_made_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "upgrade", played_once(command.upgrade))
         yield
+
+
+_work_factor = keyfile.get_default_work_factor_for_kdf
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keystores_are_made_quickly() -> Iterator[None]:
+    """A keystore's scrypt takes most of a second on purpose, and a hundred tests make keystores."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keyfile, _work_factor.__name__, lambda _kdf: 4_096)
+        yield
+
+
+@pytest.fixture
+def usual_keystores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keystores as costly to guess as in production."""
+    monkeypatch.setattr(keyfile, _work_factor.__name__, _work_factor)
 
 
 @pytest.fixture

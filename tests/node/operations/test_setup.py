@@ -1,5 +1,6 @@
 """A bank's node from nothing: `init` and the steps it prints, up to a platform's key used by the running node."""
 
+import json
 import re
 import stat
 import tomllib
@@ -112,6 +113,14 @@ def test_wrong_options_create_no_folder(tmp_path: Path, options: list[str], erro
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("usual_keystores")
+def test_each_guess_at_a_new_keystores_password_costs_256_mib_of_scrypt(tmp_path: Path) -> None:
+    (password := tmp_path / "password").write_text("a password")
+    assert run(["keystore", "new", tmp_path / "key.json", "--password-file", password]).exit_code == 0
+    scrypt = json.loads((tmp_path / "key.json").read_text())["crypto"]["kdfparams"]
+    assert 128 * scrypt["n"] * scrypt["r"] >= 256 * 2**20  # bytes: RFC 7914, section 2
+
+
 def test_an_existing_key_can_be_imported_into_a_keystore_in_three_ways(tmp_path: Path) -> None:
     key = bytes(Account.create().key)
     (password := tmp_path / "password").write_text("of the new one")
