@@ -108,7 +108,9 @@ class Chain:
         elif self.down:
             await Response(status_code=502)(scope, receive, send)
         else:
-            await JSONResponse(self._answer(await request.json()))(scope, receive, send)
+            call = await request.json()
+            answer = [self._answer(each) for each in call] if isinstance(call, list) else self._answer(call)
+            await JSONResponse(answer)(scope, receive, send)
 
     def _answer(self, call: dict[str, Any]) -> dict[str, Any]:
         if call["method"] == "eth_sendRawTransaction" and self.block_gas_limit is not None:

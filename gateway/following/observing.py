@@ -22,6 +22,8 @@ from standing.ledger.service.vault import Vault
 
 #: The most records of one call, and of one transaction.
 MAX_AT_ONCE = 500
+#: Nodes that prune keep the state of so many newest blocks: without an answer for one of them, it is asked again.
+_KEPT_BLOCKS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Observer:
         try:
             records = self._ledger.read(queries, block.number).records
         except LedgerUnreachable:
-            if block.number >= newest.number:
+            if newest.number - block.number < _KEPT_BLOCKS:
                 raise
             records, block = self._ledger.read(queries, newest.number).records, newest
         return [

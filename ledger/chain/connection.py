@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from eth_abi.exceptions import DecodingError
@@ -20,7 +21,7 @@ from web3.exceptions import (
 from web3.types import EventData
 
 from standing.ledger.chain.contract import decode_rejection
-from standing.ledger.chain.failover import Failover
+from standing.ledger.chain.failover import Failover, NodeNotServing
 from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable
 
 _WORD_MAX = 2**256 - 1
@@ -72,6 +73,11 @@ def ledger_errors() -> Iterator[None]:
         yield
     except ContractLogicError as error:
         raise decode_rejection(_revert_data(error.data)) from error
+    except requests.HTTPError as error:
+        host = urlsplit(error.response.url).netloc.rpartition("@")[2]  # the rest of a URL may be a secret
+        raise LedgerUnreachable(f"the ledger's node {host} answers HTTP {error.response.status_code}") from error
+    except NodeNotServing as error:
+        raise LedgerUnreachable(str(error)) from error
     except requests.RequestException as error:
         raise LedgerUnreachable(f"the ledger does not answer ({type(error).__name__})") from error
     except Web3RPCError as error:

@@ -6,12 +6,19 @@ transaction to a second node after the first gave no answer: a transaction count
 
 A node whose newest block is older than one reported before has stalled and is catching up. It rests, and the next one
 is asked. If all nodes are behind, the newest of their answers counts.
+
+An error in answer to a read may be that node's own trouble, such as a damaged database, a pruned state or a limit on
+requests, so the next one is asked as well. It is the answer only where no node gives a better one. A contract's revert
+is the ledger's word, and a refused transaction is judged by its sender (`ledger.chain.sender`).
+
+A node answers a search for logs in blocks that it does not have yet with none, not with an error. So each search also
+asks for its newest block, in the same request: behind a load balancer, two requests may reach two nodes.
 """
 
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -38,6 +45,9 @@ _NOT_SERVING = (
     "shutting down",
 )
 
+
+#: HTTP statuses of a node, or a proxy before it, that takes one call at a time.
+_REFUSES_A_BATCH = frozenset({400, 403, 405, 413, 415, 422, 501})
 
 #: Of the calls that name the newest block of some kind, the kinds.
 _NEWEST = frozenset({"latest", "finalized", "safe"})
@@ -83,6 +93,11 @@ class _BoundedProvider(HTTPProvider):
                 raise requests.ConnectionError(type(error).__name__) from error
             return bytes(body)
 
+    def make_batch_request(self, batch_requests: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse] | RPCResponse:
+        """The answers to several calls in one request, bounded as well; an error alone where it takes no batches."""
+        body = self._make_request(RPCEndpoint("batch"), self.encode_batch_rpc_request(batch_requests))
+        return cast(list[RPCResponse] | RPCResponse, self.decode_rpc_response(body))
+
 
 class _Node:
     """One ledger node. `checked`: it has proved to be on the right chain, with the contract."""
@@ -95,18 +110,61 @@ class _Node:
         self.rests_until = 0.0
 
     def ask(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """The node's answer. Raises: requests.RequestException, BadResponseFormat, ValueError."""
         try:
-            answer = self.provider.make_request(method, params)
+            if method == "eth_getLogs" and str(params[0].get("toBlock")).startswith("0x"):
+                return self._ask_for_logs(method, params)
+            return self._checked(self.provider.make_request(method, params))
         except RecursionError as endless:
             raise BadResponseFormat(f"{self.name} answers with JSON that is nested without end") from endless
+
+    def _ask_for_logs(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """The logs up to a block that the node has."""
+        last = int(params[0]["toBlock"], 16)
+        # In this order: a block that comes in between is in the logs.
+        calls = [(RPCEndpoint("eth_blockNumber"), []), (method, params)]
+        newest, logs = self._batch(calls) or [self._checked(self.provider.make_request(*call)) for call in calls]
+        if newest.get("error") is not None:
+            return newest
+        if int(str(newest.get("result")), 16) < last:
+            raise NodeNotServing(f"{self.name} has no block {last} yet")
+        return logs
+
+    def _batch(self, calls: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse] | None:
+        """The answers to calls in one request, in their order; None where the node takes no batches."""
+        try:
+            answers = self.provider.make_batch_request(calls)
+        except requests.HTTPError as error:
+            if error.response.status_code in _REFUSES_A_BATCH:
+                return None
+            raise
+        if not isinstance(answers, list) or len(answers) != len(calls):
+            return None
+        return sorted((self._checked(answer) for answer in answers), key=_place)
+
+    def _checked(self, answer: Any) -> RPCResponse:
+        """An answer of a node that serves."""
         if not isinstance(answer, dict):
             raise BadResponseFormat(f"{self.name} answers with no JSON object")
         error = answer.get("error")
-        if error is not None:
-            text = str(error).lower()
-            if any(sign in text for sign in _NOT_SERVING):
-                raise NodeNotServing(f"{self.name} does not serve now")
-        return answer
+        if error is not None and any(sign in str(error).lower() for sign in _NOT_SERVING):
+            raise NodeNotServing(f"{self.name} does not serve now")
+        return cast(RPCResponse, answer)
+
+
+def _place(answer: RPCResponse) -> int:
+    """An answer's place in its batch, whose order a node may change."""
+    identity = answer.get("id")
+    return identity if isinstance(identity, int) else 0
+
+
+def _may_be_its_own_trouble(method: RPCEndpoint, answer: RPCResponse) -> bool:
+    """Whether an answer is an error that another node may not give."""
+    error = answer.get("error")
+    if error is None or method == "eth_sendRawTransaction":
+        return False
+    data = error.get("data") if isinstance(error, dict) else None
+    return not (isinstance(data, str) and data.startswith("0x")) and "revert" not in str(error).lower()
 
 
 def _is_url(text: str) -> bool:
@@ -147,12 +205,13 @@ class Failover(JSONBaseProvider):
         return self._nodes[self._current].name
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        """The answer of the first node that gives one and is not late.
+        """The answer of the first node that gives one and is not late; an error only where no node does better.
 
-        Raises: the last node's error where none does; LedgerMismatch where all that answer belong to another ledger.
+        Raises: the last node's error where none answers; LedgerMismatch where all that do belong to another ledger.
         """
         failure: Exception | None = None
         late: list[tuple[int, int, RPCResponse]] = []
+        refused: list[tuple[_Node, RPCResponse]] = []
         for index in self._order():
             node = self._nodes[index]
             try:
@@ -166,8 +225,13 @@ class Failover(JSONBaseProvider):
             except (requests.RequestException, BadResponseFormat, ValueError) as error:
                 failure = error if not isinstance(failure, LedgerMismatch) else failure
             else:
+                if _may_be_its_own_trouble(method, answer):
+                    refused.append((node, answer))
+                    continue
                 behind = self._behind(method, params, answer)
                 if not behind:
+                    for other, _ in refused:
+                        self._rest(other)
                     with self._lock:
                         self._current = index
                     return answer
@@ -176,6 +240,8 @@ class Failover(JSONBaseProvider):
         if late:
             _, self._current, answer = min(late, key=lambda each: each[0])
             return answer
+        if refused:
+            return refused[0][1]
         assert failure is not None  # there is at least one node
         raise failure
 

@@ -236,6 +236,8 @@ class Sender:
                 poor = insufficient_funds(self._client.w3, self.address, error)
                 if poor is not None:
                     raise poor from error
+                # Perhaps it is this node alone that takes none, as with a full pool: the next attempt asks another.
+                self._client.failover.doubt()
                 raise
 
     def _judge(self, text: str, prepared: Prepared, error: Web3RPCError) -> None:

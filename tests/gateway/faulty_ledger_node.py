@@ -32,18 +32,23 @@ class NodeProxy:
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        call = await Request(scope, receive).json()
-        self.calls.append(call["method"])
+        asked = await Request(scope, receive).json()
+        calls = asked if isinstance(asked, list) else [asked]
+        self.calls += [call["method"] for call in calls]
         if self.down:
             await Response(status_code=502)(scope, receive, send)
             return
+        answers = [await self._answer(call) for call in calls]
+        body = json.dumps(answers if isinstance(asked, list) else answers[0])
+        await Response(body, media_type="application/json")(scope, receive, send)
+
+    async def _answer(self, call: dict[str, Any]) -> dict[str, Any]:
         answer = self.instead(call) if self.instead is not None else None
         if answer is None:
             async with httpx.AsyncClient(timeout=30, verify=False) as client:
                 answer = (await client.post(self.behind, json=call)).json()
-        if self.lie is not None:
-            answer = self.lie(call, answer)
-        await Response(json.dumps(answer), media_type="application/json")(scope, receive, send)
+        assert answer is not None
+        return answer if self.lie is None else self.lie(call, answer)
 
 
 @contextmanager

@@ -239,9 +239,23 @@ def test_without_old_state_at_the_node_missed_changes_are_reported_as_one(rig: F
     rig.follow()
     rig.bank.change(person.number, status=Status.FROZEN)
     rig.bank.change(person.number, status=Status.LOST)
+    rig.chain.devnet.tester.mine_blocks(64)
     head = hex(rig.ledger.block_number())
     rig.refuse = lambda call: call["method"] == "eth_call" and call["params"][1] not in {head, "latest"}
     assert kinds(rig.follow(), person) == ["binding.lost"]
+
+
+def test_a_failure_that_passes_hides_no_change(rig: FollowRig) -> None:
+    person = rig.bound()
+    rig.follow()
+    rig.bank.change(person.number, status=Status.FROZEN)
+    rig.bank.change(person.number, status=Status.ACTIVE)
+    head = hex(rig.ledger.block_number())
+    rig.refuse = lambda call: call["method"] == "eth_call" and call["params"][1] not in {head, "latest"}
+    with pytest.raises(LedgerUnreachable):
+        rig.follow()
+    rig.undo()
+    assert kinds(rig.follow(), person) == ["binding.frozen", "binding.cleared"]
 
 
 @pytest.mark.long

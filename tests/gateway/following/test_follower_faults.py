@@ -271,6 +271,29 @@ def test_nothing_is_missed_where_a_node_that_lags_takes_over_between_two_calls(r
         assert kinds(rig.follow(follower), person) == ["binding.frozen"]
 
 
+def test_nothing_is_missed_where_a_load_balancer_passes_the_search_for_logs_to_a_node_that_lags(rig: FollowRig) -> None:
+    person = rig.bound()
+    rig.follow()
+    with proxied(rig.chain_url) as balancer:
+        follower = rig.another_follower(ledger=LedgerClient(balancer.url, rig.contract))
+        rig.follow(follower)
+        lags_at = LedgerClient(rig.chain_url, rig.contract).block_number()
+        rig.bank.change(person.number, status=Status.FROZEN)
+        # What the node that lags answers to the request that searches; every other one reaches the node that does not.
+        lagging = {"eth_blockNumber": hex(lags_at), "eth_getLogs": []}
+
+        def balanced(call: Call) -> Call | None:
+            if call["method"] not in lagging:
+                return None
+            return {"jsonrpc": "2.0", "id": call["id"], "result": lagging[call["method"]]}
+
+        balancer.instead = balanced
+        with pytest.raises(LedgerUnreachable, match="has no block"):
+            rig.follow(follower)
+        balancer.instead = None
+        assert kinds(rig.follow(follower), person) == ["binding.frozen"]
+
+
 def _observations(rig: FollowRig) -> list[Any]:
     with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:
         rows = database.execute("SELECT * FROM observations ORDER BY binding, publication").fetchall()

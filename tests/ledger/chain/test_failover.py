@@ -13,7 +13,7 @@ from web3.types import RPCEndpoint
 
 from standing.ledger.chain.client import ZERO_ADDRESS
 from standing.ledger.chain.connection import connect
-from standing.ledger.chain.failover import Failover
+from standing.ledger.chain.failover import Failover, NodeNotServing
 from standing.ledger.service.serve import served
 
 
@@ -24,6 +24,8 @@ class Node:
         self.height = height
         self.asked: list[str] = []
         self.url = ""
+        self.error: dict[str, Any] | None = None
+        self.batches = "answered"
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -31,9 +33,22 @@ class Node:
                 await receive()
                 await send({"type": f"lifespan.{part}.complete"})
             return
-        call = await Request(scope, receive).json()
+        asked = await Request(scope, receive).json()
+        answers = [self._answer(call) for call in (asked if isinstance(asked, list) else [asked])]
+        answer: Any = answers if isinstance(asked, list) else answers[0]
+        status = 200
+        if isinstance(asked, list) and self.batches == "refused by status":
+            status = 400
+        elif isinstance(asked, list) and self.batches == "refused by an error":
+            answer = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "batches are not supported"}}
+        elif isinstance(asked, list) and self.batches == "answered in another order":
+            answer = answers[::-1]
+        await JSONResponse(answer, status_code=status)(scope, receive, send)
+
+    def _answer(self, call: dict[str, Any]) -> dict[str, Any]:
         self.asked.append(call["method"])
-        await JSONResponse({"jsonrpc": "2.0", "id": call["id"], "result": self._result(call)})(scope, receive, send)
+        said = {"result": self._result(call)} if self.error is None else {"error": self.error}
+        return {"jsonrpc": "2.0", "id": call["id"], **said}
 
     def _result(self, call: dict[str, Any]) -> Any:
         if call["method"] == "eth_getBlockByNumber":
@@ -106,3 +121,35 @@ def test_each_block_tag_is_compared_with_itself_and_a_numbered_block_with_nothin
 def test_each_call_of_web3_is_one_request_to_the_node(nodes: list[Node]) -> None:
     assert connect(nodes[0].url).eth.call({"to": ZERO_ADDRESS, "data": HexStr("0x")}) is not None
     assert nodes[0].asked == ["eth_call"]
+
+
+def _logs(over: Failover, to_block: int) -> Any:
+    asked = {"fromBlock": "0x1", "toBlock": hex(to_block)}
+    return over.make_request(RPCEndpoint("eth_getLogs"), [asked])["result"]
+
+
+def test_logs_are_those_of_a_node_that_has_the_last_block(nodes: list[Node]) -> None:
+    over = _failover(nodes, [0.0])
+    nodes[0].height = 99
+    assert _logs(over, 100) == nodes[1].url
+    assert _logs(_failover(nodes[:1], [0.0]), 99) == nodes[0].url
+    with pytest.raises(NodeNotServing, match="has no block 100 yet"):
+        _logs(_failover(nodes[:1], [0.0]), 100)
+
+
+@pytest.mark.parametrize("batches", ["refused by status", "refused by an error", "answered in another order"])
+def test_logs_are_found_whatever_a_node_does_with_a_batch(nodes: list[Node], batches: str) -> None:
+    nodes[0].batches = batches
+    assert _logs(_failover(nodes[:1], [0.0]), 100) == nodes[0].url
+    with pytest.raises(NodeNotServing, match="has no block 101 yet"):
+        _logs(_failover(nodes[:1], [0.0]), 101)
+
+
+def test_an_error_is_the_answer_only_where_no_node_does_better_and_a_revert_is_an_answer(nodes: list[Node]) -> None:
+    over = _failover(nodes, [0.0])
+    nodes[0].error = {"code": -32603, "message": "Internal error"}
+    assert over.make_request(RPCEndpoint("eth_call"), [])["result"] == nodes[1].url
+    nodes[1].error = {"code": -32000, "message": "missing trie node"}
+    assert over.make_request(RPCEndpoint("eth_call"), [])["error"] == nodes[1].error  # the one in use
+    nodes[0].error, nodes[1].error = None, {"code": 3, "message": "execution reverted", "data": "0x08c379a0"}
+    assert over.make_request(RPCEndpoint("eth_call"), [])["error"] == nodes[1].error

@@ -90,8 +90,16 @@ class Front:
             return Response(status_code=502)
         if self.fault == "no object":
             return JSONResponse([call])
-        if self.fault == "closed":
-            error = {"code": -32000, "message": "endpoint is closed"}
+        errors: dict[str | None, tuple[int, str]] = {
+            "closed": (-32000, "endpoint is closed"),
+            "damaged": (-32603, "Internal error"),
+            "limited": (-32005, "request rate limited"),
+        }
+        if call["method"] == "eth_sendRawTransaction":
+            errors["full"] = (-32000, "txpool is full")
+        if self.fault in errors:
+            code, message = errors[self.fault]
+            error = {"code": code, "message": message}
             return JSONResponse({"jsonrpc": "2.0", "id": call["id"], "error": error})
         results: dict[tuple[str | None, str], str] = {
             ("another chain", "eth_chainId"): "0x7",
@@ -114,7 +122,7 @@ def _client(made: World, fronts: tuple[Front, Front]) -> LedgerClient:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("fault", ["down", "closed", "no object"])
+@pytest.mark.parametrize("fault", ["down", "closed", "no object", "damaged", "limited"])
 def test_a_failing_node_is_skipped_and_left_to_rest(a_world: World, fronts: tuple[Front, Front], fault: str) -> None:
     client = _client(a_world, fronts)
     assert client.check() == []
@@ -179,6 +187,19 @@ def test_a_node_that_does_not_relay_transactions_is_left_for_the_other(
 
 
 @pytest.mark.long
+def test_a_node_that_takes_no_transactions_is_left_for_the_other(a_world: World, fronts: tuple[Front, Front]) -> None:
+    made = Stepped(a_world, urls=[front.url for front in fronts])
+    a_world.chain.holding = False
+    fronts[0].fault = "full"
+    before = made.on_ledger
+    with pytest.raises(LedgerUnreachable, match="txpool is full"):
+        made.change_and_step(1)
+    made.node.publisher.step()
+    assert made.on_ledger == before + 1
+    made.close()
+
+
+@pytest.mark.long
 def test_a_node_that_falls_behind_is_left_for_the_other(a_world: World, fronts: tuple[Front, Front]) -> None:
     made = Stepped(a_world, urls=[front.url for front in fronts])
     a_world.chain.holding = False
@@ -193,6 +214,16 @@ def test_a_node_that_falls_behind_is_left_for_the_other(a_world: World, fronts: 
     made.settle()
     assert made.on_ledger == before + 1
     made.close()
+
+
+def test_a_node_that_answers_by_http_status_is_named_without_the_secret_in_its_url(
+    a_world: World, fronts: tuple[Front, Front]
+) -> None:
+    fronts[0].fault = "down"
+    host = fronts[0].url.removeprefix("http://").rstrip("/")
+    client = LedgerClient(f"http://user:secret@{host}/?key=secret", a_world.contract)
+    with pytest.raises(LedgerUnreachable, match=f"node {host} answers HTTP 502$"):
+        client.block_number()
 
 
 def test_a_refused_nonce_is_diagnosed_by_the_accounts_own_count(stepped: Stepped) -> None:
