@@ -1,5 +1,6 @@
 """The routes of events and webhook endpoints."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response, status
@@ -15,7 +16,7 @@ from standing.gateway.events.streams import Streams
 from standing.gateway.events.wakeups import Wakeups
 from standing.gateway.storage.database import Storage
 from standing.ledger.errors import InvalidValue, NotFound, Overloaded
-from standing.ledger.service.api_keys import MissingKey, WrongRole
+from standing.ledger.service.api_keys import MissingKey, WrongRole, key_in_force
 from standing.ledger.service.injection import provided
 from standing.ledger.service.problems import BODY_TOO_LARGE, responses
 
@@ -74,15 +75,17 @@ async def get_events(
 async def stream_events(
     streams: Annotated[Streams, Depends(provided(Streams))],
     _caller: Platform,
+    may_listen: Annotated[Callable[[], bool], Depends(key_in_force)],
     last_event_id: d.LastEventId = None,
     after: d.AfterOrNow = None,
 ) -> EventSourceResponse:
     """Streams from now on, or from the position in `Last-Event-ID`, which takes precedence over `after`.
 
-    The stream ends by itself after a while: reconnect with the last position, as every EventSource does.
+    The stream ends by itself after a while, and soon after its key was removed or got another role: reconnect with the
+    last position, as every EventSource does.
     """
     resumed = int(last_event_id) if last_event_id else after
-    return await streams.open(resumed)
+    return await streams.open(resumed, may_listen)
 
 
 @router.post(

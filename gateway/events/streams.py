@@ -7,7 +7,7 @@ change of process.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -41,8 +41,8 @@ class Streams:
         # Many streams that wake at once must not occupy the database threads that decisions need.
         self._reads = asyncio.Semaphore(_READS_AT_ONCE)
 
-    async def open(self, after: int | None) -> EventSourceResponse:
-        """A stream of the events after a position, or (None) of later events only.
+    async def open(self, after: int | None, may_listen: Callable[[], bool]) -> EventSourceResponse:
+        """A stream of the events after a position, or (None) of later events only. It ends once `may_listen` says no.
 
         Raises: Overloaded if all places are in use; StorageUnavailable.
         """
@@ -55,7 +55,7 @@ class Streams:
         missed = after is not None and after + 1 < oldest
         settings = self._settings
         return _Stream(
-            self._events(start, oldest if missed else None),
+            self._events(start, oldest if missed else None, may_listen),
             place=place,
             ping=settings.heartbeat_ms / 1000,
             ping_message_factory=_heartbeat,
@@ -63,13 +63,15 @@ class Streams:
             sep="\n",
         )
 
-    async def _events(self, position: int, oldest: int | None) -> AsyncIterator[ServerSentEvent]:
+    async def _events(
+        self, position: int, oldest: int | None, may_listen: Callable[[], bool]
+    ) -> AsyncIterator[ServerSentEvent]:
         yield ServerSentEvent(comment="standing events", retry=_RETRY_MS)
         if oldest is not None:
             gap = {"after": position, "oldest": oldest}
             yield ServerSentEvent(json.dumps(gap), event="gap")
         ends = time.monotonic() + self._settings.max_age_ms / 1000
-        while (left_s := ends - time.monotonic()) > 0:
+        while (left_s := ends - time.monotonic()) > 0 and may_listen():
             try:
                 async with self._reads:
                     events = await self._storage.reading(self._log.page, position, _PAGE)

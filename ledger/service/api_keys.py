@@ -79,6 +79,17 @@ class Keyring:
         return found
 
 
+async def key_in_force(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+) -> Callable[[], bool]:
+    """A FastAPI dependency for what outlasts its request, such as a stream: whether the request's key is still that
+    of the same caller, in the same role."""
+    keyring: Keyring = request.app.state.keyring
+    token = credentials.credentials if credentials is not None else ""
+    began_as = keyring.caller(token)
+    return lambda: began_as is not None and keyring.caller(token) == began_as
+
+
 def require(*roles: str) -> Callable[..., Awaitable[Caller]]:
     """A FastAPI dependency: the caller, if its key has one of `roles`.
 

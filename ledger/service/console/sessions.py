@@ -1,8 +1,9 @@
 """Sessions of a console: who is signed in, until when, and which addresses are locked out after failed attempts.
 
 A session is a random token in a cookie; only its SHA-256 is stored. It ends after some time without a page request,
-after a fixed time in any case, at sign-out, and when the API key or identity provider that it was opened with leaves
-the settings. Sessions and failed attempts are in the database, so that they hold for every process of the service.
+after a fixed time in any case, at sign-out, when its API key leaves the settings or gets another role there, and when
+its identity provider leaves them. Sessions and failed attempts are in the database, so that they hold for every process
+of the service.
 """
 
 import hmac
@@ -84,7 +85,7 @@ class Sessions:
         self._keys: dict[str, ApiKey] = {}
 
     def accept(self, keys: Iterable[ApiKey]) -> None:
-        """Open sessions with these keys from now on; sessions opened with other keys end."""
+        """Open sessions with these keys from now on; sessions opened with other keys, or in another role, end."""
         self._keys = {key.sha256: key for key in keys}
 
     @property
@@ -180,7 +181,10 @@ class Sessions:
     def _is_open(self, row: Row[Any], now_ms: int) -> bool:
         if now_ms >= min(row.ends_at_ms, row.seen_at_ms + self._idle_ms):
             return False
-        return row.key_sha256 in self._keys if row.issuer is None else row.issuer == self._issuer
+        if row.issuer is not None:
+            return bool(row.issuer == self._issuer)
+        key = self._keys.get(row.key_sha256)
+        return key is not None and key.role == row.role
 
     def _touch(self, digest: str, now_ms: int) -> None:
         with self._store.write() as connection:

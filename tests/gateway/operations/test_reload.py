@@ -13,6 +13,7 @@ from standing.gateway.app import create_app
 from standing.gateway.settings import GatewaySettings
 from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.serve import served
+from tests.console_browser import signed_in
 from tests.gateway.gateway_rig import BICS, Rig, rig
 from tests.world import wait_until
 
@@ -156,3 +157,35 @@ def test_removing_a_key_ends_the_console_sessions_it_opened(tmp_path: Path) -> N
         kept = [key for key in gateway.standing[0]["api_keys"] if key["role"] != "support"]
         assert gateway.reload(api_keys=kept).status_code == 200
         assert browser.get("/console/banks").url.path == "/console/sign-in"
+
+
+def test_a_key_that_gets_another_role_ends_the_console_sessions_of_the_earlier_one(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        it = stack.enter_context(rig(tmp_path))
+        gateway = stack.enter_context(_reloading(it))
+        admin = stack.enter_context(signed_in(gateway.url, it.keys["admin"]))
+        support = stack.enter_context(signed_in(gateway.url, it.keys["support"]))
+        assert "/console/audit" in admin.open("/console/audit")
+        swapped = {"admin": "support", "support": "platform", "platform": "admin"}
+        keys = [key | {"role": swapped[key["role"]]} for key in gateway.standing[0]["api_keys"]]
+        assert gateway.reload(api_keys=keys).status_code == 200
+        for browser in (admin, support):
+            browser.open("/console/audit")
+            assert browser.page.url.path == "/console/sign-in"
+
+
+def test_an_open_stream_of_events_ends_when_its_key_is_removed_or_gets_another_role(tmp_path: Path) -> None:
+    with rig(tmp_path) as it, _reloading(it) as gateway:
+        keys = gateway.standing[0]["api_keys"]
+        for left in (
+            [key for key in keys if key["role"] != "platform"],
+            [key | {"role": "support"} if key["role"] == "platform" else key for key in keys],
+        ):
+            assert gateway.reload(api_keys=keys).status_code == 200
+            headers = {"Authorization": f"Bearer {it.keys['platform']}"}
+            with httpx.stream("GET", gateway.url + "/v1/events/stream", headers=headers, timeout=20) as stream:
+                lines = stream.iter_lines()
+                assert next(lines) == ": standing events"
+                assert gateway.reload(api_keys=left).status_code == 200
+                for line in lines:  # to its end
+                    assert "heartbeat" not in line
