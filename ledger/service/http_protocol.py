@@ -5,33 +5,63 @@ ignore the offer (RFC 9110, section 7.8). httptools does not: after an offer it 
 would have no body, and the body would be read as the next request. Such a request is therefore parsed a second time,
 without its offer.
 
-Anything that is not HTTP is refused here as well, with a problem document like every other error.
+Anything that is not HTTP is refused here as well, with a problem document like every other error, and so is a head that
+has no end: httptools keeps all of it, and a megabyte of short headers takes twenty in memory.
 """
 
 from fastapi_problem.error import Problem
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from standing.ledger.service.problems import problem_response
 
 _OFFER = frozenset({b"upgrade", b"http2-settings"})
-_NO_HTTP = problem_response(
-    Problem(title="Bad Request", type_="http-bad-request", status=400, detail="The request is not valid HTTP/1.1."),
-    "en",  # its headers cannot be trusted to state a language
+#: The most bytes of a request's head, of its trailers, and between two pieces of its body. A head that arrives in one
+#: piece may have more: it is in memory already.
+MAX_HEAD_BYTES = 64 * 1024
+
+
+def _refusal(status: int, title: str, kind: str, detail: str) -> tuple[int, Response]:
+    # In English: headers that cannot be trusted state no language.
+    return status, problem_response(Problem(title=title, type_=kind, status=status, detail=detail), "en")
+
+
+_NO_HTTP = _refusal(400, "Bad Request", "http-bad-request", "The request is not valid HTTP/1.1.")
+_HEAD_TOO_LARGE = _refusal(
+    431,
+    "The request's headers are too large",
+    "headers-too-large",
+    f"The request's first line and headers have more than {MAX_HEAD_BYTES} bytes.",
 )
 
 
 class PlainHttpProtocol(HttpToolsProtocol):
     """One connection of a client."""
 
+    #: How many bytes have come since the last whole head or piece of a body.
+    _unread = 0
+
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
+        self._unread += len(data)
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as offer:
             self._ignore_offer(data[offer.args[0] :])
         except HttpParserError:
             self.send_400_response("")
+        else:
+            if self._unread > MAX_HEAD_BYTES:
+                self._refuse_by(*_HEAD_TOO_LARGE)
+
+    def on_headers_complete(self) -> None:
+        self._unread = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unread = 0
+        super().on_body(body)
 
     def _should_upgrade(self) -> bool:
         # uvicorn starts no request that it is about to hand over; `_ignore_offer` starts it.
@@ -53,9 +83,13 @@ class PlainHttpProtocol(HttpToolsProtocol):
         self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's message does not help a caller
-        headers = [*self.server_state.default_headers, *_NO_HTTP.raw_headers, (b"connection", b"close")]
+        self._refuse_by(*_NO_HTTP)
+
+    def _refuse_by(self, status: int, answer: Response) -> None:
+        """Answer what is no request that can be handled, and close the connection."""
+        headers = [*self.server_state.default_headers, *answer.raw_headers, (b"connection", b"close")]
         lines = [name + b": " + value + b"\r\n" for name, value in headers]
-        self.transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", _NO_HTTP.body]))
+        self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", answer.body]))
         self.transport.close()
 
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from standing.ledger.service.http_protocol import MAX_HEAD_BYTES
 from standing.ledger.service.request_limits import LoadShedding
 from standing.ledger.service.serve import served
 
@@ -130,3 +131,45 @@ def test_what_is_no_http_is_refused_by_a_problem_document(service: _Service, req
     assert b"content-type: application/problem+json" in head
     assert json.loads(body)["type"] == "urn:standing:problem:http-bad-request"
     assert service.asked == []
+
+
+@pytest.mark.parametrize(
+    ("begun", "more"),
+    [
+        (b"GET /", b"a"),
+        (b"GET /hot HTTP/1.1\r\nHost: x\r\nA: ", b"a"),
+        (b"GET /hot HTTP/1.1\r\nHost: x\r\n", b"a: b\r\n"),
+        (b"", b"\r\n"),
+    ],
+    ids=["address", "one header", "many headers", "empty lines"],
+)
+def test_a_head_without_end_is_refused_before_it_fills_the_memory(service: _Service, begun: bytes, more: bytes) -> None:
+    endless = more * (MAX_HEAD_BYTES // len(more) + 1)
+    _is_too_large(service.answer(begun, endless, until=b"no such end"))
+    assert service.asked == []
+
+
+@pytest.mark.parametrize(("begun", "more"), [(b"0\r\n", b"a: b\r\n"), (b"1;", b"a")], ids=["trailers", "extension"])
+def test_trailers_and_extensions_without_end_are_refused_before_they_fill_the_memory(
+    service: _Service, begun: bytes, more: bytes
+) -> None:
+    head = b"POST /hot HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+    with service.connect() as connection:
+        connection.sendall(head)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 100")  # the head is read
+        connection.sendall(begun + more * (MAX_HEAD_BYTES // len(more) + 1))
+        _is_too_large(connection.recv(65_536))
+    assert service.asked == []
+
+
+def _is_too_large(got: bytes) -> None:
+    head, _, body = got.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431")
+    assert json.loads(body)["type"] == "urn:standing:problem:headers-too-large"
+
+
+def test_a_long_head_and_many_requests_on_one_connection_are_served(service: _Service) -> None:
+    long = b"A: " + b"a" * (MAX_HEAD_BYTES - 200)
+    got = service.answer(*[_post(long, body=b"1")] * 3, _post(b"Connection: close", body=b"2"), until=b"no such end")
+    assert got.count(b"HTTP/1.1 200") == 4
+    assert [body for _, _, body in service.asked] == [b"1", b"1", b"1", b"2"]
