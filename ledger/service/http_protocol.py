@@ -34,6 +34,8 @@ _HEAD_TOO_LARGE = _refusal(
     "headers-too-large",
     f"The request's first line and headers have more than {MAX_HEAD_BYTES} bytes.",
 )
+#: How long a connection may go on once the service is stopping.
+HANG_UP_AFTER_S = 10
 
 
 class PlainHttpProtocol(HttpToolsProtocol):
@@ -41,6 +43,12 @@ class PlainHttpProtocol(HttpToolsProtocol):
 
     #: How many bytes have come since the last whole head or piece of a body.
     _unread = 0
+
+    def shutdown(self) -> None:
+        """End the connection after the request in progress, and after a while in any case: a client that neither
+        finishes its request nor reads its response would keep the service from ending."""
+        super().shutdown()
+        self.loop.call_later(HANG_UP_AFTER_S, self.transport.abort)
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()

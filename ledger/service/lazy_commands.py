@@ -4,6 +4,8 @@ Help is in the language of the environment (`LANGUAGE`, `LC_ALL`, `LC_MESSAGES`,
 The English sentences are the keys, and the framework's own texts come from the same catalogue.
 """
 
+import errno
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,11 +48,11 @@ def lazy_app(
             if isinstance(sys.stdout, TextIOWrapper):
                 # A character that the terminal cannot show must not end a command.
                 sys.stdout.reconfigure(errors="backslashreplace")
-            with _refused_in_language():
+            with _full_disk_in_one_line(), _refused_in_language():
                 return super().make_context(*args, **kwargs)
 
         def invoke(self, ctx: Any) -> Any:
-            with _refused_in_language():
+            with _full_disk_in_one_line(), _refused_in_language():
                 return super().invoke(ctx)
 
         def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the framework's signature
@@ -106,6 +108,24 @@ def _refused_in_language() -> Iterator[None]:
         if translated == english:
             raise
         raise UsageError(translated, error.ctx) from error
+
+
+@contextmanager
+def _full_disk_in_one_line() -> Iterator[None]:
+    """End a command in one line where the disk to which its output is redirected is full."""
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        print(f"error: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        # The interpreter would try once more, at its end, to write what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from error
 
 
 def _load(name: str, command: LazyCommand, extra: str | None) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from standing.ledger.service.http_protocol import PlainHttpProtocol
+from standing.ledger.service.http_protocol import HANG_UP_AFTER_S, PlainHttpProtocol
 from standing.ledger.service.request_limits import LoadShedding
 from standing.ledger.service.settings import SettingsError
 from standing.ledger.service.shedding import shedding_protocol
@@ -25,6 +25,8 @@ _START_FAILED = 3
 # Longer than load balancers keep an idle connection, usually 60 s. If the server closed first, a request in flight
 # would be lost.
 _KEEP_ALIVE_S = 75
+#: How long requests may go on after a signal. `HANG_UP_AFTER_S` ends those that wait for their clients, long before.
+_STOP_S = HANG_UP_AFTER_S + 10
 
 
 def listener(host: str, port: int) -> socket.socket:
@@ -90,6 +92,7 @@ def serve(app: Any, taken: socket.socket, load: LoadShedding | None = None) -> N
         server_header=False,
         interface="asgi3",
         timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_STOP_S,
     )
     server = uvicorn.Server(config)
     server.run(sockets=[taken])
