@@ -98,7 +98,9 @@ async def test_contradicting_settlements_in_one_batch_apply_in_their_order(tmp_p
 
 
 @pytest.mark.anyio
-async def test_reservations_made_before_the_upgrade_do_not_expire_at_once(tmp_path: Path) -> None:
+async def test_old_reservations_of_payments_do_not_expire_at_once_and_those_of_withdrawals_never(
+    tmp_path: Path,
+) -> None:
     """A database of the previous revision is filled and migrated."""
     database = Database(f"sqlite:///{tmp_path}/gateway.sqlite3")
     config = Config()
@@ -111,13 +113,17 @@ async def test_reservations_made_before_the_upgrade_do_not_expire_at_once(tmp_pa
             "granted_at_ms, grant_signature, created_at_ms, floor) "
             "VALUES (x'01', 'YUNXCNB0', 'u', '*', 'card', x'02', x'03', x'04', 1, x'05', 1, 0)"
         )
-        for name, state in (("t-open", "reserved"), ("t-kept", "captured")):
+        for name, kind, state in (
+            ("t-open", "payment", "reserved"),
+            ("t-kept", "payment", "captured"),
+            ("t-paid-out", "withdrawal", "reserved"),
+        ):
             connection.exec_driver_sql(
-                "INSERT INTO decisions VALUES (?, x'01', 'payment', 5, 'CNY', 'approve', NULL, ?, '{}')",
-                (name, NOON_MS),
+                "INSERT INTO decisions VALUES (?, x'01', ?, 5, 'CNY', 'approve', NULL, ?, '{}')",
+                (name, kind, NOON_MS),
             )
             connection.exec_driver_sql(
-                "INSERT INTO reservations VALUES (?, x'02', '2026-01-01', 'CNY', 'payment', 5, ?, NULL)", (name, state)
+                "INSERT INTO reservations VALUES (?, x'02', '2026-01-01', 'CNY', ?, 5, ?, NULL)", (name, kind, state)
             )
     migrate(database, "standing.gateway.storage")
     with database.read() as connection:
@@ -126,6 +132,9 @@ async def test_reservations_made_before_the_upgrade_do_not_expire_at_once(tmp_pa
     assert rows["t-open"].expires_at_ms == NOON_MS + 24 * HOUR_MS
     assert (rows["t-open"].captured_minor, rows["t-open"].refunded_minor) == (None, 0)
     assert rows["t-kept"].captured_minor == 5
+    assert rows["t-paid-out"].expires_at_ms is None, (
+        "a withdrawal may have been paid out, and counts until it is voided"
+    )
 
 
 @pytest.mark.anyio

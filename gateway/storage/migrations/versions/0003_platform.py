@@ -6,7 +6,8 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-#: Earlier reservations had no expiry; those that are still open get as long as a day's limit could matter.
+#: Earlier reservations had no expiry; open ones of payments get as long as a day's limit could matter. Those of
+#: withdrawals keep none: the money may have been paid out.
 _LIFETIME_OF_OLD_MS = 24 * 3600 * 1000
 
 
@@ -78,7 +79,10 @@ def _reservations() -> None:
     op.add_column("reservations", sa.Column("captured_minor", sa.BigInteger))
     op.add_column("reservations", sa.Column("refunded_minor", sa.BigInteger, nullable=False, server_default="0"))
     decided_at_ms = "(SELECT decided_at_ms FROM decisions WHERE decisions.transaction_id = reservations.transaction_id)"
-    op.execute(f"UPDATE reservations SET expires_at_ms = {decided_at_ms} + {_LIFETIME_OF_OLD_MS}")  # noqa: S608
+    op.execute(
+        f"UPDATE reservations SET expires_at_ms = {decided_at_ms} + {_LIFETIME_OF_OLD_MS} "  # noqa: S608
+        "WHERE kind = 'payment'"
+    )
     op.execute("UPDATE reservations SET captured_minor = amount_minor WHERE state = 'captured'")
     op.create_index("ix_reservations_due", "reservations", ["account", "state", "expires_at_ms"])
     op.create_table(
