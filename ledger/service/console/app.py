@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +15,7 @@ from standing.ledger.errors import StandingError
 from standing.ledger.service.console import sign_in
 from standing.ledger.service.console.pages import HOME, PATH, Console
 from standing.ledger.service.console.sessions import LockedOut
-from standing.ledger.service.console.visits import SignInNeeded, check_origin, console_of, frame, own_page
+from standing.ledger.service.console.visits import SignInNeeded, address, check_origin, console_of, frame, own_page
 from standing.ledger.service.problem_language import localized
 from standing.ledger.service.problems import UnexpectedErrors, merged, problem_of
 
@@ -82,7 +82,7 @@ def error_page(
 
 async def _sign_in_needed(request: Request, _error: Exception) -> Response:
     if request.method == "GET":
-        return RedirectResponse(f"{PATH}/sign-in?next={own_page(request.url.path)}", status_code=303)
+        return RedirectResponse(f"{PATH}/sign-in?next={quote(own_page(address(request)))}", status_code=303)
     # A form: what it was to do has not been done, and its page, if the browser names it, is where to do it again.
     page = own_page(urlsplit(request.headers.get("Referer", "")).path)
     return RedirectResponse(f"{PATH}/sign-in?next={page}&undone=1", status_code=303)

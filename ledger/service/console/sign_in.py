@@ -1,6 +1,7 @@
 """Routes for signing in and out, choosing a language, and the console's static files."""
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Query, Request
 from starlette.exceptions import HTTPException
@@ -11,6 +12,7 @@ from standing.ledger.service.console.sessions import LockedOut, csrf_of
 from standing.ledger.service.console.visits import (
     ActDep,
     ConsoleDep,
+    address,
     check_visitor,
     console_of,
     forget_cookie,
@@ -46,7 +48,8 @@ async def sign_in_page(
     there = await console.sign_out_url() if out and console.sign_out_url is not None else None
     words = console.words(request)
     problem = words("sign-in-undone") if undone else ""
-    return form(request, words, own_page(wanted), problem, signed_out=out, provider_out=there)
+    here = own_page(address(request))
+    return form(request, words, own_page(wanted), problem, signed_out=out, provider_out=there, here=here)
 
 
 @router.post("/sign-in")
@@ -126,14 +129,16 @@ def form(
     status: int = 200,
     signed_out: bool = False,
     provider_out: str | None = None,
+    here: str | None = None,
 ) -> Response:
-    """The sign-in page, with every available method. `provider_out`: where to sign out of the provider."""
+    """The sign-in page, with every available method. `provider_out`: where to sign out of the provider. `here`: where
+    this page is shown again, in another language; by default the plain sign-in page that leads to `back`."""
     token, console = visitor_token(request), console_of(request)
     values = frame(request, None) | {
         "csrf": csrf_of(token),
         "next": back,
         "problem": problem,
-        "path": f"{PATH}/sign-in",
+        "path": here or f"{PATH}/sign-in?next={quote(back, safe='')}",
         "section": "",
         "by_key": console.by_key,
         "provider": console.provider,

@@ -16,8 +16,8 @@ from standing.ledger.service.console.sessions import Session, csrf_of
 from standing.ledger.service.console.words import Words
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1", "testserver")
-#: A page of the console that a form may lead back to.
-_OWN_PAGE = re.compile(r"/console(/[A-Za-z0-9._:~/-]*)?")
+#: A page of the console that a form may lead back to, with its query.
+_OWN_PAGE = re.compile(r"/console(/[A-Za-z0-9._:~/-]*)?(\?[A-Za-z0-9._:~/=&%-]*)?")
 _LANGUAGE_LIFETIME_S = 365 * 24 * 3600
 
 
@@ -58,13 +58,20 @@ class Visit:
 
 def frame(request: Request, session: Session | None) -> dict[str, Any]:
     """The values of every page besides its own."""
-    path = own_page(request.url.path) if request.method == "GET" else HOME
+    own = request.method == "GET"
+    path = own_page(request.url.path) if own else HOME
     return {
         "caller": session.caller if session is not None else None,
         "csrf": session.csrf if session is not None else "",
-        "path": path,
+        # Without a session, a query may be a provider's answer, which is no page to come back to.
+        "path": own_page(address(request)) if own and session is not None else path,
         "section": path.removeprefix(PATH).strip("/").partition("/")[0],
     }
+
+
+def address(request: Request) -> str:
+    """The path of a request, with its query."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def own_page(path: str) -> str:

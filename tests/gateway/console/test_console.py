@@ -1,5 +1,6 @@
 """The console over HTTP, with the real gateway: access, page contents, and attacks that must fail."""
 
+import html
 import re
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ from standing.gateway.errors import BankNodeUnreachable
 from standing.gateway.storage import schema
 from standing.ledger.attestations.terms import Status
 from tests.console_browser import Browser
-from tests.gateway.gateway_rig import Rig
+from tests.gateway.gateway_rig import BICS, Rig
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -337,3 +338,42 @@ def test_the_language_is_the_browsers_until_another_is_chosen(a_rig: Rig) -> Non
     browser.page = browser.http.post("/console/language", data={"to": "en", "back": "/console/sign-in"})
     assert "Sign in" in browser.page.text
     browser.http.close()
+
+
+def in_chinese(browser: Browser) -> str:
+    """Choose Chinese by the form of the page that is open."""
+    back = re.search(r'name="back" value="([^"]*)"', browser.page.text)
+    assert back is not None
+    browser.page = browser.http.post("/console/language", data={"to": "zh", "back": html.unescape(back.group(1))})
+    return browser.page.text
+
+
+def test_another_language_keeps_the_period_of_a_page(a_rig: Rig, staff: Browser) -> None:
+    staff.open(f"/console/banks/{BICS[0]}?period=month")
+    assert "<strong>一个月</strong>" in in_chinese(staff)
+    assert staff.page.url.query == b"period=month"
+
+
+def test_a_visitor_who_chooses_another_language_still_gets_to_the_page_they_wanted(
+    a_rig: Rig, visitor: Browser
+) -> None:
+    wanted = f"/console/banks/{BICS[0]}?period=month"
+    visitor.open(wanted)
+    assert "退出登录" not in in_chinese(visitor)
+    refused = visitor.submit("/console/sign-in", key="sk_wrong", next=next_of(visitor))
+    assert "API 密钥" in refused
+    in_chinese(visitor)
+    visitor.submit("/console/sign-in", key=a_rig.keys["support"], next=next_of(visitor))
+    assert str(visitor.page.url).endswith(wanted)
+
+
+def next_of(browser: Browser) -> str:
+    """Where the sign-in form that is open leads."""
+    found = re.search(r'name="next" value="([^"]*)"', browser.page.text)
+    assert found is not None
+    return html.unescape(found.group(1))
+
+
+def test_another_language_still_says_that_a_form_after_the_end_of_the_session_did_nothing(visitor: Browser) -> None:
+    visitor.open("/console/sign-in?next=/console/banks&undone=1")
+    assert "刚才的操作没有执行" in in_chinese(visitor)
