@@ -14,7 +14,7 @@ from standing.gateway.console.pulse import Pulse
 from standing.gateway.console.visits import GatewayDep
 from standing.gateway.following import bank_ages
 from standing.gateway.operations.service import BankStatus, GatewayStatus
-from standing.ledger.service.console.visits import VisitDep
+from standing.ledger.service.console.visits import ConsoleDep, VisitDep
 from standing.ledger.service.injection import provided
 
 router = APIRouter()
@@ -64,18 +64,21 @@ async def banks_page(visited: VisitDep, gateway: GatewayDep, status: StatusDep) 
 
 
 @router.get("/banks/stream")
-async def stream(request: Request, visited: VisitDep, pulse: PulseDep) -> EventSourceResponse:
-    """The banks' staleness, every two seconds, until the session ends; an open stream does not keep the session
-    alive.
+async def stream(request: Request, console: ConsoleDep, pulse: PulseDep) -> EventSourceResponse:
+    """The banks' staleness, every two seconds, until the session ends. Neither an open stream nor opening it again
+    keeps the session alive; without a session, the stream ends at once, and its page with it.
 
     Raises: Overloaded.
     """
-    pulse.check_room()
-    token = request.cookies[visited.console.session_cookie]
+    token = request.cookies.get(console.session_cookie, "")
+    signed_in = await console.sessions.find(token, touch=False) is not None
+    if signed_in:
+        pulse.check_room()
 
     async def messages() -> AsyncIterator[dict[str, Any]]:
-        async for text in pulse.texts(token):
-            yield {"event": "banks", "data": text}
+        if signed_in:
+            async for text in pulse.texts(token):
+                yield {"event": "banks", "data": text}
         yield {"event": "end", "data": ""}
 
     return EventSourceResponse(messages())

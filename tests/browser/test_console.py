@@ -249,6 +249,43 @@ def test_a_banks_label_and_colour_follow_its_live_age_both_ways(chromium: Browse
         expect(card).to_have_class("card good-edge")
 
 
+def test_an_open_banks_page_that_hears_nothing_calls_no_bank_up_to_date_and_recovers(
+    chromium: Browser, standing: Rig
+) -> None:
+    with visitor(chromium, standing.url, 1440, allowed=("502",)) as page:
+        standing.heartbeat()
+        sign_in(page, standing)
+        page.route("**/banks/stream", lambda route: route.fulfill(status=502))  # as a proxy answers during a restart
+        page.clock.install()
+        page.goto("/console/banks")
+        card = page.locator("section", has_text=BICS[0])
+        expect(card.locator("h2 .tag")).to_have_text("up to date")
+        page.clock.run_for(12_000)
+        expect(card.locator("h2 .tag")).to_be_hidden()
+        expect(card.locator(".age-now")).to_have_text("cannot be read right now")
+        page.unroute("**/banks/stream")
+        with page.expect_response("**/banks/stream"):
+            page.clock.run_for(12_000)
+        expect(card.locator("h2 .tag")).to_have_text("up to date")
+
+
+def test_a_computer_that_wakes_after_the_end_of_its_session_shows_the_sign_in_and_no_old_age(
+    chromium: Browser, standing: Rig
+) -> None:
+    with visitor(chromium, standing.url, 1440, allowed=("ERR_",)) as page:
+        standing.heartbeat()
+        sign_in(page, standing)
+        page.route("**/banks/stream", lambda route: route.abort("internetdisconnected"))
+        page.clock.install()
+        page.goto("/console/banks")
+        page.unroute("**/banks/stream")
+        standing.clock.advance(60 * MINUTE_MS)
+        standing.heartbeat()
+        page.clock.run_for(12_000)
+        expect(page.locator("#key")).to_be_visible()
+        assert page.url.endswith("/console/sign-in?next=/console/banks")
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_script_writes_ages_in_the_servers_units(chromium: Browser, standing: Rig, language: Language) -> None:
     words = Words("standing.gateway.console", language, ZoneInfo("UTC"))
@@ -326,6 +363,21 @@ def test_a_user_calls_and_support_closes_the_review_by_clicks_alone_and_the_paym
         expect(page.locator("#review h2")).to_contain_text("Approved")
     closed = standing.platform("GET", f"/v1/decisions/{asked['transaction_id']}").json()
     assert (closed["review"]["outcome"], closed["reservation"]["state"]) == ("approve", "reserved")
+
+
+def test_enter_after_the_reason_of_a_review_decides_nothing(chromium: Browser, standing: Rig) -> None:
+    person = standing.bound()
+    person.bank.change(person.number, holder=Claim(**person.claim | {"phone": "+8613911113333"}))
+    asked = person.decide(amount_minor=3_000)["transaction_id"]
+    with page_of(chromium, standing, 1440) as page:
+        sign_in(page, standing)
+        page.goto(f"/console/decisions/{asked}")
+        reason = page.locator('#review [name="reason"]')
+        reason.fill("The user does not know of it")
+        reason.press("Enter")
+        page.get_by_role("button", name="Decline").click()
+        expect(page.locator("#review h2")).to_contain_text("Declined")
+    assert standing.platform("GET", f"/v1/decisions/{asked}").json()["review"]["outcome"] == "decline"
 
 
 def test_support_finds_a_frozen_account_with_its_reason_and_requests_a_resync(

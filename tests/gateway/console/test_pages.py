@@ -223,7 +223,16 @@ def test_the_banks_stream_carries_ages_and_ends_with_the_session(a_rig: Rig, adm
         assert set(ages) == set(a_rig.banks)
         a_rig.clock.advance(15 * 60_000)
         assert "event: end" in list(lines)
-    assert httpx.get(a_rig.url + "/console/banks/stream").status_code == 303
+    nobody = httpx.get(a_rig.url + "/console/banks/stream")
+    assert nobody.text.split() == ["event:", "end", "data:"]
+
+
+def test_a_stream_that_is_opened_again_and_again_does_not_keep_its_session_alive(a_rig: Rig, admin: Browser) -> None:
+    for _ in range(3):
+        a_rig.clock.advance(6 * 60_000)
+        with admin.http.stream("GET", "/console/banks/stream") as streamed:
+            assert next(streamed.iter_lines()).startswith("event: ")
+    assert "Sign in" in admin.open("/console/banks")
 
 
 def test_empty_reconciliation_and_today_pages_say_so(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -23,14 +23,19 @@ function span(durationMs, units) {
   return (durationMs <= -1000 ? "−" : "") + parts.join(" ");
 }
 
+// Without news for this long, a page is old, and what it showed is no longer known.
+const OLD_MS = 10000;
+
 // A bank's card: its age counts up, and its label and edge follow the age. Returns a function that takes what the server
 // says now; without an argument, the server cannot tell.
 function liveBank(card, units) {
   const age = card.querySelector(".age-now"), tag = card.querySelector("h2 .tag");
-  let last = null, saidAt = 0;
+  let news, saidAt = performance.now(); // the server's words stay until its first news, or until they are old
   const show = () => {
-    // Without news for longer, it is the page that is old and not what the bank said.
-    const nowMs = last?.staleness_ms == null ? null : last.staleness_ms + Math.min(performance.now() - saidAt, 10000);
+    const since = performance.now() - saidAt;
+    if (news === undefined && since <= OLD_MS) return;
+    const last = since <= OLD_MS ? news : null;
+    const nowMs = last?.staleness_ms == null ? null : last.staleness_ms + since;
     const good = last?.within_widest_bound && nowMs <= Number(card.dataset.bound);
     const state = !last ? "unknown" : last.suspended ? "suspended" : good ? "good" : "silent";
     const colour = state === "suspended" || state === "silent" ? "blocked" : state;
@@ -41,9 +46,8 @@ function liveBank(card, units) {
     tag.hidden = state === "unknown";
     tag.textContent = tag.dataset[state] ?? "";
   };
-  // The server's words stay until its first news.
-  setInterval(() => { if (saidAt) show(); }, 1000);
-  return (said) => { last = said ?? null; saidAt = performance.now(); show(); };
+  setInterval(show, 1000);
+  return (said) => { news = said ?? null; saidAt = performance.now(); show(); };
 }
 
 for (const place of document.querySelectorAll("[data-load]")) {
@@ -51,16 +55,30 @@ for (const place of document.querySelectorAll("[data-load]")) {
     if (!answer.ok) return;
     const loaded = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(place.id);
     if (loaded) place.replaceChildren(...loaded.childNodes);
+  }).catch(() => {}); // the connection was lost: the page's own button remains
+}
+
+// Opens a place's stream, and opens it again where nothing has come for long: a refusal by the server or a proxy is final
+// for the browser, and a connection that was lost while the computer slept is not noticed.
+function listen(address, banks) {
+  const stream = new EventSource(address);
+  let heardAt = performance.now();
+  stream.addEventListener("banks", (message) => {
+    heardAt = performance.now();
+    const said = JSON.parse(message.data);
+    for (const [bic, tell] of banks) tell(said[bic]);
   });
+  stream.addEventListener("end", () => { stream.close(); location.reload(); });
+  const watch = setInterval(() => {
+    if (performance.now() - heardAt <= OLD_MS) return;
+    clearInterval(watch);
+    stream.close();
+    listen(address, banks);
+  }, 1000);
 }
 
 for (const place of document.querySelectorAll("[data-stream]")) {
   const banks = new Map();
   for (const card of place.querySelectorAll("[data-bank]")) banks.set(card.dataset.bank, liveBank(card, place.dataset));
-  const stream = new EventSource(place.dataset.stream);
-  stream.addEventListener("banks", (message) => {
-    const said = JSON.parse(message.data);
-    for (const [bic, tell] of banks) tell(said[bic]);
-  });
-  stream.addEventListener("end", () => { stream.close(); location.reload(); });
+  listen(place.dataset.stream, banks);
 }
