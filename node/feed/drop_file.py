@@ -24,6 +24,11 @@ _NAME_ALLOWED = (
     "full-YYYYMMDDTHHMMSSZ.csv or changes-YYYYMMDDTHHMMSS.mmmZ.jsonl, UTC, with -LABEL before the dot or not"
 )
 
+#: The problem of a file whose lines end with CR, as on old systems, and what is allowed.
+LONE_RETURNS = "its lines end with CR alone"
+LINE_BREAKS = "LF or CR LF after every line"
+_LOOKED_AT = 65_536
+
 Kind = Literal["full", "changes"]
 
 
@@ -80,6 +85,10 @@ def whole_problem(path: Path, max_bytes: int, profile: Profile | None = None) ->
     with path.open("rb") as file:
         if profile is None and file.read(2) in {BOM_UTF16_LE, BOM_UTF16_BE}:
             return LineProblem(0, "file", "written in UTF-16", "UTF-8, or a profile with that encoding (feed learn)")
+        file.seek(0)
+        first = file.read(_LOOKED_AT)
+        if b"\n" not in first and b"\r" in first.rstrip(b"\r\0"):
+            return LineProblem(0, "file", LONE_RETURNS, LINE_BREAKS)
         file.seek(-min(size, 2), 2)
         end = file.read()
         if ends_well and not (end in {b"\n\0", b"\0\n"} if wide else end.endswith(b"\n")):

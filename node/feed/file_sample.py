@@ -1,9 +1,11 @@
 """The first records of a file of unknown form: its encoding, delimiter and quoting are guessed."""
 
 import csv
+import io
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +14,15 @@ from typing import Any
 import clevercsv
 
 from standing.ledger.errors import InvalidValue
+from standing.node.feed.drop_file import LINE_BREAKS, LONE_RETURNS
 from standing.node.feed.file_encoding import guess_encoding
 from standing.node.feed.records import trimmed
 
 _SAMPLE_BYTES = 1_048_576
 _SNIFFED_LINES = 200
 _MAX_RECORDS = 5_000
+#: How many columns a file has before a short first record is taken for a title.
+_MIN_WIDTH = 3
 _DELIMITERS = (",", "\t", ";", "|")
 
 
@@ -34,6 +39,7 @@ class Sample:
     quote: str = '"'
     escape: str = ""
     final_line_break: bool = True
+    skip_lines: int = 0
 
 
 def read_sample(path: Path) -> Sample:
@@ -50,23 +56,45 @@ def read_sample(path: Path) -> Sample:
             raise InvalidValue("file", f"no line break in its first {_SAMPLE_BYTES} bytes", "each record on a line")
     if not text.strip():
         raise InvalidValue("file", "nothing in it", "a file with a few records")
+    if "\n" not in text and text.rstrip("\r").count("\r"):
+        raise InvalidValue("file", LONE_RETURNS, LINE_BREAKS)
     if text.lstrip().startswith("{"):
         return Sample("jsonl", encoding, why, *_objects(text), final_line_break=ended)
     delimiter, quote, escape = _guess_dialect(text)
     options: dict[str, Any] = {"delimiter": delimiter, "escapechar": escape or None}
     options |= {"quotechar": quote, "doublequote": not escape} if quote else {"quoting": csv.QUOTE_NONE}
-    rows = []
+    rows, lines_before = _records(text, options)
+    skipped = _banner(rows)
+    heading = rows[skipped] if _is_heading(rows[skipped]) else None
+    records = rows[skipped + 1 :] if heading else rows[skipped:]
+    form = ("csv", encoding, why, heading, records, delimiter, quote, escape, ended)
+    return Sample(*form, skip_lines=lines_before[skipped] if skipped else 0)
+
+
+def _records(text: str, options: dict[str, Any]) -> tuple[list[list[str]], list[int]]:
+    """The first records, and for each how many lines are before it. Raises: InvalidValue where one is no record."""
+    rows: list[list[str]] = []
+    lines_before: list[int] = []
+    reader = csv.reader(io.StringIO(text, newline="\n"), **options)  # lines as `file_lines` reads them
+    before = 0
     try:
-        for row in csv.reader(text.splitlines(keepends=True), **options):
+        for row in reader:
             if row:
                 rows.append([trimmed(cell) for cell in row])
+                lines_before.append(before)
+            before = reader.line_num
             if len(rows) > _MAX_RECORDS:
                 break
     except csv.Error as error:
-        raise InvalidValue("file", f"line {len(rows) + 1} is not a record", "CSV, or JSON lines") from error
-    heading = rows[0] if _is_heading(rows[0]) else None
-    records = rows[1:] if heading else rows
-    return Sample("csv", encoding, why, heading, records, delimiter, quote, escape, ended)
+        raise InvalidValue("file", f"line {reader.line_num} is not a record", "CSV, or JSON lines") from error
+    return rows, lines_before
+
+
+def _banner(rows: list[list[str]]) -> int:
+    """How many records before the heading are a title or the like: less than half as wide as most of the others."""
+    usual = Counter(len(row) for row in rows).most_common(1)[0][0]
+    wide = (index for index, row in enumerate(rows) if sum(map(bool, row)) * 2 >= usual)
+    return next(wide, 0) if usual >= _MIN_WIDTH else 0
 
 
 def _guess_dialect(text: str) -> tuple[str, str, str]:

@@ -84,6 +84,8 @@ class Times(BaseModel):
     @field_validator("zone")
     @classmethod
     def _check_zone(cls, zone: str) -> str:
+        if zone == TO_FILL_IN:
+            raise ValueError(f"still {TO_FILL_IN!r}; say what it is")
         try:
             ZoneInfo(zone)
         except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError as well
@@ -106,7 +108,8 @@ class Profile(BaseModel):
     """One bank's way to write its accounts.
 
     `columns`: for each field the column that holds it: its heading, or its number from 1 where there is no heading. A
-    list of columns is joined by spaces (a date and a time of day). Two fields may come from one column. `constants`:
+    list of columns is joined by spaces (a date and a time of day; a state and a flag). Two fields may come from one
+    column. `constants`:
     fields that are the same on every line. `words`: for each field what the core's words mean. `empty`: for each field
     what an empty cell means; otherwise it states nothing.
     """

@@ -7,24 +7,27 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from standing.ledger.attestations.money import minor_digits
+from standing.ledger.attestations.money import currency_number, minor_digits
 from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import AccountChange
 from standing.node.feed.amount_signs import read_signs
+from standing.node.feed.column_guess import ColumnGuess, folded, folded_word, guess_columns, units_of
 from standing.node.feed.file_sample import Sample, read_sample
 from standing.node.feed.profile import TO_FILL_IN
+from standing.node.feed.profile_values import EMPTY_PART
 from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS
 from standing.node.feed.time_forms import time_reader
-from standing.node.feed.usual_words import HEADINGS, MAJOR_UNIT, MINOR_UNIT, NO, TIME_FORMS, WORDS, YES
+from standing.node.feed.usual_words import HEADINGS, MAJOR_UNIT, MINOR_UNIT, MULTIPLES, NO, TIME_FORMS, WORDS, YES
 
 _MAX_WORDS = 40
-_BRACKETS = re.compile(r"[(\[{<].*?[)\]}>]")
+_HAN = re.compile("[\u4e00-\u9fff]")
+_KNOWN = frozenset(name for usual in HEADINGS.values() for name in usual)
 
 
 @dataclass
@@ -45,22 +48,17 @@ class _Draft:
 def draft_profile(path: Path) -> str:
     """A profile for files like this one, as TOML. Raises: OSError, InvalidValue where the file cannot be understood."""
     sample = read_sample(path)
-    columns, unused = _guess_columns(sample)
+    guess = guess_columns(sample)
+    columns = guess.found
     draft = _Draft(["# Drafted from a file; each line says why. Read it all, and put the right thing for every '?'."])
     _put_form(draft, sample)
     draft.table("profile.columns")
-    for name, index in columns.items():
-        why = f"heading {sample.heading[index]!r}" if sample.heading else "the look of its values"
-        draft.put(name, sample.heading[index] if sample.heading else index + 1, _one_line(why))
-    if unused:
-        draft.note(f"not used: {', '.join(unused)}")
-    status = columns.get("status")
-    derived = [name for name in BOOLEANS if name not in columns and status is not None]
+    _put_columns(draft, sample, guess)
+    derived = [name for name in BOOLEANS if name not in columns and "status" in columns]
     for name in derived:
-        assert status is not None
-        where = sample.heading[status] if sample.heading else status + 1
-        draft.put(name, where, "no column of its own: derived from the status, see its words")
-    _put_constants(draft, sample, columns, derived)
+        why = "no column of its own: derived from the status, see its words"
+        draft.put(name, _named(sample, guess, "status"), why)
+    _put_constants(draft, sample, columns, {*derived, *guess.open})
     _put_words(draft, sample, columns, derived)
     _put_empty(draft, sample, columns)
     _put_amounts(draft, sample, columns)
@@ -68,54 +66,32 @@ def draft_profile(path: Path) -> str:
     return "\n".join(draft.lines) + "\n"
 
 
-def folded(text: str) -> str:
-    """A heading or a word in the form used for look-up: without text in brackets, signs and spaces."""
-    plain = _BRACKETS.sub("", unicodedata.normalize("NFKC", text)).casefold()
-    return "".join(each for each in plain if each.isalnum())
+def _put_columns(draft: _Draft, sample: Sample, guess: ColumnGuess) -> None:
+    for name in guess.found:
+        if name == "status" and guess.status:
+            why = f"all of them tell of it; joined by spaces, and an empty one is {EMPTY_PART!r}"
+        else:
+            why = f"heading {_named(sample, guess, name)!r}" if sample.heading else "the look of its values"
+        draft.put(name, _named(sample, guess, name), _one_line(why))
+    for name, headings in guess.open.items():
+        several = ", or a list of up to three" if name == "status" else ""
+        draft.put(name, TO_FILL_IN, _one_line(f"one of these{several}: {', '.join(headings)}"))
+    if guess.unused:
+        draft.note(f"not used: {', '.join(guess.unused)}")
 
 
-def _guess_columns(sample: Sample) -> tuple[dict[str, int], list[str]]:
-    """For each field the column it is likely to be in, and the headings that are left."""
-    if sample.heading is None:
-        return _guess_by_values(sample), []
-    found: dict[str, int] = {}
-    names = [folded(name) for name in sample.heading]
-    for field_name, usual in HEADINGS.items():
-        if field_name in AccountChange.model_fields:
-            at = next(
-                (names.index(one) for one in usual if one in names and names.index(one) not in found.values()), None
-            )
-            if at is not None:
-                found[field_name] = at
-    unused = [name for index, name in enumerate(sample.heading) if index not in found.values() and name]
-    return found, unused
+def _named(sample: Sample, guess: ColumnGuess, name: str) -> Any:
+    """The column of a field as a profile names it."""
+    if name == "status" and guess.status:
+        return guess.status
+    index = guess.found[name]
+    return sample.heading[index] if sample.heading else index + 1
 
 
-def _guess_by_values(sample: Sample) -> dict[str, int]:
-    """Without a heading: the columns whose values allow one reading only."""
-    looks = {
-        "id_document_number": r"\d{17}[\dXx]",
-        "phone": r"(\+?86)?1[3-9]\d{9}",
-        "number": r"\d{12,30}",
-        "holder_name": r"[\u4e00-\u9fff·●]{2,30}",
-    }
-    found: dict[str, int] = {}
-    for field_name, look in looks.items():
-        shape = re.compile(look)
-        for index in range(max((len(row) for row in sample.rows), default=0)):
-            cells = [row[index] for row in sample.rows if index < len(row) and row[index]]
-            fitting = sum(shape.fullmatch(cell) is not None for cell in cells)
-            if index not in found.values() and cells and fitting * 10 >= len(cells) * 9:
-                found[field_name] = index
-                break
-    for field_name, meanings in WORDS.items():
-        known = {word for words in meanings.values() for word in words if not word.isdigit()}
-        for index in range(max((len(row) for row in sample.rows), default=0)):
-            cells = [folded(row[index]) for row in sample.rows if index < len(row) and row[index]]
-            if index not in found.values() and cells and sum(cell in known for cell in cells) * 10 >= len(cells) * 9:
-                found[field_name] = index
-                break
-    return found
+def _is_chinese(sample: Sample) -> bool:
+    """Whether a file is likely to be a Chinese core's: by its encoding, or by the headings that were recognised."""
+    texts = [name for name in sample.heading if folded(name) in _KNOWN] if sample.heading else sample.rows[0]
+    return sample.encoding == "gb18030" or any(_HAN.search(text) for text in texts)
 
 
 def _put_form(draft: _Draft, sample: Sample) -> None:
@@ -132,14 +108,18 @@ def _put_form(draft: _Draft, sample: Sample) -> None:
             sample.heading is not None,
             "the first line holds no numbers" if sample.heading else "the first line holds numbers",
         )
+    if sample.skip_lines:
+        draft.put("skip_lines", sample.skip_lines, "what is before the heading has fewer cells, as a title")
     draft.put("final_line_break", sample.final_line_break, "as this file ends; true shows a file that was cut short")
 
 
-def _put_constants(draft: _Draft, sample: Sample, columns: dict[str, int], derived: Iterable[str]) -> None:
+def _put_constants(draft: _Draft, sample: Sample, columns: dict[str, int], stated: Container[str]) -> None:
     needed = [*AccountChange.STATE_FIELDS, *(DOCUMENT if "id_document_number" in columns else ())]
-    missing = [name for name in dict.fromkeys(needed) if name not in columns and name not in derived]
+    missing = [name for name in dict.fromkeys(needed) if name not in columns and name not in stated]
     draft.table("profile.constants", "what no column states, the same for every account")
-    guesses = {"id_document_country": ("CN", "no column; GUESS: all documents were issued in China")}
+    guesses = {"id_document_country": (TO_FILL_IN, "no column: ISO 3166, two letters")}
+    if _is_chinese(sample):
+        guesses = {"id_document_country": ("CN", "no column; GUESS: all documents were issued in China")}
     if "number" not in columns:
         draft.note("columns.number: no column looks like it; a profile needs one")
     for name in missing:
@@ -186,6 +166,8 @@ def _put_words(draft: _Draft, sample: Sample, columns: dict[str, int], derived: 
             why = f"{times} of {len(sample.rows)} records"
             if name in derived and meaning is False:
                 why += "; GUESS: nothing is allowed unless the account is active"
+            elif name in {"status", *derived} and meaning is not None and len(word) == 1 and word.isascii():
+                why += "; GUESS: a code of one letter"
             draft.put(word, TO_FILL_IN if meaning is None else meaning, why)
 
 
@@ -195,13 +177,18 @@ def _is_feed_value(name: str, word: str) -> bool:
 
 
 def _meaning(name: str, word: str, derived: bool) -> str | bool | None:
-    plain = folded(word)
+    plain = folded_word(word)
     if derived:
         status = _meaning("status", word, derived=False)
         return None if status is None else status == "active"
     if name in BOOLEANS:
         return True if plain in YES else False if plain in NO else None
-    return next((meaning for meaning, usual in WORDS[name].items() if plain in usual), None)
+    known = next((meaning for meaning, usual in WORDS[name].items() if plain in usual), None)
+    if known is None and name == "currency":
+        with suppress(InvalidValue):
+            currency_number(plain.upper())
+            return plain.upper()
+    return known
 
 
 def _put_empty(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:
@@ -226,7 +213,10 @@ def _put_amounts(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None
     signs = read_signs(numbers)
     headings = "".join(sample.heading[columns[name]] for name in stated).casefold() if sample.heading else ""
     draft.table("profile.amounts")
-    if any(word in headings for word in MINOR_UNIT):
+    units = {unit for name in stated for unit in units_of(sample.heading[columns[name]])} if sample.heading else set()
+    if units & MULTIPLES:
+        draft.put("unit", TO_FILL_IN, "the heading names a unit of many, which a profile cannot: convert the amounts")
+    elif any(word in headings for word in MINOR_UNIT):
         draft.put("unit", "minor", "the heading says so")
     elif any(word in headings for word in MAJOR_UNIT):
         draft.put("unit", "major", "the heading says so")
@@ -263,7 +253,8 @@ def _put_times(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:
         "form", form or TO_FILL_IN, "every value fits" if form else "epoch_ms, epoch_s, iso, or as %Y-%m-%d %H:%M:%S"
     )
     if form not in {"epoch_ms", "epoch_s"}:
-        draft.put("zone", "Asia/Shanghai", "GUESS: the zone of the core's clock")
+        zone = "Asia/Shanghai" if _is_chinese(sample) else TO_FILL_IN
+        draft.put("zone", zone, "GUESS: the zone of the core's clock" if zone != TO_FILL_IN else "an IANA name")
 
 
 def _time_form(cells: Sequence[str]) -> str | None:
@@ -291,6 +282,8 @@ def _toml(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     text = str(value).encode("utf-8", "replace").decode()
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 

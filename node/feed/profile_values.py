@@ -15,6 +15,11 @@ from standing.node.feed.records import BOOLEANS, LIMITS, holds_bad_bytes, trimme
 from standing.node.feed.time_forms import needs_zeros, time_reader
 
 _LISTED_WORDS = 20
+#: What an empty part of several joined columns counts as where words are looked up: without it, a flag in the second
+#: column could be taken for one in the third.
+EMPTY_PART = "-"
+#: An amount with one separator of thousands, here a space, as some databases write four decimals.
+_FOUR_DIGITS = re.compile(r"\d{1,4} \d{4}")
 _EPOCH_END = 10**15  # the first number of too many digits
 
 #: A value of a row: a cell's text, or whatever a database's driver gives.
@@ -31,10 +36,10 @@ class Translator:
             for field, column in profile.columns.items()
         }
         self._empty = dict(profile.empty)
+        self._empty_parts = {field: EMPTY_PART if profile.words.get(field) else "" for field in self._columns}
         self._converts: dict[str, Convert] = {}
         for field in self._columns:
-            words = {_plain(word): meaning for word, meaning in profile.words.get(field, {}).items()}
-            self._converts[field] = _convert(field, words, profile)
+            self._converts[field] = _convert(field, profile.words.get(field, {}), profile)
         self._amount = _amount_reader(profile.amounts)
         self.columns: frozenset[str] = frozenset(name for names in self._columns.values() for name in names)
 
@@ -46,7 +51,7 @@ class Translator:
         record: dict[str, Any] = dict(self._constants)
         problems = []
         for field, names in self._columns.items():
-            value = row.get(names[0]) if len(names) == 1 else _joined(row, names)
+            value = row.get(names[0]) if len(names) == 1 else _joined(row, names, self._empty_parts[field])
             if isinstance(value, str):
                 value = trimmed(value)
             if value is None or value == "":
@@ -54,6 +59,8 @@ class Translator:
                     record[field] = self._empty[field]
                 continue
             try:
+                if field == "number" and len(names) > 1 and not all(_is_stated(row.get(name)) for name in names):
+                    raise InvalidValue(field, "a part of it is empty", "all columns of which it is joined")
                 if isinstance(value, str) and holds_bad_bytes(value):
                     raise InvalidValue(field, "bytes that are not valid text", "text in the profile's encoding")
                 record[field] = self._converts[field](value)
@@ -84,9 +91,13 @@ class _Amount:
         self.value = value
 
 
-def _joined(row: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
-    parts = [trimmed(str(row[name])) for name in names if row.get(name) is not None]
-    return " ".join(part for part in parts if part) or None
+def _joined(row: Mapping[str, Any], names: tuple[str, ...], empty: str) -> str | None:
+    parts = [trimmed(str(row[name])) if _is_stated(row.get(name)) else empty for name in names]
+    return " ".join(filter(None, parts)) if any(_is_stated(row.get(name)) for name in names) else None
+
+
+def _is_stated(value: Any) -> bool:
+    return value is not None and trimmed(str(value)) != ""
 
 
 def _plain(word: str) -> str:
@@ -94,8 +105,16 @@ def _plain(word: str) -> str:
     return unicodedata.normalize("NFKC", trimmed(word)).casefold()
 
 
+def _in_any_form(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Meanings by the form of words used for look-up, without those of which two words of one form differ (A and a)."""
+    meanings: dict[str, set[str]] = {}
+    for word, meaning in words.items():
+        meanings.setdefault(_plain(word), set()).add(str(meaning).lower())
+    return {plain: meaning for word, meaning in words.items() if len(meanings[plain := _plain(word)]) == 1}
+
+
 def _convert(field: str, words: Mapping[str, Any], profile: Profile) -> Convert:
-    """The converter of a field: its words first, then what is usual for the field."""
+    """The converter of a field: its words first, as written and then in any form, then what is usual for the field."""
     usual: Convert
     if field == "effective_at_ms":
         usual = _time_reader(profile.times)
@@ -108,9 +127,13 @@ def _convert(field: str, words: Mapping[str, Any], profile: Profile) -> Convert:
     if not words:
         return usual
     shown = ", ".join(sorted({str(meaning) for meaning in words.values()})[:_LISTED_WORDS])
+    exact = {trimmed(word): meaning for word, meaning in words.items()}
+    in_any_form = _in_any_form(words)
 
     def convert(value: Any) -> Any:
-        meaning = words.get(_plain(str(value)))
+        meaning = exact.get(str(value))
+        if meaning is None:
+            meaning = in_any_form.get(_plain(str(value)))
         if meaning is not None:
             return meaning
         if field in _CLOSED and _plain(str(value)) not in _CLOSED[field]:
@@ -189,6 +212,8 @@ def _number(field: str, value: Any, shape: re.Pattern[str], amounts: Amounts, ex
     match = shape.fullmatch(unicodedata.normalize("NFKC", str(value)))
     if match is None:
         raise wrong
+    if amounts.thousands and _FOUR_DIGITS.fullmatch(match[0].replace(amounts.thousands, " ")):
+        raise InvalidValue(field, "four digits after its only separator: they could be decimals", wrong.allowed)
     if amounts.unit == "minor" and match[2] is not None:
         raise InvalidValue(field, "decimals, although the profile's unit is minor", f"an amount such as {example}")
     whole = match[1].replace(amounts.thousands, "") if amounts.thousands else match[1]

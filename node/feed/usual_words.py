@@ -11,8 +11,8 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     ),
     "number_type": ("账号类型", "卡账标志", "介质类型", "numbertype", "accounttype", "mediatype"),
     "status": (
-        "账户状态", "帐户状态", "账号状态", "卡状态", "状态", "status", "state", "acctstatus",
-        "accountstatus", "cardstatus",
+        "账户状态", "帐户状态", "账号状态", "卡状态", "状态", "status", "acctstatus", "accountstatus",
+        "cardstatus", "state",
     ),
     "debit_allowed": ("允许借记", "可借记", "借记许可", "可支出", "debitallowed", "maydebit", "debit"),
     "credit_allowed": ("允许贷记", "可贷记", "贷记许可", "可收入", "creditallowed", "maycredit", "credit"),
@@ -80,7 +80,7 @@ HEADINGS: dict[str, tuple[str, ...]] = {
 #: Words by field and meaning, as `folded` makes them.
 WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "status": {
-        "active": ("正常", "有效", "启用", "已激活", "激活", "active", "normal", "open", "a", "0", "00", "n"),
+        "active": ("正常", "有效", "启用", "已激活", "激活", "active", "normal", "open", "a"),
         "frozen": ("冻结", "止付", "全额冻结", "司法冻结", "控制", "frozen", "blocked", "f", "freeze"),
         "lost": ("挂失", "口头挂失", "书面挂失", "正式挂失", "lost", "stolen", "l"),
         "dormant": ("睡眠", "睡眠户", "久悬", "不动户", "休眠", "dormant", "inactive", "d"),
@@ -130,9 +130,83 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
 YES = ("是", "y", "yes", "true", "1", "允许", "可", "t")
 NO = ("否", "n", "no", "false", "0", "禁止", "不可", "不允许", "f")
 
+#: Parts and English words of headings that tell of an account's state beside its status, and those of headings that
+#: only seem to.
+OF_STATUS = ("状态", "冻结", "止付", "挂失", "销户", "久悬", "睡眠", "不动户", "控制标志", "有效标志")
+NOT_OF_STATUS = ("日期", "时间", "金额", "原因", "婚姻")
+OF_STATUS_WORDS = frozenset(
+    {
+        "status",
+        "freeze",
+        "frozen",
+        "block",
+        "blocked",
+        "hold",
+        "lost",
+        "stolen",
+        "dormant",
+        "closed",
+        "restricted",
+        "restriction",
+        "lock",
+        "locked",
+        "stop",
+    }
+)
+NOT_OF_STATUS_WORDS = frozenset({"date", "time", "at", "on", "since", "amount", "reason", "marital"})
+
 #: Words in a heading of amounts that name the unit.
 MAJOR_UNIT = ("元", "yuan", "major")
 MINOR_UNIT = ("分", "fen", "cent", "minor")
+#: What may stand in brackets in such a heading, as `units_of` folds it, beside codes of currencies; and of these, units
+#: of more than one, which no profile can state.
+MULTIPLES = frozenset(
+    {
+        "百元",
+        "千元",
+        "万元",
+        "百万元",
+        "亿元",
+        "千",
+        "万",
+        "亿",
+        "千円",
+        "万円",
+        "k",
+        "thousand",
+        "thousands",
+        "m",
+        "mn",
+        "million",
+        "millions",
+        "lakh",
+        "lakhs",
+        "crore",
+        "crores",
+    }
+)
+UNITS = MULTIPLES | {
+    "",
+    "元",
+    "人民币",
+    "人民币元",
+    "分",
+    "人民币分",
+    "円",
+    "yuan",
+    "rmb",
+    "fen",
+    "cent",
+    "cents",
+    "minor",
+    "minorunits",
+    "major",
+    "majorunits",
+    "r",
+    "us",
+    "hk",
+    "nt",
+}
 
 #: Forms of times, the most specific first.
 TIME_FORMS = (

@@ -126,6 +126,7 @@ BAD_FILES = [
     pytest.param("jsonl", _jsonl("[" * 60_000), "line", id="nested without end"),
     pytest.param("csv", _jsonl(_HEADER), "file", id="only a header"),
     pytest.param("csv", f"{_HEADER}\n".encode("utf-16"), "file", id="UTF-16 without a profile"),
+    pytest.param("csv", f"{_HEADER}\r7399999999,1\r".encode(), "file", id="lines that end with CR alone"),
     pytest.param("csv", _jsonl("number,colour", "1234,red"), "header", id="an unknown column"),
     pytest.param("csv", _jsonl("status", "active"), "header", id="no number column"),
     pytest.param("csv", _jsonl("number,number", "1,2"), "header", id="a column twice"),

@@ -211,6 +211,10 @@ AMOUNTS = [
     ({"unit": "major"}, "EUR", "5000.000", 500_000),
     ({"unit": "major"}, "EUR", "0.500", 50),
     ({"unit": "major"}, "EUR", Decimal("50.000"), 5_000),
+    # A database's four decimals, by a profile whose point separates thousands.
+    ({"unit": "major", "thousands": ".", "decimal": ","}, "EUR", "1000.0000", None),
+    ({"unit": "minor", "thousands": ","}, "CNY", "50,0000", None),
+    ({"unit": "major", "thousands": ","}, "CNY", "1,0000,0000", 10_000_000_000),
 ]
 
 
@@ -243,6 +247,23 @@ def test_mapped_values_constants_empty_cells_and_padding_are_read() -> None:
     assert _row({"words": {"status": {"正常": "active"}}}, status="不明")[1] == ["status"]
 
 
+def test_codes_that_differ_only_in_case_keep_their_own_meanings() -> None:
+    words = {"status": {"A": "active", "a": "frozen", "Ｃ": "closed", "正常": "active"}}
+    read = {word: _row({"words": words}, status=word) for word in ("A", "a", "ａ", "c", "正常 ")}
+    assert [record.get("status") for record, _ in read.values()] == ["active", "frozen", None, "closed", "active"]
+    assert read["ａ"][1] == ["status"], "it could be either"
+
+
+def test_a_number_of_two_columns_is_none_where_one_is_empty() -> None:
+    translator = Translator(Profile(columns={"number": ["branch", "account"], "holder_name": ["given", "family"]}))
+    record, problems = translator.record({"branch": "0101", "account": "1234567", "given": "", "family": "Suharto"})
+    assert (record, problems) == ({"number": "0101 1234567", "holder_name": "Suharto"}, [])
+    for empty in ("branch", "account"):
+        row = {"branch": "0101", "account": "1234567", "given": "A", "family": "B", empty: " "}
+        record, problems = translator.record(row)
+        assert ("number" in record, [each.field for each in problems]) == (False, ["number"])
+
+
 BAD_PROFILES = [
     ({"columns": {}}, "number"),
     ({"columns": {"number": "a", "colour": "b"}}, "colour"),
@@ -251,6 +272,7 @@ BAD_PROFILES = [
     ({"columns": {"number": "a", "status": "b"}, "words": {"status": {"x": "?"}}}, "words.status.x"),
     ({"columns": {"number": "a"}, "constants": {"daily_limit_minor": "much"}}, "daily_limit_minor"),
     ({"columns": {"number": "a"}, "times": {"zone": "Mars"}}, "zone"),
+    ({"columns": {"number": "a"}, "times": {"zone": "?"}}, "zone"),
     ({"columns": {"number": "a"}, "times": {"form": "yesterday"}}, "form"),
     *(
         ({"columns": {"number": "a"}, "times": {"form": form}}, "times.form")

@@ -1,0 +1,165 @@
+"""What `feed learn` must not take for something else: what it cannot tell is left as `?`, or is several columns."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from standing.ledger.errors import InvalidValue
+from standing.node.feed.file_lines import read_lines
+from standing.node.feed.profile import read_profile
+from standing.node.feed.profile_draft import draft_profile
+
+
+def _drafted(folder: Path, *lines: str) -> dict[str, Any]:
+    path = folder / "book.csv"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    profile: dict[str, Any] = tomllib.loads(draft_profile(path))["profile"]
+    return profile
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "正常（只收不付）",
+        "正常(冻结)",
+        "正常[止付]",
+        "Open (Restricted)",
+        "Active {frozen}",
+        "A*",
+        "A-",
+        "非正常",
+        "0",
+        "00",
+        "N",
+    ],
+)
+def test_a_state_with_a_reservation_or_a_bare_code_is_not_drafted_as_active(word: str, tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, "账号,账户状态", "11050137001000000771,正常", f"11050137001000000772,{word}")
+    for field in ("status", "debit_allowed", "credit_allowed"):
+        assert drafted["words"][field][word] == "?", field
+    assert drafted["words"]["status"]["正常"] == "active"
+
+
+@pytest.mark.parametrize(
+    ("heading", "joined"),
+    [
+        ("账号,账户状态,冻结标志,挂失标志", ["账户状态", "冻结标志", "挂失标志"]),
+        ("账号,账户状态,卡状态,开户日期", ["账户状态", "卡状态"]),
+        ("Account No,Account Status,Debit Freeze,State", ["Account Status", "Debit Freeze"]),
+        ("Account No,accountStatus,holdFlag,Holder", ["accountStatus", "holdFlag"]),
+        ("Account No,State,Account Status,Status Date", "Account Status"),
+        ("账号,账户状态,冻结金额,销户日期", "账户状态"),
+    ],
+)
+def test_all_columns_that_tell_of_the_state_are_drafted_as_one(heading: str, joined: Any, tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, heading, "11050137001000000771,正常,x,y", "11050137001000000772,正常,z,")
+    for field in ("status", "debit_allowed", "credit_allowed"):
+        assert drafted["columns"][field] == joined, field
+        assert isinstance(joined, str) or set(drafted["words"][field].values()) == {"?"}
+
+
+def test_a_freeze_in_a_column_of_its_own_is_read_by_the_draft_as_it_was_filled_in(tmp_path: Path) -> None:
+    path = tmp_path / "book.csv"
+    rows = [
+        "账号,账户状态,有效标志,冻结标志",
+        "7300000001,正常,1,",
+        "7300000002,正常,,1",
+        "7300000003,正常,1,1",
+        "7300000004,,,1",
+    ]
+    path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    draft = draft_profile(path).splitlines()
+    meanings = {'"正常 1 -"': "active", '"正常 - 1"': "frozen", '"正常 1 1"': "frozen", '"- - 1"': "frozen"}
+    table, lines = "", []
+    for line in draft:
+        table = line.split("]")[0] if line.startswith("[") else table
+        word = line.partition(" = ")[0]
+        meaning = meanings.get(word, "none")
+        said = f'"{meaning}"' if "status" in table else str(meaning == "active").lower()
+        lines.append(f"{word} = {said}" if '= "?"' in line and "words" in table else line)
+    text = (
+        "\n".join(lines)
+        .replace('currency = "?"', 'currency = "CNY"')
+        .replace('number_type = "?"', 'number_type = "card"')
+    )
+    (tmp_path / "core.toml").write_text(text.replace('"?"', '"none"'), encoding="utf-8")
+    read = list(read_lines(path, "csv", read_profile(tmp_path / "core.toml")))
+    assert [(line.record["status"], line.record["debit_allowed"]) for line in read] == [
+        ("active", True),
+        *[("frozen", False)] * 3,
+    ]
+
+
+def test_more_columns_of_the_state_than_a_profile_joins_are_left_open(tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, "账号,账户状态,冻结标志,挂失标志,止付标志", "11050137001000000771,正常,0,0,0")
+    assert (drafted["columns"]["status"], "status" in drafted.get("words", {})) == ("?", False)
+
+
+@pytest.mark.parametrize(
+    "headings",
+    [
+        ("日限额(转入)", "日限额(转出)"),
+        ("日限额(网银)",),
+        ("Daily Limit (ATM)", "Daily Limit (POS)"),
+        ("日限额(元)", "日限额(USD)"),
+    ],
+)
+def test_a_limit_of_something_else_is_not_drafted_as_the_accounts(headings: tuple[str, ...], tmp_path: Path) -> None:
+    cells = ",99999999.00" * len(headings)
+    drafted = _drafted(tmp_path, f"账号,账户状态,{','.join(headings)}", f"11050137001000000771,正常{cells}")
+    assert drafted["columns"]["daily_limit_minor"] == "?"
+
+
+@pytest.mark.parametrize("unit", ["元", "人民币元", "CNY", "R$", "€", "分"])
+def test_a_unit_in_brackets_is_no_other_limit(unit: str, tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, f"账号,账户状态,日限额({unit})", "11050137001000000771,正常,500")
+    assert drafted["columns"]["daily_limit_minor"] == f"日限额({unit})"
+
+
+@pytest.mark.parametrize("unit", ["万元", "千元", "百万元", "千円", "thousands", "lakhs"])
+def test_amounts_in_a_unit_of_many_are_not_drafted_as_single_ones(unit: str, tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, f"账号,账户状态,日限额({unit})", "11050137001000000771,正常,5")
+    assert drafted["amounts"]["unit"] == "?"
+
+
+def test_of_two_columns_of_one_field_none_is_chosen_unless_one_is_plain(tmp_path: Path) -> None:
+    drafted = _drafted(
+        tmp_path, "账号,状态,手机号(本人),手机号(联系人)", "11050137001000000771,正常,13800138000,13900139000"
+    )
+    assert drafted["columns"]["phone"] == "?"
+    drafted = _drafted(tmp_path, "账号(旧),账号,状态", "11050137001000000770,11050137001000000771,正常")
+    assert drafted["columns"]["number"] == "账号"
+
+
+def test_lines_before_the_heading_are_skipped(tmp_path: Path) -> None:
+    lines = [
+        "Export of accounts",
+        '"as of 2026-11-28',
+        'of branch 12"',
+        "",
+        "Account No;Name;Status;Currency;Daily Limit",
+    ]
+    drafted = _drafted(tmp_path, *lines, "DE89370400440532013000;A B;active;EUR;1.000,00", "Total;1;;;1.000,00")
+    assert (drafted["skip_lines"], drafted["columns"]["number"]) == (4, "Account No")
+
+
+def test_zone_and_country_are_guessed_only_for_chinese_files(tmp_path: Path) -> None:
+    row = "11050137001000000771,2026-11-28 10:00:00,A12345"
+    drafted = _drafted(tmp_path, "Account No,Last Update,ID Number", row)
+    assert (drafted["times"]["zone"], drafted["constants"]["id_document_country"]) == ("?", "?")
+    drafted = _drafted(tmp_path, "账号,更新时间,证件号码", row)
+    assert (drafted["times"]["zone"], drafted["constants"]["id_document_country"]) == ("Asia/Shanghai", "CN")
+
+
+def test_a_currency_by_its_iso_code_needs_no_word(tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, "Account No,Currency", "11050137001000000771,THB", "11050137001000000772,KWD")
+    assert "currency" not in drafted.get("words", {})
+
+
+def test_lines_that_end_with_cr_alone_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "book.csv"
+    path.write_bytes(b"number,status\r7300000001,active\r")
+    with pytest.raises(InvalidValue, match="its lines end with CR alone"):
+        draft_profile(path)
