@@ -37,6 +37,13 @@ _RESIDENT_17 = re.compile(r"[0-9]{17}")
 _LIKE_X = frozenset("×*ХхΧχ")
 
 
+#: Capitals of Cyrillic and Greek that look like Latin ones. Identity cards and passports with such letters bear only
+#: these, so that they can be read abroad; books and claims hold them in either script.
+_LIKE_LATIN = str.maketrans("АВЕІЈКМНОРСТУХЅΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEIJKMHOPCTYXSABEZHIKMNOPTYX")
+#: The sign before a number, which compatibility form would turn into letters.
+_NUMERO = "\u2116"
+
+
 def _capitals(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -93,7 +100,7 @@ def canonical_id_document(document: IdDocument, field: str = "id_document") -> s
         raise InvalidValue(f"{field}_number", "too long", f"at most {MAX_DOCUMENT} characters")
     allowed = f"1 to {MAX_DOCUMENT} characters"
     written = _written(document)
-    number = compacted(written)
+    number = compacted(written).translate(_LIKE_LATIN)
     if not number:
         raise InvalidValue(f"{field}_number", "no letter or digit in it", allowed)
     if is_scientific(written):
@@ -109,12 +116,12 @@ def canonical_id_document(document: IdDocument, field: str = "id_document") -> s
 
 def compacted_document_number(document: IdDocument) -> str:
     """A document's number in capitals, with letters, marks and digits only."""
-    return compacted(_written(document))
+    return compacted(_written(document)).translate(_LIKE_LATIN)
 
 
 def _written(document: IdDocument) -> str:
     """A document's number as it was meant: without a spreadsheet's decimals, and with its check character as an X."""
-    written = without_zero_decimals(visible(document.number)).strip()
+    written = without_zero_decimals(visible(document.number.replace(_NUMERO, " "))).strip()
     if (document.scheme, document.country) == ("NIDN", "CN") and written[-1:] in _LIKE_X:
         digits = compacted(written[:-1])
         if _RESIDENT_17.fullmatch(digits):

@@ -3,8 +3,10 @@
 Close is what a person would look at twice:
 
 - the family name first or last, of one word or several: the same words, rotated;
-- a lost accent, or another letter for one: Jose for José, Soren for Søren; a mark that is a vowel or a consonant of its
-  script, as in Thai, Tibetan or Devanagari, is no accent;
+- a lost accent, or other letters for one: Jose for José, Soren or Soeren for Søren, Mueller for Müller; a mark that is
+  a vowel or a consonant of its script, as in Thai, Tibetan or Devanagari, is no accent;
+- letters that Arabic and Persian keyboards have in common use for each other, and the large kana that Japanese banks
+  write for small ones;
 - traditional characters for simplified ones;
 - one typing slip in a long Latin name: a letter that is missing, doubled, wrong, or changed places with the next.
 
@@ -30,14 +32,25 @@ _LONG_NAME = 8
 _OVERLAY, _POINTS, _ATTACHED = 1, range(10, 37), 200
 
 
+#: Letters that are written as two where there is no key for them: German, the Nordic languages (ICAO 9303), Croatian.
+_AS_TWO = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "đ": "dj"})
+#: Arabic: yeh without dots and of Persian, kaf of Persian, teh marbuta for heh, heh of Urdu, and alef wasla. Japanese:
+#: small kana.
+_WRITTEN_FOR = str.maketrans(
+    "\u0649\u06cc\u06a9\u0629\u06c1\u06be\u0671" + "ァィゥェォッャュョヮヵヶぁぃぅぇぉっゃゅょゎ",
+    "\u064a\u064a\u0643\u0647\u0647\u0647\u0627" + "アイウエオツヤユヨワカケあいうえおつやゆよわ",
+)
+
+
 def match_name(held: str, claimed: str) -> MatchWord:
     """How a claimed name, as written, compares with a held one in canonical form. Raises: InvalidValue."""
     canonical = canonical_name(claimed)
     if canonical == held:
         return "match"
-    plain_held = _plain(held)
-    if any(_plain(turned) == plain_held for turned in (canonical, *_rotated(words_of(claimed)))):
-        return "close"
+    plain_held, spelled_held = _plain(held), _plain(held.translate(_AS_TWO))
+    for turned in (canonical, *_rotated(words_of(claimed))):
+        if _plain(turned) == plain_held or _plain(turned.translate(_AS_TWO)) == spelled_held:
+            return "close"
     return "close" if _one_slip(plain_held, _plain(canonical)) else "no_match"
 
 
@@ -48,8 +61,10 @@ def _rotated(words: list[str]) -> list[str]:
 
 
 def _plain(canonical: str) -> str:
-    """A canonical name in simplified characters and in Latin letters without accents."""
-    return "".join(_plain_letter(character) for character in unicodedata.normalize("NFD", canonical))
+    """A canonical name in simplified characters, in Latin letters without accents, and in one of the letters that are
+    written for each other."""
+    letters = unicodedata.normalize("NFD", canonical.translate(_WRITTEN_FOR))
+    return "".join(_plain_letter(character) for character in letters)
 
 
 @lru_cache(maxsize=16_384)
