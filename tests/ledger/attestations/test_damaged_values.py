@@ -101,10 +101,28 @@ def test_all_signs_for_the_last_character_of_a_resident_number_are_an_x(number: 
     assert document_hint(IdDocument("NIDN", "CN", number)) is None
 
 
-def test_signs_like_an_x_are_kept_apart_where_they_are_no_check_character() -> None:
-    assert _resident("1101051949123100Х") != _resident("1101051949123100X")
+def test_letters_that_look_like_an_x_are_one_in_any_document_and_signs_are_none() -> None:
     cyrillic, latin = (canonical_id_document(IdDocument("NIDN", "RU", f"11010519491231002{each}")) for each in "ХX")
-    assert cyrillic != latin
+    assert cyrillic == latin
+    for sign in "×*":
+        with pytest.raises(InvalidValue, match="masked"):
+            _resident(f"1101051949123100{sign}")
+
+
+def test_letters_that_look_different_stay_apart_in_documents() -> None:
+    written = (
+        "Г123456",
+        "Γ123456",
+        "T123456",
+        "Б123456",
+        "6123456",
+        "З123456",
+        "3123456",
+        "Σ123456",
+        "Е123456",
+        "Ё123456",
+    )
+    assert len({canonical_id_document(IdDocument("CCPT", "BG", each)) for each in written}) == len(written)
 
 
 @pytest.mark.parametrize(
