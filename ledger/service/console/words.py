@@ -12,10 +12,10 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from fluent.runtime import FluentBundle, FluentResource
-from iso4217 import Currency
 
+from standing.ledger.attestations.money import minor_digits
 from standing.ledger.clock import MAX_CALENDAR_MS
-from standing.ledger.errors import StandingError
+from standing.ledger.errors import InvalidValue, StandingError
 from standing.ledger.service.command_language import errors
 from standing.ledger.service.languages import Language
 from standing.ledger.service.times import offset
@@ -134,13 +134,18 @@ class Words:
         return f"{value:,}"
 
     def money(self, amount_minor: int | str | None, currency: str) -> str:
-        """An amount in major units with its currency; "none" means that no limit is stated."""
+        """An amount in major units with its currency; "none" means that no limit is stated.
+
+        In minor units, and said so, where how many make a major unit is not known: of a withdrawn currency or a metal.
+        """
         if amount_minor is None:
             return "–"
         if isinstance(amount_minor, str):
             return self("no-limit")
-        digits = _exponent(currency)
+        digits = _decimals(currency)
         sign, amount = ("−" if amount_minor < 0 else ""), abs(amount_minor)
+        if digits is None:
+            return self("minor-units", amount=f"{sign}{amount:,} {currency}")
         major, minor = divmod(amount, 10**digits)
         return f"{sign}{major:,}" + (f".{minor:0{digits}d}" if digits else "") + f" {currency}"
 
@@ -150,9 +155,9 @@ class Words:
 
 
 @cache
-def _exponent(currency: str) -> int:
-    """How many digits of a currency's amounts are minor units (ISO 4217)."""
+def _decimals(currency: str) -> int | None:
+    """How many decimals a currency's amounts have; None where that is not defined."""
     try:
-        return int(Currency(currency).exponent or 0)
-    except ValueError:
-        return 0
+        return minor_digits(currency)
+    except InvalidValue:
+        return None

@@ -119,3 +119,9 @@ def test_a_time_always_names_its_zone(zone: str, text: str) -> None:
 )
 def test_amounts_have_their_currencys_digits(minor: int, currency: str, text: str) -> None:
     assert [Words(SHARED, language, UTC).money(minor, currency) for language in LANGUAGES] == [text, text]
+
+
+@pytest.mark.parametrize("currency", ["BGN", "DEM", "XAU"])
+def test_an_amount_whose_decimals_are_not_known_is_said_to_be_in_minor_units(currency: str) -> None:
+    shown = [Words(SHARED, language, UTC).money(123_456, currency) for language in LANGUAGES]
+    assert shown == [f"123,456 {currency} (minor units)", f"123,456 {currency}（最小货币单位）"]

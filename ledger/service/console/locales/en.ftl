@@ -21,6 +21,7 @@ labelled = { $label }: { $value }
 yes = yes
 no = no
 no-limit = no limit stated
+minor-units = { $amount } (minor units)
 unit-ms = { $n } ms
 unit-s = { $n } s
 unit-min = { $n } min

@@ -21,6 +21,7 @@ labelled = { $label }：{ $value }
 yes = 是
 no = 否
 no-limit = 未设限额
+minor-units = { $amount }（最小货币单位）
 unit-ms = { $n } 毫秒
 unit-s = { $n } 秒
 unit-min = { $n } 分
