@@ -75,7 +75,8 @@ def _admission(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding
         yield wrong(
             "admission",
             f"{settings.bic} is not admitted to the ledger {client.address}: give the registrar the signer "
-            f"{signer.address} and the admin's address; the registrar runs standing-node ledger admit",
+            f"{signer.address} and the admin's address; the registrar runs standing-node ledger admit, for a store "
+            "that has published to another ledger with the --number and --head that standing-node recover prints",
         )
         return
     if state.suspended:

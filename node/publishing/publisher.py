@@ -211,6 +211,12 @@ class Publisher:
         """The ledger's state of this bank, if it is as the store expects. Raises: PublishingHalted."""
         state = self._client.bank(self.issuer.bic)
         bic, signer = self.issuer.bic, self.issuer.signer.address
+        # Before the admission: a bank is admitted once, and `recover` says with which number and head.
+        if deployment is not None and deployment.domain != self._client.domain:
+            raise PublishingHalted(
+                f"this store has published to {deployment.domain}, the ledger is {self._client.domain}: "
+                "if the old one is gone for good, run `standing-node recover`"
+            )
         if not state.admitted:
             raise PublishingHalted(f"{bic} is not admitted to the ledger {self._client.address}: ask its registrar")
         if state.suspended:
@@ -219,11 +225,6 @@ class Publisher:
             raise PublishingHalted(
                 f"the ledger expects {bic}'s publications signed by {state.signer}, this node signs as {signer}: "
                 "rotate the signer on the ledger, or start the node with the right key"
-            )
-        if deployment is not None and deployment.domain != self._client.domain:
-            raise PublishingHalted(
-                f"this store has published to {deployment.domain}, the ledger is {self._client.domain}: "
-                "if the old one is gone for good, run `standing-node recover`"
             )
         self._check_history(state, deployment)
         return state

@@ -183,16 +183,20 @@ class SteppedNode:
         copy.database.close()
         return url
 
-    def deploy_again(self, number: int, head: bytes) -> str:
-        """Another deployment of the ledger, to which the bank is admitted with a history."""
+    def deploy_without_banks(self) -> str:
+        """Another deployment of the ledger, to which nobody is admitted."""
         registrar = LocalSigner(REGISTRAR).address
-        contract = governance.deploy(
+        return governance.deploy(
             self.world.chain.url,
             REGISTRAR,
             governor=registrar,
             registrar=registrar,
             guardian=LocalSigner(GUARDIAN).address,
         )
+
+    def deploy_again(self, number: int, head: bytes) -> str:
+        """Another deployment of the ledger, to which the bank is admitted with a history."""
+        contract = self.deploy_without_banks()
         step = governance.admit(
             self.bank.bic, self.bank.signer.address, LocalSigner(BANK_ADMIN).address, number=number, head=head
         )

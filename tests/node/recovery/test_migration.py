@@ -11,6 +11,7 @@ from standing.ledger.attestations.publication import Publication
 from standing.ledger.attestations.terms import Status
 from standing.ledger.chain.client import LedgerClient
 from standing.node.publishing.submission import PublishingHalted
+from standing.node.recovery.history import CannotRecover
 from standing.node.storage import schema
 from tests.node.stepped_node import CARD, SteppedNode
 from tests.world import ACCOUNT, World
@@ -79,4 +80,21 @@ def test_a_bank_moves_to_a_new_deployment_while_fed_and_its_history_continues(
     audit = Audit()
     audit_ledger(site.client, audit)
     assert (audit.findings, audit.counted["Published"]) == ([], len(after))
+    site.stop()
+
+
+def test_a_bank_that_moves_to_another_deployment_is_never_told_to_be_admitted_as_new(
+    a_world: World, tmp_path: Path
+) -> None:
+    """A bank is admitted once: as a new one, with the number 0, it could never publish there."""
+    site = SteppedNode(a_world, tmp_path)
+    site.feed(ACCOUNT)
+    site.publish()
+    site.stop()
+    site.start(contract=site.deploy_without_banks())
+    site.feed({"number": CARD, "status": "frozen"})
+    with pytest.raises(PublishingHalted, match=r"this store has published to .* run `standing-node recover`"):
+        site.node.publisher.step()
+    with pytest.raises(CannotRecover, match=r"`admit --number \d+ --head 0x"):
+        site.recover()
     site.stop()
