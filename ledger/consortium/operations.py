@@ -237,13 +237,22 @@ def next_steps(member: Member) -> str:
     """The member's next steps with its folder."""
     kind = member.kind
     own = f"--bic {member.bank}" if kind == "node" else f"--platform {member.platform}"
+    create = f"Create `{kind}/`"
+    if kind == "node":  # the plan's `accounts` may come from a folder that exists already
+        create = "If there is `node/` already, put the contract's address into `node/node.toml`. Otherwise create it,"
     return f"""# {member.name}
 
 1. Put `node.key`, which `standing-network key` made on your machine, into this folder. It must not leave that machine.
-2. Copy the folder to `/etc/standing`, and start Besu: `systemctl start besu`, or `docker compose up -d besu postgresql`
-   (write a password into `postgresql-password` before).
-3. The governor deploys the contract once: `standing-node ledger deploy`. Everybody gets its address.
-4. Create `{kind}/` with its database elsewhere, because the service can only read `/etc/standing`:
+2. Copy the folder to `/etc/standing`, hand `node.key` to the user that Besu runs as (`chown`), and start Besu:
+   - systemd: install Besu in `/opt/besu` and Standing in `/opt/standing`, make the system users `besu` and `standing`
+     (`useradd --system`), copy `systemd/` to `/etc/systemd/system`, `systemctl daemon-reload`, and
+     `systemctl enable --now besu`.
+   - compose: build the image `standing` (docs/CONSORTIUM.md), write a password into `postgresql-password`, and
+     `docker compose up -d besu postgresql`.
+3. The governor deploys the contract once: `standing-node ledger deploy`. Everybody gets its address. If the
+   registrar is a multisig, make that first (docs/CONSORTIUM.md).
+4. {create} with its database
+   elsewhere, because the service can only read `/etc/standing`:
 
        standing-{kind} init /etc/standing/{kind} {own} --database-url URL \\
          --ledger-url http://127.0.0.1:{RPC_PORT} --contract 0x…
@@ -252,9 +261,10 @@ def next_steps(member: Member) -> str:
    - systemd: URL is `sqlite:////var/lib/standing/{kind}.sqlite3`. Then `install -d -o standing /var/lib/standing` and
      `chown -R standing: /etc/standing/{kind}`.
    - compose: URL is `postgresql+psycopg://postgres:PASSWORD@127.0.0.1/standing`, with the password of
-     `postgresql-password`. Then `chown -R` to the user of the image `standing`.
+     `postgresql-password`. Then `chown -R 10001: /etc/standing/{kind}`, the user of the image.
 5. Check it with `doctor -c /etc/standing/{kind}/{kind}.toml`, and start it:
-   - systemd: `sudo -u standing standing-{kind} doctor …`, then `systemctl start standing-{kind}`.
+   - systemd: `sudo -u standing /opt/standing/bin/standing-{kind} doctor …`, then
+     `systemctl enable --now standing-{kind}`.
    - compose: `docker compose run --rm standing standing-{kind} doctor …`, then `docker compose up -d`.
 6. Load `dashboard.json` into Grafana, and let your alerting read `prometheus/rules.yml`.
 """

@@ -20,7 +20,9 @@ EXAMPLE = """# A consortium. Each member makes its node's key (`standing-network
 chain_id = 20261
 block_period_s = 1
 gas_limit = 100000000
-registrar = "0x1111111111111111111111111111111111111111"   # admits banks: a multisig contract's address, or a key's
+# The accounts that send the transactions of these roles; `standing-node ledger deploy` grants the roles themselves.
+# A multisig sends none and exists only once the ledger runs: name as the registrar the account that pays for it.
+registrar = "0x1111111111111111111111111111111111111111"   # admits banks
 guardian = "0x2222222222222222222222222222222222222222"    # may suspend a bank at once
 governor = "0x3333333333333333333333333333333333333333"    # may grant both roles
 

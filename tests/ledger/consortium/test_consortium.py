@@ -123,6 +123,18 @@ def test_every_member_gets_a_complete_folder_for_one_common_network(tmp_path: Pa
     assert "QBFT" not in tomllib.loads((folder / "members" / "jinqiao-pay" / "besu.toml").read_text())["rpc-http-api"]
 
 
+def test_a_members_next_steps_say_where_its_units_go_and_how_to_build_the_image_that_it_starts(tmp_path: Path) -> None:
+    """Nothing else installs the units, and no registry has the image."""
+    own = _written(tmp_path, plan_of()) / "members" / "bank-1"
+    steps = (own / "NEXT-STEPS.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "CONSORTIUM.md").read_text()
+    assert "copy `systemd/` to `/etc/systemd/system`" in steps
+    image = yaml.safe_load((own / "compose.yaml").read_text())["services"]["standing"]["image"]
+    assert f"docker build --tag {image} " in page
+    assert "chown -R 10001: /etc/standing/node" in steps
+    assert "useradd --uid 10001 standing" in page
+
+
 def test_the_same_plan_gives_the_same_files_and_no_folder_is_overwritten(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
