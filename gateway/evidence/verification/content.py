@@ -59,7 +59,7 @@ def check_terms(lines: Lines, claims: EvidenceClaims, means: VerifierInputs) -> 
         return
     if means.key is None:
         if claims.reason not in _BEFORE_TERMS:
-            lines.unknown(10, "sealed: opening them takes the binding key (--binding-key or --grant)")
+            lines.unknown(10, "sealed: opening them takes the binding key (--binding-key, or a grant that has it)")
         return
     terms = opened(claims, means.key, claims.record.record())
     unreadable = claims.reason is Reason.ATTESTATION_UNREADABLE

@@ -33,15 +33,20 @@ def export(
     return CliRunner().invoke(app, [*command, "--reason", _REASON, *options], env=environment, input=typed)
 
 
-def verify(a_rig: Rig, decline: dict[str, Any], case: Path, *options: str) -> tuple[int, dict[int, str]]:
-    """Verify offline with a header fetched from a node. Returns: exit code, and each check's verdict."""
+def checks(a_rig: Rig, decline: dict[str, Any], case: Path, *options: str) -> tuple[int, dict[int, dict[str, Any]]]:
+    """Verify offline with a header fetched from a node. Returns: exit code, and each check by its number."""
     asked = {"id": 1, "method": "eth_getBlockByNumber", "params": [hex(decline["block_number"]), False]}
     header = write(case.parent, "header.json", a_rig.chain.devnet.call(asked))
     key = json.dumps(a_rig.nobody("GET", "/v1/evidence-key").json())
     command = ["verify", str(case), "--offline", "--header", str(header), "--contract", a_rig.contract]
     ended = CliRunner().invoke(app, [*command, "--gateway-key", key, "--json", *options])
-    report = json.loads(ended.stdout)
-    return ended.exit_code, {line["number"]: line["verdict"] for line in report["checks"]}
+    return ended.exit_code, {line["number"]: line for line in json.loads(ended.stdout)["checks"]}
+
+
+def verify(a_rig: Rig, decline: dict[str, Any], case: Path, *options: str) -> tuple[int, dict[int, str]]:
+    """As `checks`, with each check's verdict alone."""
+    code, lines = checks(a_rig, decline, case, *options)
+    return code, {number: line["verdict"] for number, line in lines.items()}
 
 
 def test_a_pasted_decline_is_exported_and_passes_every_check_offline(
@@ -69,8 +74,9 @@ def test_an_export_without_the_key_carries_the_grant_and_leaves_the_terms_sealed
     exported = json.loads(case.read_text())
     assert exported["binding_key"] is None
     assert "binding_key" not in exported["grant"]
-    code, verdicts = verify(a_rig, decline, case)
-    assert (code, verdicts[9], verdicts[10]) == (2, "holds", "unknown")
+    code, lines = checks(a_rig, decline, case)
+    assert (code, lines[9]["verdict"], lines[10]["verdict"]) == (2, "holds", "unknown")
+    assert "a grant that has it" in lines[10]["text"], "the grant of the case is there, and does not open the terms"
     code, verdicts = verify(a_rig, decline, case, "--binding-key", "11" * 32)
     assert (code, verdicts[9]) == (1, "fails"), "another key than the one that was granted"
     exported["grant"]["granted_at_ms"] += 1
