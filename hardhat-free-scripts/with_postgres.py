@@ -183,6 +183,12 @@ def main(command: list[str]) -> int:
     if not command:
         print(__doc__, file=sys.stderr)
         return 2
+    if command[0] in {"-h", "--help"}:
+        print(__doc__)
+        return 0
+    if shutil.which(command[0]) is None:
+        print(f"{command[0]}: no such command", file=sys.stderr)
+        return 127
     # On SIGTERM, stop the server first, as on Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
