@@ -88,7 +88,7 @@ def test_a_bank_that_moves_to_another_deployment_is_never_told_to_be_admitted_as
 ) -> None:
     """A bank is admitted once: as a new one, with the number 0, it could never publish there."""
     site = SteppedNode(a_world, tmp_path)
-    site.feed(ACCOUNT)
+    site.feed({**ACCOUNT, "number": CARD})
     site.publish()
     site.stop()
     site.start(contract=site.deploy_without_banks())
