@@ -147,6 +147,20 @@ def test_the_same_plan_gives_the_same_files_and_no_folder_is_overwritten(tmp_pat
     assert (again.exit_code, "not overwritten" in again.output) == (1, True)
 
 
+def test_a_member_that_joins_later_changes_only_the_peers_and_permissions_of_the_others(tmp_path: Path) -> None:
+    """With another genesis block the members' nodes would belong to another ledger."""
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+    before, plan = _written(tmp_path / "before", plan_of()), plan_of()
+    joins = {"name": "bank-9", "bank": "ABZDCNB0", "host": "10.0.0.9", "validator": False}
+    keys = {"node_key": _key(98).public_key.to_bytes().hex(), "accounts": [_key(97).public_key.to_checksum_address()]}
+    plan["members"].append(joins | keys)
+    after = _written(tmp_path / "after", plan)
+    files = [path.relative_to(before) for path in before.rglob("*") if path.is_file()]
+    changed = {path.name for path in files if (before / path).read_bytes() != (after / path).read_bytes()}
+    assert changed == {"permissions.toml", "static-nodes.json"}
+
+
 @pytest.mark.parametrize(
     ("spoil", "error"),
     [
