@@ -14,7 +14,7 @@ from standing.gateway.bindings.bound import Bound, adopt
 from standing.gateway.decisions.answers import OPEN_REVIEW, closed_review_document, reservation_document, to_json
 from standing.gateway.decisions.question import Kind, Transaction
 from standing.gateway.decisions.reservations import current_reservation
-from standing.gateway.decisions.rules import NO_CURRENT_ATTESTATION, Decision, Outcome
+from standing.gateway.decisions.rules import NO_CURRENT_ATTESTATION, Decision, Outcome, Reason
 from standing.gateway.decisions.usage import AccountDay, Reservation
 from standing.gateway.storage import schema
 from standing.gateway.storage.bulk import Bulk, Lookup
@@ -100,6 +100,9 @@ _ADOPT = Bulk(
     "new_tags",
 )
 
+#: Without a record, too, the ledger is behind one that was seen. The checks before these two ignore the publication.
+_BELOW_FLOOR = frozenset({Reason.NO_ATTESTATION, Reason.LEDGER_ROLLED_BACK})
+
 _OF_DECISION = schema.reviews.c.transaction_id == schema.decisions.c.transaction_id
 
 
@@ -125,6 +128,10 @@ class BindingState:
         """
         tags = adopt(self.tags, self.unvouched, terms.tags) if self.unvouched and terms is not None else self.tags
         return ready if ready.tags.pack() == tags else replace(ready, tags=IdentityTags.unpack(tags))
+
+    def is_ahead_of(self, decision: Decision) -> bool:
+        """Whether a decision was made on an older record than one already seen, or on none."""
+        return decision.reason in _BELOW_FLOOR and (decision.publication or 0) < self.floor
 
     def learn(self, bound: Bound, decision: Decision) -> None:
         """Keep what a record that opened has shown: its publication, as the floor, and the tags in `bound`.

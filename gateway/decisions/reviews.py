@@ -156,7 +156,7 @@ class Reviews:
             policy=policy.model_copy(update={"risk": ()}),  # staff are the last instance of the platform's own rules
             now_ms=now_ms,
         )
-        if decision.reason is Reason.LEDGER_ROLLED_BACK and not final:
+        if not final and state.is_ahead_of(decision):
             raise Overtaken(state.floor)
         if decision.reason is not None:
             raise ReviewNotApprovable(

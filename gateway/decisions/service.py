@@ -27,7 +27,7 @@ from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Question, Transaction
 from standing.gateway.decisions.records import BindingState, Decided, Overtaken
 from standing.gateway.decisions.reservations import Capture, Refund, SettlementRequest, Void, expire_due, settle
-from standing.gateway.decisions.rules import Decision, Outcome, Reason, decide
+from standing.gateway.decisions.rules import Decision, Outcome, decide
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS, AccountDay, Reservation, State, UsageBook, day_of
 from standing.gateway.errors import BankNotServed
 from standing.gateway.ledger_reading.reader import Reader, Seen
@@ -41,8 +41,6 @@ from standing.ledger.errors import Conflict, LedgerUnreachable, StandingError
 
 #: The most transactions per batch.
 MAX_BATCH = 500
-
-_BELOW_FLOOR = frozenset({Reason.NO_ATTESTATION, Reason.LEDGER_ROLLED_BACK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,8 +308,7 @@ class DecisionService:
             now_ms=now_ms,
             risk=risk.facts(bound.binding, state.bound_at_ms),
         )
-        # A missing record is a rollback as well; the checks before these two ignore the publication.
-        if not read.final and decision.reason in _BELOW_FLOOR and (decision.publication or 0) < state.floor:
+        if not read.final and state.is_ahead_of(decision):
             return None
         if decision.hold is not None:
             decision = risk.held(bound.binding, state.user_id, decision)

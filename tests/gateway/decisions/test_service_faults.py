@@ -1,6 +1,7 @@
 """The decision service when reads are outdated, the ledger fails, or the database fails."""
 
 import asyncio
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -13,9 +14,12 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from standing.gateway.decisions import records
+from standing.gateway.decisions.reviews import Reviews
+from standing.gateway.decisions.rules import Outcome
 from standing.gateway.errors import StorageUnavailable
 from standing.gateway.ledger_reading.reader import Seen
 from standing.gateway.storage import schema
+from standing.ledger.attestations.terms import Status
 from standing.ledger.errors import LedgerUnreachable, NotFound, Overloaded
 from tests.gateway.decision_rig import DecisionRig, decision_rig
 
@@ -83,6 +87,32 @@ async def test_a_record_missing_from_a_lagging_node_is_read_again(tmp_path: Path
         rig.reader.script = before_the_first_attestation
         assert (await rig.decide(account))["outcome"] == "approve"
         assert rig.reader.floors[-1] == 3
+
+
+async def test_staff_are_not_refused_because_a_lagging_node_has_no_record_yet(tmp_path: Path) -> None:
+    with decision_rig(tmp_path) as rig:
+        account = rig.bind(status=Status.UNSTATED)
+        account.publication = 3
+        held = await rig.decide(account)
+        assert (held["outcome"], held["reason"]) == ("review", "account_unstated")
+        account.publication, account.terms = 4, {}
+
+        async def before_the_first_attestation(_binding: bytes) -> Seen:
+            rig.reader.script = rig._answer
+            return Seen(account.record(rig.clock.now_ms())._replace(publication=0), 1)
+
+        rig.reader.script = before_the_first_attestation
+        reviews = Reviews(
+            storage=rig.storage,
+            bindings=rig.bindings,
+            reader=rig.reader,
+            policy=rig.decisions.policy,
+            clock=rig.clock,
+            reservation_lifetime_ms=60_000,
+        )
+        closed = json.loads(await reviews.close(held["transaction_id"], Outcome.APPROVE, "support"))
+        assert (closed["review"]["outcome"], closed["review"]["publication"]) == ("approve", 4)
+        assert rig.reader.floors[-2:] == [0, 3]
 
 
 async def test_requests_arriving_during_a_commit_read_the_ledger_after_it(
