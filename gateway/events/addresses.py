@@ -44,7 +44,7 @@ def is_public(address: str) -> bool:
 def check_host(host: str) -> None:
     """Refuse a host given as a non-public address. Raises: InvalidValue."""
     try:
-        public = is_public(host.strip("[]"))
+        public = is_public(host)
     except ValueError:
         return  # a name: its address is checked at every connection
     if not public:

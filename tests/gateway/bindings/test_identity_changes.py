@@ -154,10 +154,16 @@ def test_a_banks_rate_limit_is_passed_on_with_retry_after(a_rig: Rig) -> None:
 def test_banks_learn_that_it_is_the_same_user_and_not_which(a_rig: Rig) -> None:
     persons = [a_rig.bound() for _ in range(2)]
     asked = [request for request, _ in persons[0].bank.asked.values()]
-    whose = {request.on_behalf_of for request in asked if request.request_id.endswith(persons[0].user_id)}
-    assert whose != {None}
-    assert all(len(name or "") == 64 and persons[0].user_id not in (name or "") for name in whose)
+    (name,) = [request.on_behalf_of for request in asked if request.request_id.endswith(persons[0].user_id)]
+    assert name is not None
+    assert len(name) == 64
+    assert persons[0].user_id not in name
     second = a_rig.person()
     second.user_id = persons[0].user_id
     second.bind(request_id="bind-second-01")
-    assert second.bank.asked["bind-second-01"][0].on_behalf_of in whose
+    assert second.bank.asked["bind-second-01"][0].on_behalf_of == name
+    # Two banks cannot find out together that a user is a customer of both.
+    elsewhere = a_rig.person(BICS[1])
+    elsewhere.user_id = persons[0].user_id
+    elsewhere.bind(request_id="bind-elsewhere-01")
+    assert elsewhere.bank.asked["bind-elsewhere-01"][0].on_behalf_of not in {None, name}

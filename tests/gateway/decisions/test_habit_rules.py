@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import tomli_w
 from pydantic import TypeAdapter
+from sqlalchemy import insert
 from typer.testing import CliRunner
 
 from standing.gateway.cli import app
@@ -18,10 +19,13 @@ from standing.gateway.decisions.habit_rules import (
     IdentityChangeRule,
     UnusualAmountRule,
 )
-from standing.gateway.decisions.pasts import NO_PAST, Past, PastAmount
+from standing.gateway.decisions.past_reads import read_pasts
+from standing.gateway.decisions.pasts import MAX_PAST, NO_PAST, Past, PastAmount
 from standing.gateway.decisions.policy_try import dry_run
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.risk import Hold, RiskFacts
+from standing.gateway.storage import schema
+from tests.gateway.decision_rig import decision_rig
 from tests.gateway.follower_rig import FollowRig, follow_rig
 
 CNY = 156
@@ -54,6 +58,12 @@ HABIT = _past(2_000, 1_800, 2_200, 1_700, 2_300)
         (FAR, (1_000, _past(1, 1, 1, 1, 1)), (1_001, _past(1, 1, 1, 1, 1))),
         (FAR, (10**9, _past(1, 1, 1, 1)), (10**9, _past(1, 1, 1, 1, 1))),
         (FAR, (10**9, _past(1, 1, 1, 1, 1, currency=840)), (10**9, _past(1, 1, 1, 1, 1))),
+        (FAR, (10**9, _past(1, 1, 1, 1, 1, kind="withdrawal")), (10**9, _past(1, 1, 1, 1, 1))),
+        # A spread of a tenth of the median where amounts hardly differ, and of their own where they differ more.
+        (FAR, (3_186, _past(2_000, 2_000, 2_000, 2_000, 2_000)), (3_187, _past(2_000, 2_000, 2_000, 2_000, 2_000))),
+        (FAR, (7_930, _past(500, 1_000, 2_000, 3_000, 3_500)), (7_931, _past(500, 1_000, 2_000, 3_000, 3_500))),
+        # Of two middle values the lower one is the median.
+        (FAR, (1_593, _past(*[1_000] * 3, *[9_000] * 3)), (1_594, _past(*[1_000] * 3, *[9_000] * 3))),
         (CHANGED, (100, Past(identity_changed_at_ms=NOW_MS)), (101, Past(identity_changed_at_ms=NOW_MS))),
         (
             CHANGED,
@@ -91,6 +101,31 @@ def test_an_early_withdrawal_after_binding_is_held_unless_a_payment_preceded_it(
     assert _hold(EARLY, 5_000, NO_PAST, Kind.WITHDRAWAL, NOW_MS - HOUR_MS) is None
     assert _hold(EARLY, 5_000, NO_PAST, Kind.PAYMENT, NOW_MS) is None
     assert _hold(EARLY, 5_000, _past(100), Kind.WITHDRAWAL, NOW_MS) is None
+
+
+def test_only_what_was_approved_is_a_past_and_only_the_newest_of_it(tmp_path: Path) -> None:
+    """Otherwise a payment that is held would lift the hold for the next one."""
+    decided = [(at_ms, "approve", None) for at_ms in range(1, MAX_PAST + 1)]
+    decided += [(60, "review", "approve"), (70, "review", "decline"), (80, "review", None), (90, "decline", None)]
+    with decision_rig(tmp_path) as rig:
+        account = rig.bind("6222")
+        other = rig.bind("6222")
+        with rig.database.write() as connection:
+            for at_ms, outcome, reviewed in decided:
+                name = f"t-{at_ms}"
+                values = {"transaction_id": name, "outcome": outcome, "decided_at_ms": at_ms, "amount_minor": at_ms}
+                values |= {"binding": account.binding, "kind": "payment", "currency": "CNY", "answer": "{}"}
+                connection.execute(insert(schema.decisions).values(**values))
+                if reviewed is not None:
+                    closed = {"transaction_id": name, "outcome": reviewed, "closed_at_ms": at_ms, "closed_by": "staff"}
+                    connection.execute(insert(schema.reviews).values(**closed))
+        its_own = rig.vault.lookup("account", "6222")
+        with rig.database.read() as connection:
+            found = read_pasts(connection, {account.binding: its_own, other.binding: its_own})
+    amounts = [each.amount_minor for each in found[account.binding].amounts]
+    assert amounts == [60, *range(MAX_PAST, 1, -1)]
+    assert found[other.binding].amounts == found[account.binding].amounts
+    assert (found[account.binding].approved_at_ms, found[other.binding].approved_at_ms) == (60, None)
 
 
 RULES = [

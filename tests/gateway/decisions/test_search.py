@@ -39,9 +39,9 @@ def test_each_filter_finds_exactly_its_decisions(shared: Rig) -> None:
     paid = _decide(person, "paid")
     dollars = _decide(person, "dollars", currency="USD")
     theirs = _decide(other, "paid")
-    middle_ms = shared.clock.now_ms()
     person.bank.change(person.number, status=Status.FROZEN, debit_allowed=False)
     frozen = _decide(person, "frozen")
+    frozen_ms = shared.clock.now_ms()
     shared.clock.advance(300_001)
     silent = _decide(person, "silent")
     shared.heartbeat()
@@ -53,8 +53,8 @@ def test_each_filter_finds_exactly_its_decisions(shared: Rig) -> None:
     assert _names(shared, **mine, outcome="decline") == [frozen, dollars]
     assert _names(shared, **mine, outcome="review") == [silent]
     assert _names(shared, **mine, reason="account_frozen") == [frozen]
-    assert _names(shared, **mine, since_ms=middle_ms) == [silent, frozen]
-    assert _names(shared, **mine, until_ms=middle_ms) == [dollars, paid]
+    assert _names(shared, **mine, since_ms=frozen_ms) == [silent, frozen]
+    assert _names(shared, **mine, until_ms=frozen_ms) == [dollars, paid]
     assert _names(shared, user_id=other.user_id, binding=person.binding) == []
     assert _names(shared)[:5] == [silent, frozen, theirs, dollars, paid]
 
@@ -83,10 +83,11 @@ def test_pages_neither_repeat_nor_skip_while_decisions_are_added(shared: Rig) ->
         shared.clock.advance(1 if index % 3 == 0 else 0)
         made.append(person.decide(transaction_id=f"{person.user_id}.{index}", amount_minor=1)["transaction_id"])
     found: list[str] = []
-    asked: dict[str, Any] = {"user_id": person.user_id, "limit": 2}
+    asked: dict[str, Any] = {"user_id": person.user_id, "limit": 3}
     while True:
         page = shared.platform("GET", "/v1/decisions", params=asked).json()
         found += [each["transaction_id"] for each in page["decisions"]]
+        assert page["decisions"], "a full last page names no next one"
         if page["next"] is None:
             break
         _decide(person, f"meanwhile-{len(found)}", amount_minor=1)

@@ -31,6 +31,8 @@ from tests.gateway.webhook_receiver import Receiver
         ("fe80::1%eth0", False),
         ("fd00::1", False),
         ("::ffff:127.0.0.1", False),
+        ("::ffff:93.184.216.34", True),
+        ("fec0::1", False),  # site-local, which Python takes for global
         ("64:ff9b::a00:1", False),
         ("64:ff9b::5db8:d822", True),
         ("2002:7f00:1::", False),

@@ -112,16 +112,16 @@ def test_silent_banks_are_reported_and_do_not_make_bindings_dead(alone: Rig) -> 
     alone.bound()
     alone.clock.advance(400_000)
     found = run(alone)
-    assert all(bank.silent for bank in found.banks)
+    assert {bank.silent for bank in found.banks} == {True}
     assert (found.dead_count, found.reasons[BICS[0]]) == (0, {"well": 1})
     # Decisions treat a clock too far ahead as silence, and so does the report.
     alone.heartbeat()
-    assert not any(bank.silent for bank in run(alone).banks)
+    assert {bank.silent for bank in run(alone).banks} == {False}
     behind = reconciler(alone)
     behind._clock = ManualClock(alone.clock.now_ms() - alone.settings.policy.ahead_allowance_ms - 1)
     report = behind.run()
     assert report is not None
-    assert all(bank.silent for bank in report.banks)
+    assert {bank.silent for bank in report.banks} == {True}
 
 
 def _set_follower_state(it: Rig, person: Person, **changed: Any) -> None:

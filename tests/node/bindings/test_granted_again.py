@@ -1,10 +1,14 @@
-"""A grant asked for again, because the answer was lost."""
+"""A grant asked for again, because the answer was lost; and by how many platforms."""
 
 from dataclasses import replace
 from secrets import token_bytes
 
-from standing.ledger.attestations.binding_protocol import BindingRequest, GrantDocument
+import pytest
+
+from standing.ledger.attestations.binding_protocol import BindingAnswer, BindingRequest, GrantDocument
 from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.errors import InvalidValue
+from standing.node.bindings.granting import MAX_BINDINGS_PER_ACCOUNT
 from tests.node.stepped_node import SteppedNode
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM
 
@@ -28,3 +32,20 @@ def test_a_grant_whose_answer_was_lost_is_accepted_after_the_signing_key_was_rot
     again = _ask(site)
     assert again.grant().signer == new.address
     assert again.model_dump(exclude={"signature"}) == lost.model_dump(exclude={"signature"})
+
+
+def test_an_account_is_bound_at_no_more_platforms_than_its_bound_allows(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    claim = {name: ACCOUNT[name] for name in CLAIM_FIELDS}
+
+    def bind(index: int, **changes: str) -> BindingAnswer:
+        return site.node.bindings.bind(
+            f"platform-{index}", BindingRequest(**{"request_id": "request-1", **claim, **changes})
+        )
+
+    first, *_ = [bind(index).grant for index in range(MAX_BINDINGS_PER_ACCOUNT)]
+    assert first is not None
+    with pytest.raises(InvalidValue, match="bound at too many platforms"):
+        bind(MAX_BINDINGS_PER_ACCOUNT)
+    # One that is replaced makes room for its successor.
+    assert bind(0, request_id="request-2", replaces=first.binding).outcome == "granted"

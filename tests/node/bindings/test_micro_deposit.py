@@ -254,6 +254,22 @@ def test_a_deposit_does_not_bind_an_account_lost_meanwhile(paying: Paying) -> No
     assert answer["mismatches"][0]["problem"] == "the account is lost"
 
 
+def test_a_deposit_does_not_bind_an_account_that_was_bound_meanwhile(paying: Paying) -> None:
+    deposit = paying.ask()
+    grant = grant_of(paying.staffed.bind(ACCOUNT))  # the user remembers the phone that the bank has
+    again = paying.confirm(deposit, paying.amount(deposit))
+    assert (again.status_code, again.json()["type"]) == (409, "urn:standing:problem:already-bound")
+    assert paying.staffed.delete(grant).status_code == 204
+    grant_of(paying.confirm(deposit, paying.amount(deposit)))
+
+
+def test_a_deposit_binds_nothing_for_a_platform_that_was_off_boarded_meanwhile(paying: Paying) -> None:
+    deposit = paying.ask()
+    paying.bank.post(f"/v1/platforms/{PLATFORM}/off-board", paying.staffed.operator_key)
+    answer = paying.confirm(deposit, paying.amount(deposit))
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:standing:problem:platform-off-boarded")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("point", ["deposit_committed", "deposit_paid"])
 def test_a_node_killed_around_the_payment_pays_once_and_keeps_the_amount(

@@ -1,14 +1,21 @@
 """Guessing accounts and holders is slow: each attempt costs tokens, an unknown account twenty times as many."""
 
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import select
 
+from standing.ledger.clock import ManualClock
+from standing.ledger.service.database import Database, migrate
+from standing.ledger.service.vault import Vault
+from standing.node.bindings.velocity import UNKNOWN_COST, Bucket, Rate, TooManyAttempts, Velocity
 from standing.node.storage import schema
+from tests.databases import new_database
 from tests.node.node_tools import Staffed, account, grant_of
 from tests.world import ACCOUNT, World, wait_until
 
@@ -178,3 +185,44 @@ def test_the_database_keeps_users_only_as_keyed_hashes_and_not_for_ever(staffed:
     purge.step(threading.Event())
     with bank.node.database.read() as connection:
         assert len(connection.execute(select(schema.velocity)).all()) == 2
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(new_database(tmp_path, "velocity"))
+    migrate(made, "standing.node.storage")
+    yield made
+    made.close()
+
+
+def _velocity(clock: ManualClock) -> Velocity:
+    return Velocity(Vault([bytes(range(32))], "node"), clock)
+
+
+def test_a_debt_is_not_forgotten_before_it_is_paid_off(database: Database) -> None:
+    clock = ManualClock(30 * _HOUR_MS)
+    velocity = _velocity(clock)
+    fast, slow = Rate(capacity=60, refill_per_hour=600), Rate(capacity=1, refill_per_hour=1)
+    guesser = Bucket("bind\x1fjinqiao-pay\x1fu-1", "this user", slow)
+    with database.write() as connection:
+        velocity.charge(connection, UNKNOWN_COST, guesser)
+    clock.advance(19 * _HOUR_MS)
+    with database.write() as connection:
+        velocity.purge(connection, fast, slow)
+        with pytest.raises(TooManyAttempts) as refused:
+            velocity.check(connection, guesser)
+    assert refused.value.retry_after_s == 3_600
+
+
+def test_a_clock_that_was_set_back_takes_no_attempt_away(database: Database) -> None:
+    user = Bucket("bind\x1fjinqiao-pay\x1fu-1", "this user", Rate(capacity=2, refill_per_hour=1))
+    with database.write() as connection:
+        _velocity(ManualClock(30 * _HOUR_MS)).charge(connection, 1, user)
+        _velocity(ManualClock(25 * _HOUR_MS)).check(connection, user)
+
+
+def test_users_of_two_platforms_under_one_id_have_a_rate_each(staffed: Staffed) -> None:
+    for index in range(2):
+        staffed.bind(_unknown(index), on_behalf_of="u-1")
+    assert _refused(staffed.bind(account(1), on_behalf_of="u-1"))
+    grant_of(staffed.bind(account(1), key=staffed.other_key, on_behalf_of="u-1"))
