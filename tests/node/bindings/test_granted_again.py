@@ -1,16 +1,18 @@
 """A grant asked for again, because the answer was lost; and by how many platforms."""
 
 from dataclasses import replace
+from pathlib import Path
 from secrets import token_bytes
 
 import pytest
 
 from standing.ledger.attestations.binding_protocol import BindingAnswer, BindingRequest, GrantDocument
 from standing.ledger.attestations.publication import LocalSigner
-from standing.ledger.errors import InvalidValue
+from standing.ledger.errors import InvalidValue, Overloaded
 from standing.node.bindings.granting import MAX_BINDINGS_PER_ACCOUNT
+from standing.node.bindings.regranting import RegrantRequest
 from tests.node.stepped_node import SteppedNode
-from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM
+from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, World
 
 
 def _ask(site: SteppedNode) -> GrantDocument:
@@ -49,3 +51,14 @@ def test_an_account_is_bound_at_no_more_platforms_than_its_bound_allows(site: St
         bind(MAX_BINDINGS_PER_ACCOUNT)
     # One that is replaced makes room for its successor.
     assert bind(0, request_id="request-2", replaces=first.binding).outcome == "granted"
+
+
+def test_replaced_bindings_leave_half_of_the_outbox_to_the_core(a_world: World, tmp_path: Path) -> None:
+    """A platform that replaces many bindings delays no freeze."""
+    site = SteppedNode(a_world, tmp_path, max_waiting=2)
+    site.feed(dict(ACCOUNT))
+    granted = bytes.fromhex(_ask(site).binding[2:])  # its first attestation waits
+    with pytest.raises(Overloaded):
+        site.node.regranting.regrant(PLATFORM, granted, RegrantRequest(request_id="regrant-1"))
+    site.feed({"number": ACCOUNT["number"], "status": "frozen"})
+    site.stop()
