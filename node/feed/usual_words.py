@@ -130,83 +130,29 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
 YES = ("是", "y", "yes", "true", "1", "允许", "可", "t")
 NO = ("否", "n", "no", "false", "0", "禁止", "不可", "不允许", "f")
 
-#: Parts and English words of headings that tell of an account's state beside its status, and those of headings that
-#: only seem to.
+#: What headings contain that tell an account's state beside its status, and what those contain
+#: that only seem to tell it.
 OF_STATUS = ("状态", "冻结", "止付", "挂失", "销户", "久悬", "睡眠", "不动户", "控制标志", "有效标志")
 NOT_OF_STATUS = ("日期", "时间", "金额", "原因", "婚姻")
-OF_STATUS_WORDS = frozenset(
-    {
-        "status",
-        "freeze",
-        "frozen",
-        "block",
-        "blocked",
-        "hold",
-        "lost",
-        "stolen",
-        "dormant",
-        "closed",
-        "restricted",
-        "restriction",
-        "lock",
-        "locked",
-        "stop",
-    }
-)
+OF_STATUS_WORDS = frozenset({
+    "status", "freeze", "frozen", "block", "blocked", "hold", "lost", "stolen", "dormant", "closed", "restricted",
+    "restriction", "lock", "locked", "stop",
+})  # fmt: skip
 NOT_OF_STATUS_WORDS = frozenset({"date", "time", "at", "on", "since", "amount", "reason", "marital"})
 
 #: Words in a heading of amounts that name the unit.
 MAJOR_UNIT = ("元", "yuan", "major")
 MINOR_UNIT = ("分", "fen", "cent", "minor")
-#: What may stand in brackets in such a heading, as `units_of` folds it, beside codes of currencies; and of these, units
-#: of more than one, which no profile can state.
-MULTIPLES = frozenset(
-    {
-        "百元",
-        "千元",
-        "万元",
-        "百万元",
-        "亿元",
-        "千",
-        "万",
-        "亿",
-        "千円",
-        "万円",
-        "k",
-        "thousand",
-        "thousands",
-        "m",
-        "mn",
-        "million",
-        "millions",
-        "lakh",
-        "lakhs",
-        "crore",
-        "crores",
-    }
-)
+#: Units of more than one, which no profile can state, as `units_of` folds them.
+MULTIPLES = frozenset({
+    "百元", "千元", "万元", "百万元", "亿元", "千", "万", "亿", "千円", "万円", "k", "thousand", "thousands", "m", "mn",
+    "million", "millions", "lakh", "lakhs", "crore", "crores",
+})  # fmt: skip
+#: All that may be in brackets in a heading of amounts, besides codes of currencies.
 UNITS = MULTIPLES | {
-    "",
-    "元",
-    "人民币",
-    "人民币元",
-    "分",
-    "人民币分",
-    "円",
-    "yuan",
-    "rmb",
-    "fen",
-    "cent",
-    "cents",
-    "minor",
-    "minorunits",
-    "major",
-    "majorunits",
-    "r",
-    "us",
-    "hk",
-    "nt",
-}
+    "", "元", "人民币", "人民币元", "分", "人民币分", "円", "yuan", "rmb", "fen", "cent", "cents", "minor",
+    "minorunits", "major", "majorunits", "r", "us", "hk", "nt",
+}  # fmt: skip
 
 #: Forms of times, the most specific first.
 TIME_FORMS = (
