@@ -59,6 +59,10 @@ class Secrets:
         """The vault for personal data in the node's database. Raises: InvalidValue."""
         return Vault([self.vault_secret, *self.older_vault_secrets], "node")
 
+    def vault_of(self, database: NodeDatabase) -> Vault:
+        """As `vault`, checked against what the database holds. Raises: VaultError, DatabaseUnavailable as well."""
+        return _checked(self.vault(), database)
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -102,7 +106,7 @@ def read_secrets(settings: NodeSettings) -> Secrets:
 def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, faults: Faults | None = None) -> Node:
     """Connect to the ledger and the database, migrate the database, and put the services together.
 
-    Raises: LedgerUnreachable, LedgerMismatch, InvalidValue.
+    Raises: LedgerUnreachable, LedgerMismatch, InvalidValue, VaultError.
     """
     clock = clock or SystemClock()
     if faults is None:
@@ -110,7 +114,7 @@ def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, 
     client = connect_ledger(settings)
     database = NodeDatabase(settings.database_url)
     migrate(database, "standing.node.storage")
-    vault = secrets.vault()
+    vault = secrets.vault_of(database)
     issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer, settings.publisher.herd_size)
     leadership, meters = Leadership(database, clock, faults), Meters()
     publisher = _publisher(settings, secrets, database, client, issuer, clock, leadership, meters, faults)
@@ -223,11 +227,17 @@ def _publisher(
     )
 
 
-def open_vault(settings: NodeSettings) -> Vault:
-    """The vault for personal data in the node's database. Raises: SettingsError."""
+def open_vault(settings: NodeSettings, database: NodeDatabase) -> Vault:
+    """The vault for personal data in the node's database. Raises: SettingsError, VaultError, DatabaseUnavailable."""
     newest = read_secret(settings.vault_secret_file, "vault_secret_file")
     older = [read_secret(file, "older_vault_secret_files") for file in settings.older_vault_secret_files]
-    return Vault([newest, *older], "node")
+    return _checked(Vault([newest, *older], "node"), database)
+
+
+def _checked(vault: Vault, database: NodeDatabase) -> Vault:
+    with database.read() as connection:
+        AccountStore(vault).check_vault(connection)
+    return vault
 
 
 def open_signer(settings: NodeSettings) -> Signer:

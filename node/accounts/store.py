@@ -23,7 +23,7 @@ from standing.ledger.attestations.phones import is_masked_phone
 from standing.ledger.attestations.sealing import identity_tags
 from standing.ledger.attestations.terms import Status, Terms
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service.vault import Vault
+from standing.ledger.service.vault import Vault, VaultError
 from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.accounts.changes import AccountChange, LimitValue
 from standing.node.storage import schema
@@ -241,6 +241,24 @@ class AccountStore:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
+
+    def check_vault(self, connection: Connection) -> None:
+        """Check that the vault has the secrets of this store.
+
+        With another oldest secret no account would be found: what the core states of one would be taken for news of
+        an account without bindings, and would never be published. Raises: VaultError.
+        """
+        table = schema.accounts.c
+        columns = select(table.number_lookup, table.number_sealed)
+        oldest = connection.execute(columns.order_by(table.id).limit(1)).one_or_none()
+        newest = connection.execute(columns.order_by(table.id.desc()).limit(1)).one_or_none()
+        if oldest is None or newest is None:
+            return
+        self._vault.unseal(newest.number_sealed)
+        if self._vault.lookup("number", self._vault.unseal_text(oldest.number_sealed)) != oldest.number_lookup:
+            raise VaultError(
+                "stored accounts cannot be found: is the oldest vault secret missing, or not the last one?"
+            )
 
     def find(self, connection: Connection, numbers: Iterable[str]) -> dict[str, Account]:
         """The accounts among `numbers` (canonical), by number."""

@@ -24,5 +24,5 @@ def erase(config: Config = None) -> None:
         settings = load(NodeSettings, config)
         number = typer.prompt("Number of the account or card", hide_input=True)
         with opened(settings.database_url) as database:
-            bindings = erase_account(database, open_vault(settings), number)
+            bindings = erase_account(database, open_vault(settings, database), number)
         console.print(f"erased, with {bindings} bindings; backups and exports still contain it", highlight=False)

@@ -143,7 +143,7 @@ def export(file: Path, config: Config = None) -> None:
     with one_line_errors():
         settings = load(NodeSettings, config)
         with opened(settings.database_url) as database, _counting("exported") as count:
-            rows = backup.export(database, open_vault(settings), settings.bic, SystemClock(), file, count)
+            rows = backup.export(database, open_vault(settings, database), settings.bic, SystemClock(), file, count)
         console.print(
             f"{rows} rows in {file}; it opens with this node's vault secret only: keep both, and not together"
         )
@@ -154,7 +154,9 @@ def import_(file: Path, config: Config = None) -> None:
     with one_line_errors():
         settings = load(NodeSettings, config)
         with opened(settings.database_url) as database, _alone(database), _counting("imported") as count:
-            rows = backup.import_(database, open_vault(settings), settings.bic, file, count, _faults(settings))
+            rows = backup.import_(
+                database, open_vault(settings, database), settings.bic, file, count, _faults(settings)
+            )
         console.print(f"{rows} rows imported; now: standing-node recover")
 
 

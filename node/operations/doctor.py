@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from standing.ledger.attestations.publication import Signer
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.sender import GAS_FIXED, Sender, attestations_within, publication_gas
 from standing.ledger.clock import SystemClock
+from standing.ledger.errors import NotFound
 from standing.ledger.service import diagnosis
 from standing.ledger.service.commands import Config, one_line_errors
 from standing.ledger.service.diagnosis import Finding, look, well, wrong
@@ -18,6 +20,7 @@ from standing.node.feed.core_database import CoreView
 from standing.node.feed.profile import profile_of
 from standing.node.operations.feed_state import rejected_files
 from standing.node.settings import NodeSettings
+from standing.node.storage.database import DatabaseUnavailable, opened_unchanged
 
 #: With less money than for so many publications the sender should be topped up soon.
 _LOW = 1_000
@@ -54,7 +57,9 @@ def doctor(config: Config = None) -> None:
 def _secrets(settings: NodeSettings) -> Iterator[Finding]:
     secrets = read_secrets(settings)
     secrets.bank_secrets()
-    secrets.vault()
+    # A store that is not there yet, or cannot be read, is the database's finding.
+    with suppress(NotFound, DatabaseUnavailable), opened_unchanged(settings.database_url) as database:
+        secrets.vault_of(database)
     files: Iterable[Path | None] = (
         settings.bank_secret_file,
         *settings.newer_bank_secret_files,

@@ -91,7 +91,7 @@ def check(
         if config is not None:
             settings = load(NodeSettings, config)
             database = stack.enter_context(opened_unchanged(settings.database_url))
-            vault, max_bytes = open_vault(settings), _max_bytes(settings)
+            vault, max_bytes = open_vault(settings, database), _max_bytes(settings)
             max_bad_share = _max_bad_share(settings)
         with _watched(file) as watch:
             checker = FileCheck(
@@ -123,7 +123,7 @@ def send(
         with opened(settings.database_url) as database:
             feed = Feed(
                 database,
-                all_secrets.vault(),
+                all_secrets.vault_of(database),
                 all_secrets.bank_secrets(),
                 SystemClock(),
                 max_waiting=settings.max_waiting,
@@ -133,7 +133,7 @@ def send(
             loader = FileLoader(
                 feed,
                 database,
-                all_secrets.vault(),
+                all_secrets.vault_of(database),
                 page_size=_PAGE,
                 max_bytes=_max_bytes(settings),
                 profile=written,
@@ -155,7 +155,7 @@ def unstated(
     with one_line_errors():
         settings = load(NodeSettings, config)
         with opened(settings.database_url) as database, database.read() as connection:
-            listed = Quarantine(open_vault(settings)).listed(connection, at_most)
+            listed = Quarantine(open_vault(settings, database)).listed(connection, at_most)
             number = quarantine.count(connection)
     if as_json:
         shown = [{**asdict(each), "number": masked(each.number)} for each in listed]

@@ -112,5 +112,5 @@ def _off_boardings(platform: str, config: Config) -> Iterator[OffBoardings]:
     faults = no_faults if settings.fault_point is None else kill_at(settings.fault_point)
     with opened(settings.database_url) as database:
         yield OffBoardings(
-            database, secrets.vault(), issuer, SystemClock(), max_waiting=settings.max_waiting, faults=faults
+            database, secrets.vault_of(database), issuer, SystemClock(), max_waiting=settings.max_waiting, faults=faults
         )

@@ -21,7 +21,9 @@ from standing.ledger.service import diagnosis
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.leader import lock_of
 from standing.ledger.service.settings import SettingsError
+from standing.ledger.service.vault import VaultError
 from standing.node.accounts.bank_secrets import BankSecrets
+from standing.node.composition import build
 from standing.node.feed import cursors
 from standing.node.feed.cursors import Cursor
 from standing.node.operations.status import bindings_by_version
@@ -283,6 +285,20 @@ def _assert_sealed(url: str, folder: Path) -> None:
     for value in PERSONAL:
         assert value.encode() not in content
         assert not as_hex or value.encode().hex().encode() not in content
+
+
+def test_a_node_without_the_oldest_vault_secret_in_its_place_does_not_start(a_world: World) -> None:
+    """It would take the freeze of a bound account for news of an unknown one, and vouch for having published it."""
+    bank = a_world.start_bank()
+    bank.feed(ACCOUNT)
+    first, second = bank.secrets.vault_secret, bytes(range(32))
+    for newest, older, problem in (
+        (second, (), "is a vault secret missing"),
+        (first, (second,), "is the oldest vault secret missing, or not the last one"),
+    ):
+        with pytest.raises(VaultError, match=problem):
+            build(bank.settings, replace(bank.secrets, vault_secret=newest, older_vault_secrets=older), bank.clock)
+    build(bank.settings, replace(bank.secrets, vault_secret=second, older_vault_secrets=(first,)), bank.clock)
 
 
 def test_a_new_secret_applies_to_new_bindings_and_old_ones_keep_theirs(a_world: World) -> None:
