@@ -7,7 +7,7 @@ due again. Events for which an endpoint's queue has no room wait in the event lo
 import random
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
 from standing.gateway.events import log as event_log
 from standing.gateway.events.settings import WebhookSettings
@@ -56,15 +56,7 @@ class DeliveryQueues:
     def has_work(self, endpoint: str) -> bool:
         """Whether an attempt is due, or there are events to queue."""
         with self._storage.read() as connection:
-            due = connection.scalar(
-                select(_table.c.position)
-                .where(
-                    _table.c.endpoint == endpoint,
-                    _table.c.state == "pending",
-                    _table.c.next_attempt_at_ms <= self._clock.now_ms(),
-                )
-                .limit(1)
-            )
+            due = connection.scalar(select(_table.c.position).where(_is_due(endpoint, self._clock.now_ms())).limit(1))
             if due is not None:
                 return True
             newest = connection.scalar(select(func.max(schema.events.c.position))) or 0
@@ -78,11 +70,7 @@ class DeliveryQueues:
         now_ms = self._clock.now_ms()
         self._fill(connection, endpoint, types, now_ms)
         row = connection.execute(
-            select(_table)
-            .where(_table.c.endpoint == endpoint, _table.c.state == "pending", _table.c.next_attempt_at_ms <= now_ms)
-            .order_by(_table.c.position)
-            .limit(1)
-            .with_for_update()
+            select(_table).where(_is_due(endpoint, now_ms)).order_by(_table.c.position).limit(1).with_for_update()
         ).one_or_none()
         if row is None:
             return None
@@ -235,6 +223,15 @@ class DeliveryQueues:
         return QueueState(
             counts.get("pending", 0), counts.get("delivered", 0), counts.get("given_up", 0), unqueued or 0, last
         )
+
+
+def _is_due(endpoint: str, now_ms: int) -> ColumnElement[bool]:
+    """The events that are to be sent now. One queued or tried in the future waits no longer: the clock was wrong then,
+    and has been set back."""
+    due = or_(
+        _table.c.next_attempt_at_ms <= now_ms, _table.c.queued_at_ms > now_ms, _table.c.last_attempt_at_ms > now_ms
+    )
+    return and_(_table.c.endpoint == endpoint, _table.c.state == "pending", due)
 
 
 def _fresh(endpoint: str, position: int, now_ms: int) -> dict[str, str | int]:

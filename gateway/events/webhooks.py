@@ -21,7 +21,7 @@ from standing.gateway.events.endpoints import Endpoint, Endpoints
 from standing.gateway.events.settings import WebhookSettings
 from standing.gateway.events.wakeups import Wakeups
 from standing.gateway.storage.database import Storage
-from standing.ledger.clock import Clock
+from standing.ledger.clock import Clock, has_passed
 from standing.ledger.errors import NotFound, StandingError
 from standing.ledger.service.retry_after import retry_after_s
 
@@ -50,7 +50,8 @@ class _Health:
     """The recent results of an endpoint."""
 
     failures: int = 0
-    paused_until_ms: int = 0
+    failed_at_ms: int = 0
+    pause_ms: int = 0
     sockets: PublicSockets = field(default_factory=PublicSockets)
 
 
@@ -168,9 +169,8 @@ class Dispatcher:
 
     async def _attempt(self, name: str, session: aiohttp.ClientSession, health: _Health) -> bool:
         """Make one attempt, if one is due. Returns: whether another may be due at once. Raises: _Disabled."""
-        if self._clock.now_ms() < health.paused_until_ms or not await self._storage.reading(
-            self._queues.has_work, name
-        ):
+        pausing = not has_passed(self._clock.now_ms(), health.failed_at_ms, health.pause_ms)
+        if pausing or not await self._storage.reading(self._queues.has_work, name):
             return False
         endpoint = await self._storage.reading(self._endpoints.find, name)
         if endpoint.disabled_at_ms is not None:
@@ -189,8 +189,8 @@ class Dispatcher:
     async def _fail(self, attempt: Attempt, result: _Result, health: _Health) -> None:
         name, event = attempt.endpoint, attempt.event
         health.failures += 1
-        pause_ms = self._queues.back_off_ms(health.failures, result.retry_after_ms)
-        health.paused_until_ms = self._clock.now_ms() + pause_ms
+        health.pause_ms = self._queues.back_off_ms(health.failures, result.retry_after_ms)
+        health.failed_at_ms = self._clock.now_ms()
         abandoned = await self._storage.writing(self._queues.failed, attempt, result.label, result.retry_after_ms)
         log = structlog.get_logger()
         if abandoned:

@@ -340,7 +340,9 @@ def last_run(storage: Storage) -> str | None:
 def last_started_at_ms(storage: Storage) -> int | None:
     """When the last completed run began. Raises: StorageUnavailable."""
     with storage.read() as connection:
-        found: int | None = connection.scalar(select(func.max(schema.reconcile_runs.c.started_at_ms)))
+        runs = schema.reconcile_runs
+        # Not the latest time: one that a clock ahead of the present gave would stay the latest.
+        found: int | None = connection.scalar(select(runs.c.started_at_ms).order_by(runs.c.run.desc()).limit(1))
         return found
 
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import structlog
 
 from standing.gateway.errors import StorageUnavailable
-from standing.ledger.clock import Clock
+from standing.ledger.clock import Clock, has_passed
 from standing.ledger.errors import LedgerError
 from standing.ledger.service.leader import Leader
 from standing.ledger.service.vault import VaultError
@@ -40,8 +40,9 @@ class Schedule(ABC):
         self._clock = clock
         self._every_minutes = every_minutes
         self._look_every_s = look_every_s
-        self._first_at_ms = clock.now_ms() + min(first_after_minutes, every_minutes or 0) * _MINUTE_MS
-        self._not_before_ms = 0
+        self._made_at_ms = clock.now_ms()
+        self._first_after_ms = min(first_after_minutes, every_minutes or 0) * _MINUTE_MS
+        self._failed_at_ms: int | None = None
         self._stop = threading.Event()
         self._woken = threading.Event()
         self._thread: threading.Thread | None = None
@@ -96,11 +97,14 @@ class Schedule(ABC):
         """Make a run if one is due and this process leads."""
         now_ms = self._clock.now_ms()
         try:
-            if now_ms >= self._not_before_ms and self.leader.leads() and (self._is_requested() or self._is_due(now_ms)):
+            if self._may_run(now_ms) and self.leader.leads() and (self._is_requested() or self._is_due(now_ms)):
                 self._run(self._stop)
         except (LedgerError, StorageUnavailable, VaultError) as error:
-            self._not_before_ms = now_ms + _MINUTE_MS
+            self._failed_at_ms = now_ms
             structlog.get_logger().warning(f"{self._name}_failed", problem=str(error))
+
+    def _may_run(self, now_ms: int) -> bool:
+        return self._failed_at_ms is None or has_passed(now_ms, self._failed_at_ms, _MINUTE_MS)
 
     def _is_requested(self) -> bool:
         """Whether a run was requested. Raises: StorageUnavailable."""
@@ -111,5 +115,5 @@ class Schedule(ABC):
             return False
         last_ms = self._last_began_ms()
         if last_ms is None:
-            return now_ms >= self._first_at_ms
-        return now_ms - last_ms >= self._every_minutes * _MINUTE_MS
+            return has_passed(now_ms, self._made_at_ms, self._first_after_ms)
+        return has_passed(now_ms, last_ms, self._every_minutes * _MINUTE_MS)

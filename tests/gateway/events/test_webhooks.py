@@ -152,6 +152,19 @@ def test_an_endpoint_enabled_at_once_does_not_wait_out_the_back_off_of_before(tm
         wait_until(lambda: hook.accepted)
 
 
+def test_a_clock_set_back_does_not_stop_an_endpoint_for_as_long_as_it_was_ahead(rig: FollowRig, hook: Receiver) -> None:
+    endpoint = add(rig, hook)
+    hook.answers = [500]
+    rig.clock.advance(DAY_MS)
+    write_events(rig, 2)  # one of them fails, the other is queued
+    failed(rig, endpoint, "http_500")
+    hook.broken.clear()  # the library refuses times that far ahead
+    rig.clock._now_ms -= DAY_MS
+    wait_until(lambda: len(hook.accepted) == 2)
+    write_events(rig)
+    wait_until(lambda: len(hook.accepted) == 3)
+
+
 @pytest.mark.long
 def test_an_endpoint_enabled_after_days_gets_its_full_three_days_again(tmp_path: Path, hook: Receiver) -> None:
     with follow_rig(tmp_path) as rig:

@@ -220,6 +220,18 @@ def test_a_failed_run_is_retried_a_minute_later(alone: Rig) -> None:
 
 
 @pytest.mark.long
+def test_a_run_made_while_the_clock_was_ahead_does_not_delay_the_next_one(alone: Rig) -> None:
+    schedule = _schedule(alone, Leader(NoLock(), "reconcile"))
+    year_ms = 365 * 24 * 3_600_000
+    alone.clock.advance(year_ms)
+    schedule.look()
+    alone.clock._now_ms -= year_ms - 600_000
+    for _ in range(2):  # and is made once
+        schedule.look()
+    now_ms = alone.clock.now_ms()
+    assert [run.started_at_ms for run in rows(alone, schema.reconcile_runs)] == [now_ms + year_ms - 600_000, now_ms]
+
+
 def test_staff_get_the_last_report_as_json_and_as_a_page(alone: Rig) -> None:
     assert alone.support("GET", "/v1/reconciliation").status_code == 404
     assert alone.platform("GET", "/v1/reconciliation").status_code == 403
