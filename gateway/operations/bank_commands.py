@@ -8,7 +8,7 @@ import typer
 from standing.gateway.settings import GatewaySettings
 from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.service.commands import Config, one_line_errors, say
-from standing.ledger.service.files import add_entry
+from standing.ledger.service.files import add_entry, give_to_owner_of
 from standing.ledger.service.settings import SettingsError, load_text, read_api_key, write_private
 
 app = typer.Typer(help="Banks whose accounts can be bound.", no_args_is_help=True)
@@ -48,6 +48,8 @@ def add(
             key_file = config.absolute().parent / f"node-key-{bic}"
             write_private(key_file, key + "\n")
         try:
+            if prompted:
+                give_to_owner_of(config, key_file)
             read_api_key(key_file, "key-file")
             entry = {
                 "bic": bic,

@@ -103,6 +103,21 @@ def _alone(file: Path) -> Iterator[None]:
         os.close(descriptor)  # and with it the lock
 
 
+def give_to_owner_of(file: Path, made: Path) -> None:
+    """Give `made` to the user and the group that own `file`: a service must still read what root writes for it.
+
+    Raises: SettingsError.
+    """
+    if os.name != "posix":
+        return
+    try:
+        wanted, present = file.stat(), made.stat()
+        if (wanted.st_uid, wanted.st_gid) != (present.st_uid, present.st_gid):
+            os.chown(made, wanted.st_uid, wanted.st_gid)
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}") from error
+
+
 def _append(document: tomlkit.TOMLDocument, name: str, entry: Mapping[str, Any]) -> None:
     existing = document.get(name)
     if existing is None:
@@ -122,7 +137,7 @@ def _append(document: tomlkit.TOMLDocument, name: str, entry: Mapping[str, Any])
 
 
 def _replace(file: Path, text: str) -> None:
-    """Replace a file's content durably, in one step, with the same permissions. Raises: SettingsError."""
+    """Replace a file's content durably, in one step, with the same owner and permissions. Raises: SettingsError."""
     target = file.resolve()  # a link stays a link
     try:
         number, made = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
@@ -133,6 +148,7 @@ def _replace(file: Path, text: str) -> None:
             new.write(text)
             new.flush()
             os.fsync(new.fileno())
+        give_to_owner_of(target, Path(made))
         os.chmod(made, stat.S_IMODE(target.stat().st_mode))
         os.replace(made, target)
     except OSError as error:

@@ -1,5 +1,6 @@
 """Folders and settings files written by commands: whole or not at all, and an operator's own text is kept."""
 
+import os
 import stat
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from standing.gateway.cli import app as gateway
 from standing.ledger.consortium.cli import app as network
-from standing.ledger.service.files import add_entry, new_folder, settings_text
+from standing.ledger.service.files import add_entry, give_to_owner_of, new_folder, settings_text
 from standing.ledger.service.settings import SettingsError
 from standing.node.cli import app as node
 
@@ -124,6 +125,20 @@ def test_entries_added_to_one_settings_file_at_once_are_all_kept(tmp_path: Path)
         list(several.map(lambda number: add_entry(file, "banks", {"bic": number}, _nothing), range(8)))
     assert sorted(each["bic"] for each in tomllib.loads(file.read_text())["banks"]) == list(range(8))
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file away")
+def test_what_root_adds_to_a_services_settings_stays_readable_for_the_service(tmp_path: Path) -> None:
+    """The owner was root afterwards: the next reload was refused, and the next start failed."""
+    (file := tmp_path / "gateway.toml").write_text('platform = "jinqiao-pay"\n')
+    file.chmod(0o600)
+    os.chown(file, 12_345, 23_456)
+    add_entry(file, "banks", _BANK, _nothing)
+    now = file.stat()
+    assert (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)) == (12_345, 23_456, 0o600)
+    (key := tmp_path / "node-key").touch(mode=0o600)
+    give_to_owner_of(file, key)
+    assert (key.stat().st_uid, key.stat().st_gid) == (12_345, 23_456)
 
 
 @pytest.mark.parametrize("text", ["x = " + "9" * 5_000, "x = " + "[" * 100_000], ids=["number", "nesting"])
