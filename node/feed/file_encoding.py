@@ -31,6 +31,13 @@ _CHINESE_WORDS = frozenset(
 _USUAL, _OF_LAST_SOUNDS = 0.5, 0.1
 #: Which difference in the detector's measure of odd sequences says nothing in a short file.
 _NEARLY = 0.06
+#: Encodings that cores write, and that are named where they fit about as well as the best one: short files read well in
+#: several, and rare ones such as Mac's are seldom right.
+_USUAL_ENCODINGS = (
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874"),
+    *("big5", "cp932", "euc_jp", "cp949", "cp850", "cp852", "cp866"),
+)
+_MAX_NAMED = 3
 
 
 def guess_encoding(raw: bytes, *, cut_off: bool) -> tuple[str, str]:
@@ -91,7 +98,7 @@ def _weigh(text: str) -> tuple[float, float]:
 
 
 def _other_encoding(raw: bytes, cut_off: bool) -> str | None:
-    """The encoding that fits clearly better than GB18030; None where none does."""
+    """The encodings that fit clearly better than GB18030; None where none does."""
     # It is no UTF-8, which was tried, and no UTF-16, in which a line break has a zero.
     unicode = [name for name in charset_normalizer.constant.IANA_SUPPORTED if name.startswith("utf")]
     matches = charset_normalizer.from_bytes(_telling_part(raw, cut_off), cp_exclusion=["ascii", *unicode])
@@ -99,7 +106,11 @@ def _other_encoding(raw: bytes, cut_off: bool) -> str | None:
     if best is None:
         return None
     rival = next((match.chaos for match in matches if match.encoding == "gb18030"), 1.0)
-    return None if rival - best.chaos <= _NEARLY else best.encoding.replace("_", "-")
+    if rival - best.chaos <= _NEARLY:
+        return None
+    near = [name for match in matches if match.chaos - best.chaos <= _NEARLY for name in match.could_be_from_charset]
+    named = [name for name in _USUAL_ENCODINGS if name in near][:_MAX_NAMED] or [best.encoding]
+    return ", ".join(named).replace("_", "-")
 
 
 def _telling_part(raw: bytes, cut_off: bool) -> bytes:

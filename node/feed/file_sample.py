@@ -103,6 +103,10 @@ def _guess_dialect(text: str) -> tuple[str, str, str]:
         found = clevercsv.Sniffer().sniff(head)
     except clevercsv.Error:
         found = None
+    if found is not None and found.delimiter == " ":
+        if "  " in head:
+            raise InvalidValue("file", "columns of fixed width", "CSV, or JSON lines")
+        found = None  # words within its only column
     if found is None or found.delimiter is None or len(found.delimiter) != 1:
         # One column, or too little to go by.
         first = head.splitlines()[0]

@@ -163,3 +163,15 @@ def test_lines_that_end_with_cr_alone_are_named(tmp_path: Path) -> None:
     path.write_bytes(b"number,status\r7300000001,active\r")
     with pytest.raises(InvalidValue, match="its lines end with CR alone"):
         draft_profile(path)
+
+
+@pytest.mark.parametrize("heading", ["", "ACCOUNT     NAME           S LIMIT\n"])
+def test_columns_of_fixed_width_are_named_and_not_read_as_words(heading: str, tmp_path: Path) -> None:
+    path = tmp_path / "book.dat"
+    path.write_text(f"{heading}7300000001  Smith John     A 00010000\n7300000002  Roe Jane       F 00020000\n")
+    with pytest.raises(InvalidValue, match="columns of fixed width"):
+        draft_profile(path)
+
+
+def test_words_in_the_only_column_do_not_part_it(tmp_path: Path) -> None:
+    assert _drafted(tmp_path, "Account No", "7300000001", "7300000002")["columns"] == {"number": "Account No"}

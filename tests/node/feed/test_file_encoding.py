@@ -41,6 +41,16 @@ def test_a_file_in_an_encoding_that_the_feed_cannot_read_is_not_taken_for_chines
         draft_profile(path)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("cp1252", "Jürgen Müller"), ("cp1252", "Hélène Lefèvre"), ("cp1250", "Łukasz Żółć")],
+)
+def test_the_right_encoding_is_among_those_named_for_a_short_file(encoding: str, name: str) -> None:
+    raw = f"Account No;Name;Status\r\n7300000001;{name};active\r\n".encode(encoding)
+    with pytest.raises(InvalidValue, match=f"looks like .*{encoding}"):
+        guess_encoding(raw, cut_off=False)
+
+
 @pytest.mark.parametrize("name", CHINESE)
 def test_a_short_file_in_gb18030_is_recognised(name: str) -> None:
     assert guess_encoding(CHINESE[name].encode("gb18030"), cut_off=False)[0] == "gb18030"
