@@ -22,6 +22,7 @@ from standing.node.feed.usual_words import (
     NOT_OF_STATUS_WORDS,
     OF_STATUS,
     OF_STATUS_WORDS,
+    PARTS_OF_NAMES,
     UNITS,
     WORDS,
 )
@@ -64,6 +65,9 @@ def guess_columns(sample: Sample) -> ColumnGuess:
         elif fitting:
             guess.found[field_name] = fitting[0]
     taken.update(_join_status(guess, sample, taken))
+    parts = [name for name in sample.heading if folded(name) in PARTS_OF_NAMES]
+    if parts and "holder_name" in guess.found:
+        guess.open["holder_name"] = [sample.heading[guess.found.pop("holder_name")], *parts]
     guess.unused = [name for index, name in enumerate(sample.heading) if index not in taken and name]
     return guess
 

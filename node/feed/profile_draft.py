@@ -27,6 +27,9 @@ from standing.node.feed.usual_words import HEADINGS, MAJOR_UNIT, MINOR_UNIT, MUL
 
 _MAX_WORDS = 40
 _HAN = re.compile("[\u4e00-\u9fff]")
+_ONE_ZERO = re.compile(r"\d+([.,]0)?")
+#: Years of Buddhist calendars, 1900 to 2100 of ours.
+_BUDDHIST = range(2443, 2644)
 _KNOWN = frozenset(name for usual in HEADINGS.values() for name in usual)
 
 
@@ -74,8 +77,13 @@ def _put_columns(draft: _Draft, sample: Sample, guess: ColumnGuess) -> None:
             why = f"heading {_named(sample, guess, name)!r}" if sample.heading else "the look of its values"
         draft.put(name, _named(sample, guess, name), _one_line(why))
     for name, headings in guess.open.items():
-        several = ", or a list of up to three" if name == "status" else ""
+        several = ", or a list of up to three" if name in {"status", "holder_name"} else ""
         draft.put(name, TO_FILL_IN, _one_line(f"one of these{several}: {', '.join(headings)}"))
+    phones = guess.found.get("phone", -1)
+    if not _is_chinese(sample) and any(
+        row[phones][:1] not in {"", "+"} for row in sample.rows if 0 <= phones < len(row)
+    ):
+        draft.note("phone: a number without its country code (+) is read as a Chinese one")
     if guess.unused:
         draft.note(f"not used: {', '.join(guess.unused)}")
 
@@ -220,6 +228,8 @@ def _put_amounts(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None
         draft.put("unit", "minor", "the heading says so")
     elif any(word in headings for word in MAJOR_UNIT):
         draft.put("unit", "major", "the heading says so")
+    elif signs.has_decimals and all(_ONE_ZERO.fullmatch(text) for text, _ in numbers):
+        draft.put("unit", TO_FILL_IN, "no decimals but .0, which programs add to whole numbers: major or minor?")
     elif signs.has_decimals:
         draft.put("unit", "major", "amounts have decimals")
     elif signs.thousands:
@@ -273,7 +283,7 @@ def _fits(cell: str, form: str) -> bool:
         moment = time_reader(form)(cell)
     except (ValueError, OverflowError):
         return False
-    return moment.year >= 1970
+    return moment.year >= 1970 and moment.year not in _BUDDHIST
 
 
 def _toml(value: Any) -> str:

@@ -126,6 +126,26 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }  # fmt: skip
 
+#: Headings of a part of a person's name: beside one of them, `Name` is the family name alone.
+PARTS_OF_NAMES = frozenset(
+    {
+        "firstname",
+        "givenname",
+        "forename",
+        "middlename",
+        "lastname",
+        "familyname",
+        "surname",
+        "vorname",
+        "nachname",
+        "prenom",
+        "prénom",
+        "nombre",
+        "apellido",
+        "apellidos",
+    }
+)
+
 #: Of `debit_allowed` and `credit_allowed`, in columns of their own.
 YES = ("是", "y", "yes", "true", "1", "允许", "可", "t")
 NO = ("否", "n", "no", "false", "0", "禁止", "不可", "不允许", "f")

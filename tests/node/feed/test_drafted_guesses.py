@@ -175,3 +175,28 @@ def test_columns_of_fixed_width_are_named_and_not_read_as_words(heading: str, tm
 
 def test_words_in_the_only_column_do_not_part_it(tmp_path: Path) -> None:
     assert _drafted(tmp_path, "Account No", "7300000001", "7300000002")["columns"] == {"number": "Account No"}
+
+
+def test_years_of_the_buddhist_calendar_are_not_taken_for_ours(tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, "Account No,Last Update", "7300000001,2569-11-28", "7300000002,2569-11-27")
+    assert drafted["times"]["form"] == "?"
+
+
+@pytest.mark.parametrize("parts", [["Vorname"], ["First Name", "Middle Name"], ["Prénom"]])
+def test_a_family_name_beside_its_other_parts_is_not_taken_for_the_whole(parts: list[str], tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, ",".join(["IBAN", "Name", *parts]), "DE89370400440532013000,Müller,Jürgen,")
+    assert drafted["columns"]["holder_name"] == "?"
+
+
+def test_whole_numbers_to_which_a_program_added_a_decimal_are_not_taken_for_major_units(tmp_path: Path) -> None:
+    rows = ("7300000001,500000.0", "7300000002,", "7300000003,20000.0")
+    assert _drafted(tmp_path, "Account No,Daily Limit", *rows)["amounts"]["unit"] == "?"
+    yuan = ("7300000001,5000.00", "7300000002,20000.5")
+    assert _drafted(tmp_path, "Account No,Daily Limit", *yuan)["amounts"]["unit"] == "major"
+
+
+@pytest.mark.parametrize(("phone", "noted"), [("0171 1234567", True), ("+49 171 1234567", False)])
+def test_a_draft_says_how_phones_without_a_country_code_are_read(phone: str, noted: bool, tmp_path: Path) -> None:
+    path = tmp_path / "book.csv"
+    path.write_text(f"IBAN,Phone\nDE89370400440532013000,{phone}\n")
+    assert ("is read as a Chinese one" in draft_profile(path)) is noted
