@@ -23,6 +23,9 @@ def is_length(declared: bytes) -> bool:
 class LoadShedding:
     """ASGI middleware: at most `limit` requests to `path` are in progress at once; further ones get 503.
 
+    A request counts from when it has arrived: otherwise a few whose bodies never end, of anybody without a key, would
+    occupy all places.
+
     Install it outermost. A refusal must cost far less than an answer, or an overloaded service would answer less
     than it could: see `ledger.service.shedding`.
     """
@@ -58,15 +61,30 @@ class LoadShedding:
         if scope["type"] != "http" or scope["path"] != self.path:
             await self._app(scope, receive, send)
             return
+        first = await receive()
         if self.is_full:
             self.note_refusal()
             await self._refusals[asked_for(scope)](scope, receive, send)
             return
-        self._inside += 1
+        counts = False
+
+        def noted(message: Message) -> Message:
+            nonlocal counts
+            if not counts and not message.get("more_body", False):
+                counts = True
+                self._inside += 1
+            return message
+
+        read = [noted(first)]
+
+        async def arriving() -> Message:
+            return read.pop() if read else noted(await receive())
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, arriving, send)
         finally:
-            self._inside -= 1
+            if counts:
+                self._inside -= 1
 
 
 class BodyLimit:

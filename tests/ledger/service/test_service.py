@@ -14,6 +14,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_settings import SettingsConfigDict
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
@@ -264,10 +265,11 @@ def test_a_secret_file_is_private_and_never_overwritten_or_shown(tmp_path: Path)
 async def test_excess_requests_are_refused_unread_and_later_ones_are_served() -> None:
     gate, inside = asyncio.Event(), asyncio.Event()
 
-    async def slow(_scope: Scope, _receive: Receive, send: Send) -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await Request(scope, receive).body()
         inside.set()
         await gate.wait()
-        await PlainTextResponse("done")(_scope, _receive, send)
+        await PlainTextResponse("done")(scope, receive, send)
 
     app = LoadShedding(slow, path="/hot", limit=1)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:

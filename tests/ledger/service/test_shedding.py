@@ -195,3 +195,38 @@ def test_every_request_gets_one_answer_however_its_bytes_are_split(service: _Ser
 def test_ambiguous_requests_are_left_to_the_parser(data: bytes) -> None:
     assert is_plain_and_whole(_PLAIN, _LINE)
     assert not is_plain_and_whole(data, _LINE)
+
+
+@contextmanager
+def _connected(service: _Service, count: int) -> Iterator[list[_Connection]]:
+    connections = [_Connection(service.url) for _ in range(count)]
+    try:
+        yield connections
+    finally:
+        for each in connections:
+            each.socket.close()
+
+
+def test_requests_whose_bodies_never_end_occupy_no_place(service: _Service) -> None:
+    """They need no key: a few would keep every decision out."""
+    with _connected(service, 3) as (silent, slow, whole):
+        silent.send(_request(b"Content-Length: 4", body=b""))
+        slow.send(_request(b"Content-Length: 4", body=b"don"))
+        whole.send(_PLAIN)
+        assert whole.answer()[0] == b"HTTP/1.1 200 OK"
+        slow.send(b"e")
+        assert slow.answer()[2] == b"done done"
+        assert service.refused == 0
+
+
+def test_a_request_that_arrives_in_pieces_occupies_its_place_like_another(service: _Service) -> None:
+    with _connected(service, 2) as (pieces, whole):
+        pieces.send(_request(b"Content-Length: 4", body=b"wa"))
+        pieces.send(b"it")
+        assert service.inside.wait(60)
+        whole.send(_PLAIN)
+        assert whole.answer()[0] == b"HTTP/1.1 503 Service Unavailable"
+        service.let_go.set()
+        assert pieces.answer()[2] == b"done wait"
+        whole.send(_PLAIN)
+        assert whole.answer()[0] == b"HTTP/1.1 200 OK"
