@@ -5,9 +5,17 @@ ignore the offer (RFC 9110, section 7.8). httptools does not: after an offer it 
 would have no body, and the body would be read as the next request. Such a request is therefore parsed a second time,
 without its offer.
 
+Connections are bounded, and so is the time that a request may take to arrive. Idle ones, which need no key, would
+otherwise take all descriptors of the process, which needs some for its database and its ledger nodes.
+
 Anything that is not HTTP is refused here as well, with a problem document like every other error, and so is a head that
 has no end: httptools keeps all of it, and a megabyte of short headers takes twenty in memory.
 """
+
+import asyncio
+import os
+import sys
+from functools import cache
 
 from fastapi_problem.error import Problem
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -20,6 +28,22 @@ _OFFER = frozenset({b"upgrade", b"http2-settings"})
 #: The most bytes of a request's head, of its trailers, and between two pieces of its body. A head that arrives in one
 #: piece may have more: it is in memory already.
 MAX_HEAD_BYTES = 64 * 1024
+
+#: How long a request may take to arrive, its body included.
+_ARRIVAL_S = 120
+#: The descriptors that the process keeps for its own files and connections.
+_OWN_DESCRIPTORS = 256
+
+
+@cache
+def max_connections() -> int:
+    """How many clients may be connected at once: as many as the process's limit of open files leaves."""
+    if os.name != "posix":
+        return sys.maxsize
+    import resource  # noqa: PLC0415 - POSIX alone has it
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - min(_OWN_DESCRIPTORS, limit // 2)
 
 
 def _refusal(status: int, title: str, kind: str, detail: str) -> tuple[int, Response]:
@@ -43,6 +67,23 @@ class PlainHttpProtocol(HttpToolsProtocol):
 
     #: How many bytes have come since the last whole head or piece of a body.
     _unread = 0
+    #: Whether a request has started to arrive and is not complete.
+    _is_arriving = False
+    #: Closes the connection if the request that has begun does not arrive in time.
+    _arrival: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
+        super().connection_made(transport)
+        if len(self.connections) > max_connections():
+            transport.abort()
+            return
+        # As after an answer; until the first request, uvicorn itself would wait for ever.
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._arrived()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """End the connection after the request in progress, and after a while in any case: a client that neither
@@ -62,6 +103,27 @@ class PlainHttpProtocol(HttpToolsProtocol):
         else:
             if self._unread > MAX_HEAD_BYTES:
                 self._refuse_by(*_HEAD_TOO_LARGE)
+            elif (self._is_arriving or self._unread) and self._arrival is None:
+                self._arrival = self.loop.call_later(_ARRIVAL_S, self._end_of_patience)
+
+    def on_message_begin(self) -> None:
+        self._is_arriving = True
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        self._arrived()
+        super().on_message_complete()
+
+    def _end_of_patience(self) -> None:
+        # Blank lines after a request are no reason to break off its answer.
+        if self._is_arriving or self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+    def _arrived(self) -> None:
+        self._is_arriving, self._unread = False, 0
+        if self._arrival is not None:
+            self._arrival.cancel()
+            self._arrival = None
 
     def on_headers_complete(self) -> None:
         self._unread = 0

@@ -26,7 +26,8 @@ class Lock(Protocol):
     def hold(self) -> bool:
         """Acquire it if it is free, or check that it is still held. Returns: whether this process holds it now.
 
-        Raises: sqlalchemy's DBAPIError where the database cannot be reached; the lock is not held then.
+        Raises: sqlalchemy's DBAPIError where the database cannot be reached; OSError where the lock's file cannot be
+        opened, as at the limit of open files. The lock is not held then.
         """
         ...
 
@@ -131,7 +132,7 @@ class Leader:
             was = self._leads
             try:
                 self._leads = self._lock.hold()
-            except DBAPIError as error:
+            except (DBAPIError, OSError) as error:
                 self._leads = False
                 structlog.get_logger().warning("lock_not_asked", what=self._name, error=type(error).__name__)
             if was != self._leads:

@@ -27,6 +27,9 @@ _START_FAILED = 3
 _KEEP_ALIVE_S = 75
 #: How long requests may go on after a signal. `HANG_UP_AFTER_S` ends those that wait for their clients, long before.
 _STOP_S = HANG_UP_AFTER_S + 10
+#: Connections that wait to be accepted. All of them are accepted at once, so they must fit into the descriptors that
+#: `http_protocol` leaves to the process.
+_BACKLOG = 128
 
 
 def listener(host: str, port: int) -> socket.socket:
@@ -93,6 +96,7 @@ def serve(app: Any, taken: socket.socket, load: LoadShedding | None = None) -> N
         interface="asgi3",
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_STOP_S,
+        backlog=_BACKLOG,
     )
     server = uvicorn.Server(config)
     server.run(sockets=[taken])
@@ -116,6 +120,7 @@ def served(app: Any, port: int = 0, load: LoadShedding | None = None) -> Iterato
         server_header=False,
         interface="asgi3",
         timeout_keep_alive=_KEEP_ALIVE_S,
+        backlog=_BACKLOG,
         timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)

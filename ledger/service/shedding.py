@@ -47,17 +47,6 @@ def shedding_protocol(load: LoadShedding) -> type[PlainHttpProtocol]:
     rest = b"".join([name + b": " + value + b"\r\n" for name, value in refusal.raw_headers]) + b"\r\n" + refusal.body
 
     class SheddingProtocol(PlainHttpProtocol):
-        #: Whether a request has started to arrive and is not complete.
-        _within = False
-
-        def on_message_begin(self) -> None:
-            self._within = True
-            super().on_message_begin()
-
-        def on_message_complete(self) -> None:
-            self._within = False
-            super().on_message_complete()
-
         def data_received(self, data: bytes) -> None:
             if load.is_full and self._is_idle() and is_plain_and_whole(data, first_line):
                 self._refuse()
@@ -67,7 +56,7 @@ def shedding_protocol(load: LoadShedding) -> type[PlainHttpProtocol]:
         def _is_idle(self) -> bool:
             """Whether every earlier request was read completely and answered, and the responses are being sent."""
             answered = self.cycle is None or self.cycle.response_complete
-            return answered and not self._within and not self.flow.write_paused and not self.transport.is_closing()
+            return answered and not self._is_arriving and not self.flow.write_paused and not self.transport.is_closing()
 
         def _refuse(self) -> None:
             load.note_refusal()

@@ -51,9 +51,13 @@ class Leadership:
         """Lead if no other node does. Returns: whether this node leads now. Raises: DatabaseUnavailable."""
         if self.active:
             return True
-        with database_errors():
-            if not self._lock.hold():
-                return False
+        try:
+            with database_errors():
+                if not self._lock.hold():
+                    return False
+        except OSError as error:  # of the file beside an SQLite database, as at the limit of open files
+            why = f"the database cannot be used at the moment ({error.strerror})"
+            raise DatabaseUnavailable(f"{why}; check database_url, its user and its disk", _RETRY_AFTER_S) from error
         try:
             with self._database.write() as connection:
                 self._epoch = self._count_up(connection)

@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -12,9 +12,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from standing.ledger.service import http_protocol, serve
 from standing.ledger.service.http_protocol import MAX_HEAD_BYTES
 from standing.ledger.service.request_limits import LoadShedding
 from standing.ledger.service.serve import served
+from tests.world import wait_until
 
 _H2C = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAA")
 _OFFERS = [
@@ -173,3 +175,45 @@ def test_a_long_head_and_many_requests_on_one_connection_are_served(service: _Se
     got = service.answer(*[_post(long, body=b"1")] * 3, _post(b"Connection: close", body=b"2"), until=b"no such end")
     assert got.count(b"HTTP/1.1 200") == 4
     assert [body for _, _, body in service.asked] == [b"1", b"1", b"1", b"2"]
+
+
+def test_connections_beyond_the_bound_are_closed_and_leave_the_process_its_descriptors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_protocol, "max_connections", lambda: 2)
+    request = b"GET /hot HTTP/1.1\r\nHost: x\r\n\r\n"
+    with _serving(lambda _made: None) as service:
+        with service.connect() as first, service.connect():
+            first.sendall(request)
+            assert first.recv(65_536).startswith(b"HTTP/1.1 200")
+            with service.connect() as third:
+                assert _ends(third)
+            first.sendall(request)
+            assert first.recv(65_536).startswith(b"HTTP/1.1 200")
+        wait_until(lambda: _is_served(service, request))
+
+
+@pytest.mark.parametrize("begun", [b"", b"\r\n", b"GET /hot HTTP/1.1\r\nHost: x", _post(body=b"1234")[:-1]])
+def test_a_connection_whose_request_does_not_arrive_in_time_is_closed(
+    monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(serve, "_KEEP_ALIVE_S", 0.2)
+    monkeypatch.setattr(http_protocol, "_ARRIVAL_S", 0.2)
+    with _serving(lambda _made: None) as service, service.connect() as connection:
+        connection.sendall(begun)
+        assert _ends(connection)
+        assert service.asked == []
+
+
+def _ends(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(65_536) == b""
+    except ConnectionResetError:
+        return True
+
+
+def _is_served(service: _Service, request: bytes) -> bool:
+    with service.connect() as connection, suppress(ConnectionError):
+        connection.sendall(request)
+        return connection.recv(65_536).startswith(b"HTTP/1.1 200")
+    return False

@@ -62,6 +62,16 @@ def test_a_killed_leader_releases_leadership(tmp_path: Path) -> None:
     mine.resign()
 
 
+def test_a_lock_file_that_cannot_be_opened_is_asked_for_again(tmp_path: Path) -> None:
+    """At the limit of open files, the thread that asked had ended for good."""
+    leader = Leader(lock_of(Database(f"sqlite:///{tmp_path}/gateway.sqlite3"), "follower"), "follower")
+    (tmp_path / "gateway.sqlite3.follower").mkdir()
+    assert not leader.leads()
+    (tmp_path / "gateway.sqlite3.follower").rmdir()
+    assert leader.leads()
+    leader.resign()
+
+
 def test_an_in_memory_database_needs_no_lock() -> None:
     assert isinstance(lock_of(Database("sqlite://"), "follower"), NoLock)
 

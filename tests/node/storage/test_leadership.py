@@ -111,7 +111,13 @@ def test_a_link_to_a_store_shares_its_lock(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "outage", [NoConnectionFree("no connection"), OperationalError("SELECT", {}, Exception("gone"))], ids=str
+    "outage",
+    [
+        NoConnectionFree("no connection"),
+        OperationalError("SELECT", {}, Exception("gone")),
+        OSError(24, "Too many open files"),
+    ],
+    ids=str,
 )
 def test_a_standby_still_takes_over_after_a_database_outage(
     twins: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch, outage: Exception
