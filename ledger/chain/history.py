@@ -26,7 +26,8 @@ _Event = Literal["Published", "BankAdmitted", "BankReinstated", "SignerRotated"]
 _SIGNER_EVENTS: tuple[_Event, ...] = ("BankAdmitted", "BankReinstated", "SignerRotated")
 
 _FIRST_WINDOW_BLOCKS = 64
-_MAX_QUERIES = 4_000
+#: Four years of a block each second, at a node that lets one query search 5,000 blocks, as Besu does by default.
+_MAX_QUERIES = 50_000
 _ERC1271 = bytes.fromhex("1626ba7e")
 
 
@@ -181,6 +182,7 @@ class History:
         """Every log of a rare event, in as few queries as the node allows."""
         found: list[EventData] = []
         high, window = to_block, to_block + 1
+        refused = window + 1
         for _ in range(_MAX_QUERIES):
             if high < from_block:
                 return found
@@ -188,14 +190,15 @@ class History:
             try:
                 found += self._logs(event, low, high)
             except LedgerUnreachable as refusal:
-                window = narrower(window, refusal)
+                refused, window = window, narrower(window, refusal)
                 continue
-            high = low - 1
-        raise LedgerUnreachable(f"the ledger's node allows searches of too few blocks to find {event}")
+            high, window = low - 1, _wider(window, refused)
+        raise _too_narrow(event)
 
     def _newest(self, event: _Event, to_block: int, *, first_window: int, **filters: Any) -> EventData | None:
         """The last log of an event, searched backwards in growing windows."""
         high, window = to_block, first_window
+        refused = to_block + 2  # more than there are
         for _ in range(_MAX_QUERIES):
             if high < 0:
                 return None
@@ -203,12 +206,12 @@ class History:
             try:
                 logs = self._logs(event, low, high, **filters)
             except LedgerUnreachable as refusal:
-                window = narrower(window, refusal)
+                refused, window = window, narrower(window, refusal)
                 continue
             if logs:
                 return max(logs, key=_place)
-            high, window = low - 1, window * 2
-        raise LedgerUnreachable(f"the ledger's node allows searches of too few blocks to find {event}")
+            high, window = low - 1, _wider(window, refused)
+        raise _too_narrow(event)
 
     def _logs(self, event: _Event, low: int, high: int, **filters: Any) -> list[EventData]:
         with ledger_errors():
@@ -221,6 +224,18 @@ class History:
             for log in logs:
                 quantity(log["logIndex"], "log's place in its block")
         return logs
+
+
+def _wider(window: int, refused: int) -> int:
+    """The next range of blocks: twice as many, unless the node refused so many before."""
+    return window * 2 if window * 2 < refused else window
+
+
+def _too_narrow(event: str) -> LedgerUnreachable:
+    return LedgerUnreachable(
+        f"the ledger's node allows searches of too few blocks to find {event}: raise its limit (Besu: "
+        "rpc-max-logs-range), or ask another node"
+    )
 
 
 def _place(log: EventData) -> tuple[int, int]:

@@ -92,6 +92,8 @@ def configuration(member: Member) -> str:
         "rpc-http-host": "127.0.0.1",
         "rpc-http-port": RPC_PORT,
         "rpc-http-api": ["ETH", "NET", "WEB3", "TXPOOL", *(["QBFT"] if member.validator else [])],
+        # No limit: auditors, evidence and recoveries search the whole ledger, which only this machine can reach.
+        "rpc-max-logs-range": 0,
         "host-allowlist": ["localhost", "127.0.0.1", "besu"],
         "metrics-enabled": True,
         "metrics-host": "127.0.0.1",

@@ -115,6 +115,7 @@ def test_every_member_gets_a_complete_folder_for_one_common_network(tmp_path: Pa
         assert len(permissions["accounts-allowlist"]) == 3 + 4
         configuration = tomllib.loads((own / "besu.toml").read_text())
         assert (configuration["rpc-http-host"], configuration["min-gas-price"]) == ("127.0.0.1", 0)
+        assert configuration["rpc-max-logs-range"] == 0, "Besu's own limit would make searches of the whole ledger slow"
         assert len(json.loads((own / "static-nodes.json").read_text())) == len(members) - 1
         compose = yaml.safe_load((own / "compose.yaml").read_text())
         assert set(compose["services"]) == {"besu", "postgresql", "standing", "prometheus"}
