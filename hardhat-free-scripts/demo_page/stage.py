@@ -229,10 +229,16 @@ class Stage:
         (await self._admin.post("/v1/scoring", headers={"Standing-Reason": _WHY_SCORED})).raise_for_status()
 
     async def _look_at_warnings(self) -> None:
-        """Show the newest warning about the account, with its outcome. Raises: httpx.HTTPError."""
+        """Show the newest warning about the account, with its outcome, and what the user was told then.
+
+        Raises: httpx.HTTPError.
+        """
         answer = (await self._gateway.get(f"/v1/bindings/{self.binding}/warnings")).raise_for_status()
-        warnings = answer.json()["warnings"]
-        self.warned = warnings[0] if warnings else None
+        warned = next(iter(answer.json()["warnings"]), None)
+        if warned is not None and (failure := warned["failure"]) is not None:
+            decided = (await self._gateway.get(f"/v1/decisions/{failure['transaction_id']}")).raise_for_status()
+            failure["message"] = decided.json()["message"]
+        self.warned = warned
 
     async def _look_closely(self) -> None:
         self._watch_trail_until = time.monotonic() + _CLOSELY_S

@@ -309,6 +309,47 @@ def test_a_page_beyond_the_most_says_so_and_goes_on_once_there_is_room(
         expect(page.locator("#trouble")).to_be_hidden()
 
 
+@pytest.mark.parametrize("width", [360, 768, 1024, 1280, 1440])
+def test_the_names_of_the_goods_fit_their_buttons(chromium: Browser, served: tuple[str, Stage], width: int) -> None:
+    with visitor(chromium, served[0], width) as page:
+        page.goto("/")
+        for good in page.locator(".good").all():
+            expect(good.locator("b")).not_to_be_empty()
+            assert good.evaluate("each => each.scrollWidth <= each.clientWidth"), good.inner_text()
+
+
+@pytest.mark.parametrize(("language", "told"), [("en", "The demo does not respond"), ("zh", "演示程序无响应")])
+def test_a_page_whose_demo_does_not_respond_says_so_and_goes_on_once_it_does(
+    chromium: Browser, served: tuple[str, Stage], language: str, told: str
+) -> None:
+    with visitor(chromium, served[0], 1440, language, allowed=("ERR_",)) as page:
+        page.route("**/stream", lambda route: route.abort("connectionrefused"))
+        page.goto("/")
+        expect(page.locator("#trouble")).to_contain_text(told)
+        expect(page.locator("#age")).to_have_text("–")
+        page.unroute("**/stream")
+        expect(page.locator("#age")).to_contain_text(re.compile("[0-9]"))
+        expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_why_a_warning_came_true_stays_in_words_after_many_more_payments(
+    chromium: Browser, served: tuple[str, Stage]
+) -> None:
+    url, stage = served
+    with page_of(chromium, url, 1440) as page:
+        scored(stage)
+        buy(page, "camera")
+        verdicts(page, "Approved", "Approved")
+        before = page.locator("#early-title").text_content()
+        switch(page, "limit", on=True)
+        expect(page.locator("#early-title")).not_to_have_text(before or "-", timeout=_PATIENT_MS)
+        buy(page, "camera")
+        expect(page.locator("#early-came")).to_have_class("came true", timeout=_PATIENT_MS)
+        for item in ("coffee", "book") * 3:
+            buy(page, item)
+        expect(page.locator("#early-why")).to_contain_text("The amount exceeds the bank's limit for one transaction")
+
+
 def test_everything_is_reached_by_tab_in_the_order_of_the_page(chromium: Browser, served: tuple[str, Stage]) -> None:
     with page_of(chromium, served[0], 1440) as page:
         reached = tab_order(page)

@@ -16,8 +16,17 @@ const money = (minor, currency = "CNY") => (currency === "CNY" ? "¥" : `${curre
 const span = (ms) => (ms < 1000 ? t("ms", { n: ms }) : t("s", { n: (ms / 1000).toFixed(1) }));
 
 async function send(path, body) {
-  const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-  if (!answer.ok) trouble((await answer.json()).problem);
+  const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }).catch(() => null);
+  if (!answer) lost();
+  else if (!answer.ok) trouble((await answer.json()).problem);
+}
+
+// The demo itself does not respond: an age must not count on as if the bank had fallen silent.
+function lost() {
+  since = { age: null, at: 0 };
+  $("age").textContent = "–";
+  $("trouble").hidden = false;
+  $("trouble").textContent = t("lost");
 }
 
 function trouble(text) {
@@ -117,8 +126,7 @@ function early(state) {
   const failure = one.failure;
   $("early-came").className = failure ? (failure.factor ? "came true" : "came other") : "came";
   $("early-outcome").textContent = failure ? t(failure.factor ? "early-true" : "early-other", { at: clock(failure.decided_at_ms) }) : t("early-not-yet");
-  const sold = failure && state.sales.find((sale) => sale.id === failure.transaction_id);
-  $("early-why").textContent = failure ? t("early-why", { reason: sold ? sold.message[language] : failure.reason, span: span(failure.decided_at_ms - one.warned_at_ms) }) : t("early-try");
+  $("early-why").textContent = failure ? t("early-why", { reason: failure.message[language], span: span(failure.decided_at_ms - one.warned_at_ms) }) : t("early-try");
 }
 
 function day(state) {
@@ -175,9 +183,9 @@ fetch("/static/words.json").then((answer) => answer.json()).then((found) => {
 function watch() {
   const stream = new EventSource("/stream");
   stream.onmessage = (message) => show(JSON.parse(message.data));
-  // A lost connection is opened again by the browser; a refusal is final, so it is shown, and tried again from here.
+  // A lost connection is opened again by the browser; a refusal is final, so it is tried again from here.
   stream.onerror = () => {
-    if (stream.readyState !== EventSource.CLOSED) return;
+    if (stream.readyState !== EventSource.CLOSED) return lost();
     $("trouble").hidden = false;
     $("trouble").textContent = t("too-many-pages");
     setTimeout(watch, 2000);
