@@ -104,6 +104,8 @@ async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
         bound = await gateway.bindings.bound(binding)
         limits = await limits_of(gateway.storage, bound, live.terms, live.read_at_ms)
     now_ms = gateway.clock.now_ms()
+    advice = remedy(trail) if trail is not None else None
+    troubles = [REMEDIES[trouble] for trouble in trail.troubles] if trail is not None else []
     bank = gateway.banks.of_binding(stored.bank) if gateway.banks.serves(stored.bank) else None
     return {
         "stored": stored,
@@ -115,9 +117,9 @@ async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
         "live": document,
         "limits": limits,
         "trail": trail,
-        "remedy": remedy(trail) if trail is not None else None,
+        "remedy": advice,
         "hop_names": HOP_NAMES,
-        "troubles": [REMEDIES[trouble] for trouble in trail.troubles] if trail is not None else [],
+        "troubles": [trouble for trouble in troubles if trouble != advice],
         "resync_helps": trail is not None and trail.stalled in _RESYNC_HELPS,
         "decisions": decisions,
         "warnings": warnings,

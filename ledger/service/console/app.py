@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -77,15 +77,20 @@ def error_page(
     console = console_of(request)
     words = console.words(request)
     values: dict[str, Any] = {"status": status, "title": words.named("error", name, title), "detail": detail}
+    values["back"] = None if request.method == "GET" else _sent_from(request)
     return console.page("error.html", words, frame(request, None) | values, status=status, headers=headers)
 
 
 async def _sign_in_needed(request: Request, _error: Exception) -> Response:
     if request.method == "GET":
         return RedirectResponse(f"{PATH}/sign-in?next={quote(own_page(address(request)))}", status_code=303)
-    # A form: what it was to do has not been done, and its page, if the browser names it, is where to do it again.
-    page = own_page(urlsplit(request.headers.get("Referer", "")).path)
-    return RedirectResponse(f"{PATH}/sign-in?next={page}&undone=1", status_code=303)
+    return RedirectResponse(f"{PATH}/sign-in?next={_sent_from(request)}&undone=1", status_code=303)
+
+
+def _sent_from(request: Request) -> str:
+    """The page of a form, if the browser names it: where to do again what the form has not done."""
+    beyond_host = request.headers.get("Referer", "").partition("://")[2].partition("/")[2]
+    return own_page("/" + beyond_host.partition("?")[0])
 
 
 async def _standing_error(request: Request, error: Exception) -> Response:

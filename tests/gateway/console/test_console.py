@@ -260,6 +260,23 @@ def test_an_account_page_says_when_the_ledger_is_unreachable(a_rig: Rig, staff: 
     text = staff.open(f"/console/accounts/{person.binding}")
     assert staff.page.status_code == 200
     assert "cannot be read right now" in text
+    assert text.count("Our gateway cannot read the ledger now") == 1
+
+
+@pytest.mark.parametrize("referer", ["{page}?done=ended", "http://[", "https://elsewhere.example/nothing", ""])
+def test_an_act_that_fails_leads_back_to_its_page(a_rig: Rig, staff: Browser, referer: str) -> None:
+    person = a_rig.bound()
+    page = f"/console/accounts/{person.binding}"
+    staff.open(page)
+    staff.http.headers["Referer"] = referer.format(page=a_rig.url + page)
+    person.bank.trouble = "503"
+    try:
+        text = staff.submit(f"{page}/resync", reason="The user calls")
+    finally:
+        person.bank.trouble = None
+    assert staff.page.status_code == 503
+    assert (f'href="{page}"' in text) == (page in staff.http.headers["Referer"])
+    assert 'href="/console/"' in text
 
 
 def test_a_resync_needs_a_reason_and_is_audited(a_rig: Rig, staff: Browser) -> None:

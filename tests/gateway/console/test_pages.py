@@ -66,6 +66,14 @@ def test_a_closed_review_shows_its_outcome_and_the_users_message_instead_of_the_
     assert "In review" not in account
 
 
+def test_the_page_of_a_decision_says_that_its_message_is_for_the_user_and_copies_it(a_rig: Rig, admin: Browser) -> None:
+    decided = a_rig.bound().decide(amount_minor=600_000)
+    text = admin.open(f"/console/decisions/{decided['transaction_id']}")
+    assert "<h2>What to tell the user</h2>" in text
+    assert f'id="say-zh">{decided["message"]["zh"]}</p>' in text
+    assert 'data-copy="say-zh"' in text
+
+
 def test_a_closed_review_is_counted_by_its_outcome_today_and_told_so_in_the_trail(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -8,6 +8,7 @@ sign-in-undone = Your session had ended, so nothing was done. Sign in, and do it
 signed-out = You are signed out of this console.
 signed-out-there = Sign out of { $provider }, too.
 sign-in-by = Sign in with { $provider }
+back-to-form = Back to the page before
 back-to-start = Back to the first page
 error-not-found = Not found
 error-malformed-request = The form is not complete

@@ -8,6 +8,7 @@ sign-in-undone = 会话已结束，刚才的操作没有执行。请登录后重
 signed-out = 您已退出控制台。
 signed-out-there = 同时退出 { $provider }
 sign-in-by = 使用 { $provider } 登录
+back-to-form = 返回刚才的页面
 back-to-start = 返回首页
 error-not-found = 未找到
 error-malformed-request = 表单填写不完整
