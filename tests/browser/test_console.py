@@ -324,16 +324,17 @@ def test_today_counts_decisions_and_the_misses_of_a_nightly_snapshot(
         expect(page.locator("h1")).to_contain_text("t-")
 
 
-def test_a_decisions_outcome_is_seen_on_a_phone_without_scrolling_its_table(
+def test_a_decisions_outcome_and_link_are_seen_on_a_phone_without_scrolling_its_table(
     chromium: Browser, standing: Rig, frozen: Person
 ) -> None:
     with page_of(chromium, standing, 360) as page:
         sign_in(page, standing)
         page.goto(f"/console/accounts/{frozen.binding}")
-        box = page.locator("table .tag").first.bounding_box()
-        assert box is not None
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= 360
+        for seen, at_least in (("table .tag", 60), ("table a", 48)):
+            box = page.locator(seen).first.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + at_least <= 360 - 35, seen  # the card's edge
 
 
 def test_support_has_no_admin_pages_in_the_menu_and_is_refused_at_their_address(

@@ -135,6 +135,15 @@ def test_everything_works_without_scripts_and_by_clicks(chromium: Browser, calm:
         expect(page.get_by_role("button", name="登录", exact=True)).to_be_visible()
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_column_of_a_table_is_cut_off_in_a_wide_window(chromium: Browser, calm: Standing, language: str) -> None:
+    with visitor(chromium, calm.bank.url, 1280, language) as page:
+        sign_in(page, calm)
+        for path in ("publications", "platforms"):
+            page.goto(f"/console/{path}")
+            assert page.locator(".scroll").evaluate("each => each.scrollWidth <= each.clientWidth"), path
+
+
 def test_every_control_is_reached_by_tab(chromium: Browser, standing: Standing) -> None:
     with visitor(chromium, standing.bank.url, 1440) as page:
         sign_in(page, standing)
