@@ -187,3 +187,35 @@ def test_an_abandoned_event_is_sent_again_on_replay(storage: Storage) -> None:
     assert (attempt.event.id, attempt.number) == (event.id, 1)
     # Its three days start over.
     assert not queues.failed(attempt, "http_500")
+
+
+def test_an_event_that_waits_for_its_endpoint_is_kept_however_old(storage: Storage) -> None:
+    queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), _NoJitter())
+    _more_events(storage, 3)
+    first = queues.claim(_ENDPOINT, None)
+    assert first is not None
+    queues.delivered(first, "http_204", revive=False)
+    with storage.write() as connection:
+        assert event_log.prune(connection, _START_MS + 365 * _DAY_MS, 10) == 1
+    assert _take_all(queues) == [2, 3, 4]
+
+
+def test_an_attempt_under_way_is_not_made_by_another_process_before_it_must_have_ended(storage: Storage) -> None:
+    clock, settings = ManualClock(_START_MS), WebhookSettings()
+    queues = DeliveryQueues(storage, clock, settings, _NoJitter())
+    assert queues.claim(_ENDPOINT, None) is not None
+    clock.advance(settings.timeout_ms)
+    assert queues.claim(_ENDPOINT, None) is None
+    clock.advance(settings.timeout_ms)
+    again = queues.claim(_ENDPOINT, None)  # its process has died
+    assert again is not None
+    assert again.number == 2
+
+
+def test_a_replayed_event_that_was_not_queued_yet_is_sent_once(storage: Storage) -> None:
+    queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), _NoJitter())
+    _more_events(storage, 1)
+    with storage.read() as connection:
+        _, newest = event_log.page(connection, 0, 10)
+    queues.replay_event(_ENDPOINT, newest.id)
+    assert _take_all(queues) == [1, 2]
