@@ -292,6 +292,8 @@ async def test_a_new_binding_hold_applies_to_that_binding_only(tmp_path: Path) -
         one, other = await rig.decide(first, 11), await rig.decide(second, 11)
         assert (one["reason"], other["reason"]) == ("risk_hold", "risk_hold")
         assert one["hold"]["hold_id"] != other["hold"]["hold_id"]
+        again = await rig.decide(second, 12)  # under the same hold: support has one to lift
+        assert again["hold"] == other["hold"]
         (only,) = await Holds(rig.storage, rig.clock).listed(binding=second.binding)
         assert only.hold_id == other["hold"]["hold_id"]
 
