@@ -105,7 +105,7 @@ def test_an_early_withdrawal_after_binding_is_held_unless_a_payment_preceded_it(
 
 def test_only_what_was_approved_is_a_past_and_only_the_newest_of_it(tmp_path: Path) -> None:
     """Otherwise a payment that is held would lift the hold for the next one."""
-    decided = [(at_ms, "approve", None) for at_ms in range(1, MAX_PAST + 1)]
+    decided: list[tuple[int, str, str | None]] = [(at_ms, "approve", None) for at_ms in range(1, MAX_PAST + 1)]
     decided += [(60, "review", "approve"), (70, "review", "decline"), (80, "review", None), (90, "decline", None)]
     with decision_rig(tmp_path) as rig:
         account = rig.bind("6222")

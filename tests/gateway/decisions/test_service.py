@@ -298,6 +298,22 @@ async def test_a_new_binding_hold_applies_to_that_binding_only(tmp_path: Path) -
         assert only.hold_id == other["hold"]["hold_id"]
 
 
+async def test_a_velocity_rule_counts_its_own_kind_and_currency_only(tmp_path: Path) -> None:
+    often = VelocityRule(
+        rule="velocity",
+        name="often",
+        currency="CNY",
+        kinds=("payment",),
+        over_count=1,
+        within_minutes=10,
+        hold_minutes=30,
+    )
+    with decision_rig(tmp_path, policy=Policy(risk=(often,))) as rig:
+        account = rig.bind()
+        decided = [await rig.decide(account, 1, kind=kind) for kind in (Kind.WITHDRAWAL, Kind.PAYMENT, Kind.PAYMENT)]
+        assert [each["outcome"] for each in decided] == ["approve", "approve", "review"]
+
+
 async def test_an_ended_binding_declines_although_its_key_is_still_cached(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, text, update
 from sqlalchemy.exc import OperationalError
 
 from standing.gateway.decisions import records
 from standing.gateway.decisions.reviews import Reviews
 from standing.gateway.decisions.rules import Outcome
-from standing.gateway.errors import StorageUnavailable
+from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS
+from standing.gateway.errors import ReviewNotApprovable, StorageUnavailable
 from standing.gateway.ledger_reading.reader import Seen
 from standing.gateway.storage import schema
 from standing.ledger.attestations.terms import Status
@@ -28,6 +29,17 @@ pytestmark = pytest.mark.anyio
 
 def _floor(rig: DecisionRig) -> int:
     return int(rig.rows(schema.bindings)[0].floor)
+
+
+def _reviews(rig: DecisionRig) -> Reviews:
+    return Reviews(
+        storage=rig.storage,
+        bindings=rig.bindings,
+        reader=rig.reader,
+        policy=rig.decisions.policy,
+        clock=rig.clock,
+        reservation_lifetime_ms=RESERVATION_LIFETIME_MS,
+    )
 
 
 async def test_the_floor_rises_only_with_records_that_opened(tmp_path: Path) -> None:
@@ -102,17 +114,37 @@ async def test_staff_are_not_refused_because_a_lagging_node_has_no_record_yet(tm
             return Seen(account.record(rig.clock.now_ms())._replace(publication=0), 1)
 
         rig.reader.script = before_the_first_attestation
-        reviews = Reviews(
-            storage=rig.storage,
-            bindings=rig.bindings,
-            reader=rig.reader,
-            policy=rig.decisions.policy,
-            clock=rig.clock,
-            reservation_lifetime_ms=60_000,
-        )
-        closed = json.loads(await reviews.close(held["transaction_id"], Outcome.APPROVE, "support"))
+        closed = json.loads(await _reviews(rig).close(held["transaction_id"], Outcome.APPROVE, "support"))
         assert (closed["review"]["outcome"], closed["review"]["publication"]) == ("approve", 4)
         assert rig.reader.floors[-2:] == [0, 3]
+
+
+async def test_staff_approve_nothing_on_a_ledger_that_went_back_or_for_an_ended_binding(tmp_path: Path) -> None:
+    with decision_rig(tmp_path) as rig:
+        account = rig.bind(status=Status.UNSTATED)
+        account.publication = 3
+        held = await rig.decide(account)
+        account.terms = {}
+        account.publication = 2
+        with pytest.raises(ReviewNotApprovable, match="ledger_rolled_back"):
+            await _reviews(rig).close(held["transaction_id"], Outcome.APPROVE, "support")
+        account.publication = 4
+        with rig.database.write() as connection:
+            connection.execute(update(schema.bindings).values(ended_at_ms=rig.clock.now_ms()))
+        with pytest.raises(ReviewNotApprovable, match="unbound"):
+            await _reviews(rig).close(held["transaction_id"], Outcome.APPROVE, "support")
+        assert rig.rows(schema.reservations) == []
+
+
+async def test_staff_are_not_refused_because_of_reservations_that_have_expired(tmp_path: Path) -> None:
+    with decision_rig(tmp_path) as rig:
+        account = rig.bind(status=Status.UNSTATED)
+        held = await rig.decide(account)
+        account.terms = {}
+        assert (await rig.decide(account, 5_000))["outcome"] == "approve"  # all that the day allows
+        rig.clock.advance(RESERVATION_LIFETIME_MS)
+        closed = json.loads(await _reviews(rig).close(held["transaction_id"], Outcome.APPROVE, "support"))
+        assert closed["review"]["outcome"] == "approve"
 
 
 async def test_requests_arriving_during_a_commit_read_the_ledger_after_it(
