@@ -14,7 +14,9 @@ from sqlalchemy import Connection, text, update
 from sqlalchemy.exc import OperationalError
 
 from standing.gateway.decisions import records
+from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.reviews import Reviews
+from standing.gateway.decisions.risk import VelocityRule
 from standing.gateway.decisions.rules import Outcome
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS
 from standing.gateway.errors import ReviewNotApprovable, StorageUnavailable
@@ -145,6 +147,16 @@ async def test_staff_are_not_refused_because_of_reservations_that_have_expired(t
         rig.clock.advance(RESERVATION_LIFETIME_MS)
         closed = json.loads(await _reviews(rig).close(held["transaction_id"], Outcome.APPROVE, "support"))
         assert closed["review"]["outcome"] == "approve"
+
+
+async def test_a_payment_that_staff_declined_does_not_count_for_a_velocity_rule(tmp_path: Path) -> None:
+    once = VelocityRule(rule="velocity", name="once", currency="CNY", over_count=1, within_minutes=10, hold_minutes=30)
+    with decision_rig(tmp_path, policy=Policy(risk=(once,))) as rig:
+        account = rig.bind(status=Status.UNSTATED)
+        held = await rig.decide(account)
+        await _reviews(rig).close(held["transaction_id"], Outcome.DECLINE, "support")
+        account.terms = {}
+        assert [(await rig.decide(account))["outcome"] for _ in range(2)] == ["approve", "review"]
 
 
 async def test_requests_arriving_during_a_commit_read_the_ledger_after_it(
