@@ -10,16 +10,13 @@ import typer
 from standing.gateway import metrics
 from standing.gateway.app import create_app
 from standing.gateway.settings import GatewaySettings
-from standing.ledger.service import logs
+from standing.ledger.service import logs, open_files
 from standing.ledger.service.commands import Config, one_line_errors
 from standing.ledger.service.database import is_memory_sqlite
 from standing.ledger.service.serve import listener
 from standing.ledger.service.serve import serve as serve_app
 from standing.ledger.service.settings import SettingsError, load
 from standing.ledger.service.workers import hang_up_all, pin, run_workers
-
-_BACKLOG = 2048  # uvicorn's own
-
 
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port and the database.")]
 Pin = Annotated[bool, typer.Option("--pin", help="Run each process on one core of its own (Linux).")]
@@ -36,7 +33,8 @@ def serve(config: Config = None, workers: Workers = 1, pinned: Pin = False) -> N
             if workers == 1:
                 _serve(config, listening, core=0 if pinned else None)
                 return
-            listening.listen(_BACKLOG)  # once for all workers; connections wait until the first one runs
+            open_files.raise_limit()
+            listening.listen(open_files.backlog())  # once for all workers; connections wait until the first one runs
             with TemporaryDirectory(prefix="standing-gateway-") as figures:
                 metrics.share(Path(figures))  # before any worker counts anything
                 code = run_workers(

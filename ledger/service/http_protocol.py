@@ -13,15 +13,13 @@ has no end: httptools keeps all of it, and a megabyte of short headers takes twe
 """
 
 import asyncio
-import os
-import sys
-from functools import cache
 
 from fastapi_problem.error import Problem
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from standing.ledger.service.open_files import max_connections
 from standing.ledger.service.problems import problem_response
 
 _OFFER = frozenset({b"upgrade", b"http2-settings"})
@@ -31,19 +29,6 @@ MAX_HEAD_BYTES = 64 * 1024
 
 #: How long a request may take to arrive, its body included.
 _ARRIVAL_S = 120
-#: The descriptors that the process keeps for its own files and connections.
-_OWN_DESCRIPTORS = 256
-
-
-@cache
-def max_connections() -> int:
-    """How many clients may be connected at once: as many as the process's limit of open files leaves."""
-    if os.name != "posix":
-        return sys.maxsize
-    import resource  # noqa: PLC0415 - POSIX alone has it
-
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - min(_OWN_DESCRIPTORS, limit // 2)
 
 
 def _refusal(status: int, title: str, kind: str, detail: str) -> tuple[int, Response]:

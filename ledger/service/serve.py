@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 
+from standing.ledger.service import open_files
 from standing.ledger.service.http_protocol import HANG_UP_AFTER_S, PlainHttpProtocol
 from standing.ledger.service.request_limits import LoadShedding
 from standing.ledger.service.settings import SettingsError
@@ -27,9 +28,6 @@ _START_FAILED = 3
 _KEEP_ALIVE_S = 75
 #: How long requests may go on after a signal. `HANG_UP_AFTER_S` ends those that wait for their clients, long before.
 _STOP_S = HANG_UP_AFTER_S + 10
-#: Connections that wait to be accepted. All of them are accepted at once, so they must fit into the descriptors that
-#: `http_protocol` leaves to the process.
-_BACKLOG = 128
 
 
 def listener(host: str, port: int) -> socket.socket:
@@ -86,6 +84,7 @@ def serve(app: Any, taken: socket.socket, load: LoadShedding | None = None) -> N
     `load`: the app's load shedding; plain requests are then refused before the app is called.
     """
     settle_memory()
+    open_files.raise_limit()
     config = uvicorn.Config(
         app,
         http=PlainHttpProtocol if load is None else shedding_protocol(load),
@@ -96,7 +95,7 @@ def serve(app: Any, taken: socket.socket, load: LoadShedding | None = None) -> N
         interface="asgi3",
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_STOP_S,
-        backlog=_BACKLOG,
+        backlog=open_files.backlog(),
     )
     server = uvicorn.Server(config)
     server.run(sockets=[taken])
@@ -120,7 +119,7 @@ def served(app: Any, port: int = 0, load: LoadShedding | None = None) -> Iterato
         server_header=False,
         interface="asgi3",
         timeout_keep_alive=_KEEP_ALIVE_S,
-        backlog=_BACKLOG,
+        backlog=open_files.backlog(),
         timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)

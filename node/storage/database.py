@@ -106,15 +106,15 @@ def database_errors() -> Iterator[None]:
     except NoConnectionFree as error:
         raise DatabaseUnavailable("no connection to the database became free in time", _RETRY_AFTER_S) from error
     except OperationalError as error:
-        raise _unavailable(error) from error
+        raise unavailable(error_kind(error)) from error
     except DBAPIError as error:
         if not error.connection_invalidated and not error_kind(error).endswith(_OUTAGES):
             raise
-        raise _unavailable(error) from error
+        raise unavailable(error_kind(error)) from error
 
 
-def _unavailable(error: DBAPIError) -> DatabaseUnavailable:
-    kind = error_kind(error)  # without the driver's text, which may hold the database's URL and so a password
+def unavailable(kind: str) -> DatabaseUnavailable:
+    """An outage. `kind`: what it is, without the driver's text, which may hold the database's URL and so a password."""
     return DatabaseUnavailable(
         f"the database cannot be used at the moment ({kind}); check database_url, its user and its disk", _RETRY_AFTER_S
     )

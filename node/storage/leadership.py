@@ -16,7 +16,7 @@ from standing.ledger.errors import StandingError, Unavailable
 from standing.ledger.service.leader import lock_of
 from standing.node.fault_points import Faults, no_faults
 from standing.node.storage import schema
-from standing.node.storage.database import DatabaseUnavailable, NodeDatabase, database_errors
+from standing.node.storage.database import DatabaseUnavailable, NodeDatabase, database_errors, unavailable
 
 _LOOK_EVERY_S = 0.5
 _RETRY_AFTER_S = 2
@@ -56,8 +56,7 @@ class Leadership:
                 if not self._lock.hold():
                     return False
         except OSError as error:  # of the file beside an SQLite database, as at the limit of open files
-            why = f"the database cannot be used at the moment ({error.strerror})"
-            raise DatabaseUnavailable(f"{why}; check database_url, its user and its disk", _RETRY_AFTER_S) from error
+            raise unavailable(error.strerror or type(error).__name__) from error
         try:
             with self._database.write() as connection:
                 self._epoch = self._count_up(connection)
