@@ -109,9 +109,8 @@ class Profile(BaseModel):
 
     `columns`: for each field the column that holds it: its heading, or its number from 1 where there is no heading. A
     list of columns is joined by spaces (a date and a time of day; a state and a flag). Two fields may come from one
-    column. `constants`:
-    fields that are the same on every line. `words`: for each field what the core's words mean. `empty`: for each field
-    what an empty cell means; otherwise it states nothing.
+    column. `constants`: fields that are the same on every line. `words`: for each field what the core's words mean.
+    `empty`: for each field what an empty cell means; otherwise it states nothing.
     """
 
     model_config = ConfigDict(extra="forbid")
