@@ -113,8 +113,12 @@ def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, 
         faults = no_faults if settings.fault_point is None else kill_at(settings.fault_point)
     client = connect_ledger(settings)
     database = NodeDatabase(settings.database_url)
-    migrate(database, "standing.node.storage")
-    vault = secrets.vault_of(database)
+    try:
+        migrate(database, "standing.node.storage")
+        vault = secrets.vault_of(database)
+    except BaseException:
+        database.close()
+        raise
     issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer, settings.publisher.herd_size)
     leadership, meters = Leadership(database, clock, faults), Meters()
     publisher = _publisher(settings, secrets, database, client, issuer, clock, leadership, meters, faults)

@@ -298,7 +298,8 @@ def test_a_node_without_the_oldest_vault_secret_in_its_place_does_not_start(a_wo
     ):
         with pytest.raises(VaultError, match=problem):
             build(bank.settings, replace(bank.secrets, vault_secret=newest, older_vault_secrets=older), bank.clock)
-    build(bank.settings, replace(bank.secrets, vault_secret=second, older_vault_secrets=(first,)), bank.clock)
+    rotated = replace(bank.secrets, vault_secret=second, older_vault_secrets=(first,))
+    build(bank.settings, rotated, bank.clock).database.close()
 
 
 def test_a_new_secret_applies_to_new_bindings_and_old_ones_keep_theirs(a_world: World) -> None:
