@@ -121,9 +121,10 @@ def send(
         settings = load(NodeSettings, config)
         all_secrets = read_secrets(settings)
         with opened(settings.database_url) as database:
+            vault = all_secrets.vault_of(database)
             feed = Feed(
                 database,
-                all_secrets.vault_of(database),
+                vault,
                 all_secrets.bank_secrets(),
                 SystemClock(),
                 max_waiting=settings.max_waiting,
@@ -133,7 +134,7 @@ def send(
             loader = FileLoader(
                 feed,
                 database,
-                all_secrets.vault_of(database),
+                vault,
                 page_size=_PAGE,
                 max_bytes=_max_bytes(settings),
                 profile=written,
