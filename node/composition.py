@@ -121,7 +121,7 @@ def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, 
         raise
     issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer, settings.publisher.herd_size)
     leadership, meters = Leadership(database, clock, faults), Meters()
-    publisher = _publisher(settings, secrets, database, client, issuer, clock, leadership, meters, faults)
+    publisher = _publisher(settings, secrets, vault, database, client, issuer, clock, leadership, meters, faults)
     feed = Feed(
         database,
         vault,
@@ -198,6 +198,7 @@ def connect_ledger(settings: NodeSettings) -> LedgerClient:
 def _publisher(
     settings: NodeSettings,
     secrets: Secrets,
+    vault: Vault,
     database: NodeDatabase,
     client: LedgerClient,
     issuer: Issuer,
@@ -221,7 +222,7 @@ def _publisher(
         database,
         client,
         submitter,
-        Restating(AccountStore(secrets.vault()), issuer),
+        Restating(AccountStore(vault), issuer),
         issuer,
         clock,
         options,

@@ -166,7 +166,7 @@ async def healthz() -> d.ProbeDocument:
     responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": d.ProbeDocument, "description": "Not ready"}},
 )
 async def readyz(now: Status, response: Response) -> d.ProbeDocument:
-    """Checks the database and the ledger for this request."""
+    """Writes to the database and reads the ledger for this request."""
     trouble = await now.trouble()
     if trouble is not None:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from standing.gateway.bindings.banks import Bank
 from standing.gateway.composition import Gateway
@@ -98,7 +98,7 @@ class GatewayStatus:
         """Why this gateway is not ready; None if it is."""
         troubles = []
         try:
-            await self._gateway.storage.reading(self._touch_database)
+            await self._gateway.storage.writing(self._touch_database)
         except StorageUnavailable as error:
             troubles.append(f"database: {error}")
         try:
@@ -108,8 +108,10 @@ class GatewayStatus:
         return "; ".join(troubles) or None
 
     def _touch_database(self) -> None:
-        with self._gateway.storage.read() as connection:
-            connection.execute(select(1))
+        # A full disk, and a server that has become a standby, still answer reads. The stored key keeps its value.
+        keys = schema.vault_keys
+        with self._gateway.storage.write(shared=True) as connection:
+            connection.execute(update(keys).values(key_sealed=keys.c.key_sealed))
 
     async def banks(self) -> list[BankStatus] | None:
         """The banks' states on the ledger; None where it cannot be read."""

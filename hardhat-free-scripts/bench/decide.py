@@ -53,14 +53,17 @@ class RedisMissing(Exception):
     """There is no Redis server to compare with."""
 
 
+def check_installed() -> None:
+    """Raises: RedisMissing, which says in one line what is missing."""
+    if shutil.which("redis-server") is None:
+        raise RedisMissing("redis-server is missing: apt-get install redis-server")
+
+
 @contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
-    """A Redis server of its own, in memory only; yields its URL. Raises: RedisMissing."""
-    binary = shutil.which("redis-server")
-    if binary is None:
-        raise RedisMissing("redis-server is missing: apt-get install redis-server")
+    """A Redis server of its own, in memory only; yields its URL."""
     port = free_port()
-    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     process = Process("redis", [*command, "--dir", str(folder)], folder / "redis.log")
     try:
         yield f"redis://127.0.0.1:{port}"
@@ -236,7 +239,7 @@ def _checked(
 
 @beside_server()
 def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
-    """Measure deciding. Raises: anvil.AnvilMissing; RedisMissing."""
+    """Measure deciding. Raises: anvil.AnvilMissing."""
     with ExitStack() as stack:
         redis_url = stack.enter_context(redis_server(folder))
         process, url = anvil.start(folder)

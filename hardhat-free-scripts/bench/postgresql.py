@@ -42,7 +42,7 @@ _STATEMENTS, _WAL = "statements_per_decision", "wal_bytes_per_decision"
 _PER_CORE = "decisions_per_second_and_server_core"
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
     """Raises: PostgresMissing, which says in one line what is missing."""
     if not any((programs().parent / "lib").rglob("pg_stat_statements.so")):
         raise PostgresMissing("PostgreSQL's pg_stat_statements is missing: apt-get install postgresql-contrib")
@@ -199,7 +199,6 @@ class _Measured:
 
 def run(folder: Path, rounds: int) -> tuple[list[Figure], list[Ratio]]:
     """Measure on PostgreSQL. Raises: PostgresMissing, anvil.AnvilMissing."""
-    _check_installed()
     with ExitStack() as stack:
         running = stack.enter_context(server(_SETTINGS))
         engine = create_engine(running.url)

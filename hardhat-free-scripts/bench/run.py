@@ -36,7 +36,10 @@ CHARTS = ROOT / "docs" / "benchmarks"
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the benchmarks: a module with `run(folder, rounds)`, and the title of its chart."""
+    """A part of the benchmarks: a module with `run(folder, rounds)`, and the title of its chart.
+
+    A module that needs programs from outside may have `check_installed()`, which raises where one is missing.
+    """
 
     name: str
     title: str
@@ -45,6 +48,12 @@ class Section:
     def run(self) -> Callable[..., tuple[list[Figure], list[Ratio]]]:
         runner: Callable[..., tuple[list[Figure], list[Ratio]]] = import_module(f"bench.{self.name}").run
         return runner
+
+    def check_installed(self) -> None:
+        """Raises: PostgresMissing, RedisMissing."""
+        check = getattr(import_module(f"bench.{self.name}"), "check_installed", None)
+        if check is not None:
+            check()
 
 
 SECTIONS = (
@@ -123,15 +132,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 140)
     results = {}
-    for section in SECTIONS:
-        if section.name not in given.only:
-            continue
-        try:
+    chosen = [section for section in SECTIONS if section.name in given.only]
+    try:
+        for section in chosen:  # before the first one is measured, since all take half an hour
+            section.check_installed()
+        for section in chosen:
             more = {"sizes": given.sizes} if section.name == "scale" and given.sizes else {}
             results[section.name] = measure(section, given.rounds, console, more)
-        except (AnvilMissing, NpmMissing, PostgresMissing, RedisMissing) as missing:
-            console.print(f"bench: {section.name}: {missing}", markup=False)
-            return 1
+    except (AnvilMissing, NpmMissing, PostgresMissing, RedisMissing) as missing:
+        console.print(f"bench: {missing}", markup=False)
+        return 1
     if not given.no_write:
         write(results, given.rounds)
     missed = [ratio["name"] for result in results.values() for ratio in result["ratios"] if not ratio["met"]]

@@ -3,6 +3,9 @@
 import os
 import sys
 
+if os.name == "posix":
+    import resource
+
 #: Enough for thousands of clients. Each may hold 64 KiB of an unfinished request, so more is left to the operator.
 _ENOUGH = 8_192
 _MAX_BACKLOG = 2_048  # uvicorn's own
@@ -11,8 +14,6 @@ _MAX_BACKLOG = 2_048  # uvicorn's own
 def raise_limit() -> None:
     """Allow this process 8,192 open files, or as many as it may have, where its limit is lower: systemd's is 1,024."""
     if os.name == "posix":
-        import resource  # noqa: PLC0415 - POSIX alone has it
-
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         most = _ENOUGH if hard == resource.RLIM_INFINITY else min(_ENOUGH, hard)
         if soft != resource.RLIM_INFINITY and soft < most:
@@ -32,7 +33,5 @@ def max_connections() -> int:
 def _limit() -> int:
     if os.name != "posix":
         return sys.maxsize
-    import resource  # noqa: PLC0415
-
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft

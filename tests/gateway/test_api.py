@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from standing.gateway.decisions.schemas import DecisionDocument
 from standing.gateway.evidence.signing import transaction_digest
@@ -172,6 +173,29 @@ def test_readiness_names_what_is_missing(a_rig: Rig) -> None:
     assert ready.json()["reason"].startswith("ledger: ")
     assert a_rig.nobody("GET", "/healthz").status_code == 200
     assert kind_of(a_rig.platform("GET", "/v1/banks")) == (503, "ledger-unreachable")
+
+
+def test_a_gateway_whose_database_answers_but_stores_nothing_is_not_ready(a_rig: Rig) -> None:
+    """As with a full disk, or on a server that has become a standby."""
+    person, refuses = a_rig.bound(), True
+
+    def set_mode(connection: Connection) -> None:
+        sqlite = connection.dialect.name == "sqlite"
+        connection.exec_driver_sql(
+            f"PRAGMA query_only = {refuses}" if sqlite else f"SET transaction_read_only = {refuses}"
+        )
+
+    event.listen(Engine, "begin", set_mode)
+    try:
+        refused = a_rig.platform("POST", "/v1/decisions", json=person.transaction())
+        ready = a_rig.nobody("GET", "/readyz")
+        refuses = False
+        assert a_rig.nobody("GET", "/readyz").status_code == 200
+    finally:
+        event.remove(Engine, "begin", set_mode)
+    assert kind_of(refused) == (503, "storage-unavailable")
+    assert (ready.status_code, ready.json()["ok"]) == (503, False)
+    assert ready.json()["reason"].startswith("database: ")
 
 
 @pytest.mark.long
