@@ -195,7 +195,8 @@ listen_host = "127.0.0.1"            # put a TLS proxy in front
 listen_port = 8200
 log_level = "info"                   # debug, info, warning, error
 
-ledger_url = "http://127.0.0.1:8545" # your own node of the ledger's network; several: ledger_urls = ["…", "…"]
+ledger_url = "http://127.0.0.1:8545" # your own node of the ledger's network
+# ledger_urls = ["…", "…"]           # instead of ledger_url: several nodes, for fail-over; they need chain_id
 ledger_contract = "0x0000000000000000000000000000000000000000"
 # chain_id = 1337                    # refuse to start on any other chain
 ledger_read_timeout_ms = 800         # no answer in this time: review, with ledger_unreachable
@@ -238,7 +239,7 @@ node_url = "http://127.0.0.1:8100"
 node_api_key_file = "/etc/standing/node-key-BKCHCNBJ"      # the key that the bank gave this platform
 time_zone = "Asia/Shanghai"          # where the bank's day begins and ends
 
-[policy]
+[policy]                             # and more: docs/GATEWAY.md, "The policy file"
 when_silent = "review"               # if the bank's watermark is too old: review or decline
 ahead_allowance_ms = 15000           # how far a bank's clock may be ahead of the gateway's
 

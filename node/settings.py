@@ -107,7 +107,8 @@ listen_host = "127.0.0.1"            # put a TLS proxy in front
 listen_port = 8100
 log_level = "info"                   # debug, info, warning, error
 
-ledger_url = "http://127.0.0.1:8545" # your own node of the ledger's network; several: ledger_urls = ["…", "…"]
+ledger_url = "http://127.0.0.1:8545" # your own node of the ledger's network
+# ledger_urls = ["…", "…"]           # instead of ledger_url: several nodes; the first that answers is used
 ledger_contract = "0x0000000000000000000000000000000000000000"
 # chain_id = 1337                    # refuse to start on any other chain
 ledger_timeout_ms = 5000             # per call to a ledger node
@@ -140,27 +141,39 @@ herd_size = 8                        # bindings published together, which hides 
 # [sql_view]
 # url = "postgresql+psycopg://standing@core/bank"   # use a database user that can only read the view
 # view = "standing_accounts"
-# poll_ms = 1000
+# poll_ms = 1000                     # how often to look for changes
+# page_size = 1000                   # rows in memory and in one part of an entry
+# settle_ms = 2000                   # the longest time from a change's effective_at_ms until it is visible
+# late_window_ms = 600000            # how far back to look for changes that became visible later than that
+# as_of_query = "SELECT …"           # the core's time in milliseconds, where it is not the database's own clock
+# timeout_ms = 30000                 # for connecting to the database
 # profile = "/etc/standing/core-profile.toml"   # for a view in the core's own format; see standing-node feed learn
 # max_bad_share = 0.05               # of a pass, before it is refused; invalid rows make their accounts unstated
-# settle_ms = 2000                   # the longest time from a change's effective_at_ms until it is visible
 #
 # [drop_folder]
 # path = "/var/spool/standing"
+# role = "source"                    # or "reconcile": full files in addition to another source, as a safety net
+# poll_ms = 1000                     # how often to look for files
+# page_size = 1000                   # lines in memory and in one part of an entry
+# require_checksum = false           # true: a file is loaded only with its FILE.sha256 beside it
+# max_bytes = 4294967296             # of one file
 # profile = "/etc/standing/core-profile.toml"   # for files in the core's own format; see standing-node feed learn
 # max_bad_share = 0.05               # of a file, before all of it is refused
-# role = "source"                    # or "reconcile": full files in addition to another source, as a safety net
 
 [velocity]                           # an attempt at a known account costs 1, at an unknown one 20
 platform_capacity = 20000
 platform_refill_per_hour = 20000
 caller_capacity = 60                 # for each user of a platform
 caller_refill_per_hour = 30
+require_on_behalf_of = false         # true: refuse a request that does not name the platform's user
 
 [micro_deposit]
 policy = "never"                     # or "phone_differs", "always": see docs/BINDING.md
 # close_names = true                 # decide a close name by a deposit; by default it is refused
-# payout_folder = "/var/spool/standing-payouts"
+# payout_folder = "/var/spool/standing-payouts"  # where payment orders are written for the bank to execute
+tries = 3                            # to name the amount
+lifetime_days = 7                    # to name it in
+max_a_week = 3                       # deposits to one account
 
 [console]                            # pages for operators, at /console
 enabled = true
