@@ -134,7 +134,7 @@ class Leader:
                 self._leads = self._lock.hold()
             except (DBAPIError, OSError) as error:
                 self._leads = False
-                structlog.get_logger().warning("lock_not_asked", what=self._name, error=type(error).__name__)
+                structlog.get_logger().warning("lock_unavailable", what=self._name, error=type(error).__name__)
             if was != self._leads:
                 structlog.get_logger().info("leads" if self._leads else "leads_no_more", what=self._name)
             return self._leads

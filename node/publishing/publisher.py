@@ -122,6 +122,8 @@ class Publisher:
             self._wake.clear()
             try:
                 in_flight = self.step()
+                if failures:
+                    _log.info("publishing_resumed")
                 self.trouble, failures = self._stuck(), 0
             except (LedgerError, PublishingHalted, Unavailable) as error:
                 self._meters.ledger_errors.labels(type(error).__name__).inc()
@@ -181,7 +183,7 @@ class Publisher:
             return None
         return (
             f"publication {number} has been on its way for {waited_ms // 1000} s and no block holds it: look at the "
-            "ledger's block production, and at the sender's gas money and gas price (max_gas_price_wei)"
+            "ledger's block production, and at the sender's balance and gas price (max_gas_price_wei)"
         )
 
     def _is_due(self, connection: Connection, deployment: Deployment | None, in_flight: int) -> bool:
@@ -211,7 +213,8 @@ class Publisher:
         """The ledger's state of this bank, if it is as the store expects. Raises: PublishingHalted."""
         state = self._client.bank(self.issuer.bic)
         bic, signer = self.issuer.bic, self.issuer.signer.address
-        # Before the admission: a bank is admitted once, and `recover` says with which number and head.
+        # Checked before the admission: to a new deployment, the bank must be admitted with the number and head that
+        # `recover` prints.
         if deployment is not None and deployment.domain != self._client.domain:
             raise PublishingHalted(
                 f"this store has published to {deployment.domain}, the ledger is {self._client.domain}: "
@@ -300,12 +303,12 @@ class Publisher:
         """Sign and store the next publication; None where there is nothing to publish, or a heartbeat is too early."""
         domain = self._client.domain
         bound = min(self._options.max_attestations, self._client.max_attestations, self._submitter.max_attestations())
-        # Asked again for each: an entry that came in meanwhile would be held to an older block's time.
+        # Asked again for each publication: otherwise an old block's time would cap an entry that has just arrived.
         latest_ms = self._latest_allowed_ms()
         with self._database.write() as connection:
             self._confirm_leadership(connection)
-            # Read the clock only now: an entry that came in while the ledger was asked would otherwise seem to be from
-            # the future.
+            # Read the clock only now: otherwise an entry that arrived during the call to the ledger would seem to come
+            # from the future.
             now_ms = self._clock.now_ms()
             deployment = deployments.current(connection)
             if not self._is_due(connection, deployment, in_flight):

@@ -1,10 +1,14 @@
-"""The examples on the gateway's pages are accepted by the gateway."""
+"""The gateway's pages are accurate: examples, fields, problems."""
 
 import json
+import re
+from collections import defaultdict
 from pathlib import Path
 
 from standing.gateway.bindings.schemas import BindBody
 from standing.gateway.decisions.schemas import BatchBody, DecisionBody
+from standing.ledger.service.problems import MEDIA_TYPE
+from tests.gateway.gateway_rig import Rig
 
 _DOCS = Path(__file__).parents[2] / "docs"
 _PAGE = (_DOCS / "GATEWAY.md").read_text(encoding="utf-8")
@@ -32,3 +36,17 @@ def test_every_required_field_of_binding_is_documented() -> None:
         name for name, field in BindBody.model_fields.items() if field.is_required() and f"`{name}`" not in section
     }
     assert missing == set()
+
+
+def test_every_problem_that_a_route_may_answer_with_is_documented(a_rig: Rig) -> None:
+    paths = a_rig.nobody("GET", "/openapi.json").json()["paths"]
+    stated: dict[str, set[str]] = defaultdict(set)
+    for operation in (operation for path in paths.values() for operation in path.values()):
+        for status, answer in operation["responses"].items():
+            for word in answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {}):
+                stated[word].add(status)
+    rows = [row.split("|") for row in _section("Problems").splitlines() if row.startswith("| ")]
+    documented = {word: set(row[1].strip().split(", ")) for row in rows for word in re.findall(r"`([a-z-]+)`", row[2])}
+    assert len(stated) > 20
+    assert {word: statuses for word, statuses in stated.items() if not statuses <= documented.get(word, set())} == {}
+    assert documented.keys() - stated.keys() == {"unexpected"}

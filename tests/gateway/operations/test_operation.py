@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ def of(it: Rig, name: str, **labels: str) -> float | None:
     return figures(it).get((name, tuple(sorted(labels.items()))))
 
 
-def test_every_metric_has_a_description(a_rig: Rig) -> None:
+def test_every_metric_has_a_description_and_is_on_the_operators_page(a_rig: Rig) -> None:
     a_rig.bound().decide()
     families = list(text_string_to_metric_families(a_rig.nobody("GET", "/metrics").text))
     assert len(families) > 10
@@ -52,6 +53,10 @@ def test_every_metric_has_a_description(a_rig: Rig) -> None:
         assert family.name.startswith(PREFIX), family.name
         assert len(family.documentation) > 20, family.name
     assert len({family.name for family in families}) == len(families)
+    page = (Path(__file__).parents[3] / "docs" / "GATEWAY-OPERATIONS.md").read_text(encoding="utf-8")
+    table = page.split("\n## Metrics\n")[1].split("\n## ")[0]
+    documented = {name.removesuffix("_total") for name in re.findall(r"`([a-z0-9_]+)(?:\{[a-z,]+\})?`", table)}
+    assert {family.name.removeprefix(PREFIX) for family in families} - documented == set()
 
 
 def test_decisions_are_counted_by_outcome_and_reason_and_timed_by_stage(a_rig: Rig) -> None:

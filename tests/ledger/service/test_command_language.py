@@ -24,6 +24,14 @@ from tests.gateway.test_problem_language import raised
 _ROOT = Path(__file__).parents[3]
 #: Errors that never end a command: those of the consoles and of OpenID Connect.
 _NOT_COMMANDS = re.compile("/console/|migrations|access/(openid|id_token)")
+#: Where a node states why it is not ready, or what needs attention.
+_SELF_REPORTS = (
+    "node/operations/feed_state.py",
+    "node/operations/status.py",
+    "node/publishing/publisher.py",
+    "node/storage/leadership.py",
+    "node/workers.py",
+)
 #: Internal faults, which have no catalogue entry.
 _FAULTS = {"LeadershipLost", "LedgerRejected", "MissingSentence", "Overtaken", "SignInNeeded", "_ChainChanged"}
 
@@ -177,6 +185,19 @@ def test_every_error_of_a_command_has_a_chinese_translation() -> None:
     assert len(found) > 400
     missing = [f"{place}: {text}" for place, text in found if not _in_chinese(text)]
     assert not missing, "\n".join(["add to ledger/service/locales/zh/commands.toml:", *missing])
+
+
+def test_every_trouble_that_a_node_states_has_a_chinese_translation() -> None:
+    """Shown by the console and by `status`. Not all of it is raised."""
+    found = []
+    for name in _SELF_REPORTS:
+        for text in ast.walk(ast.parse((_ROOT / name).read_text(encoding="utf-8"))):
+            if isinstance(text, ast.JoinedStr):
+                parts = [str(part.value) if isinstance(part, ast.Constant) else "7" for part in text.values]
+                found.append("".join(parts))
+    sentences = [text for text in found if len(re.findall("[a-z]{2,}", text)) > 3]
+    assert len(sentences) > 10
+    assert [text for text in sentences if not _in_chinese(text)] == []
 
 
 def _in_chinese(text: str) -> bool:

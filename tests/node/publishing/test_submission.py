@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.attestations.terms import Status
@@ -359,3 +360,22 @@ def test_publications_whose_blocks_were_undone_are_sent_again_unchanged(stepped:
     assert stepped.digests()[: len(signed)] == signed
     events = stepped.world.client.published(0, stepped.world.client.block_number(), stepped.bank.bic)
     assert [event.digest for event in events][:last] == signed
+
+
+def test_the_log_says_once_that_publishing_stopped_and_when_it_resumes(
+    stepped: Stepped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher = stepped.node.publisher
+    failures = iter([LedgerUnreachable("no answer"), LedgerUnreachable("no answer")])
+
+    def step() -> int:
+        failure = next(failures, None)
+        if failure is not None:
+            raise failure
+        publisher.stop()
+        return 0
+
+    monkeypatch.setattr(publisher, "step", step)
+    with capture_logs() as logs:
+        publisher.run()
+    assert [log["event"] for log in logs] == ["publishing_stopped", "publishing_resumed"]
