@@ -3,10 +3,10 @@
 StandingError
 ├── InvalidValue              a value breaks its format or its bounds
 ├── NotFound                  what the call names is not here
-├── Conflict                  the call contradicts what is here already
+├── Conflict                  the call conflicts with existing data
 ├── NotAllowed                the caller may not do this
 ├── Unavailable               this service cannot do it at the moment; nothing was changed
-│   └── Overloaded            a bound is reached for now
+│   └── Overloaded            a bound on waiting work is reached
 ├── TermsUnreadable           sealed terms do not open, or what opens is not terms
 └── LedgerError
     ├── LedgerUnreachable     no usable answer in time
@@ -43,7 +43,7 @@ class NotFound(StandingError):
 
 
 class Conflict(StandingError):
-    """The call contradicts what exists already, such as one id with two contents."""
+    """The call conflicts with existing data, such as one id with two contents."""
 
 
 class NotAllowed(StandingError):
@@ -59,7 +59,7 @@ class Unavailable(StandingError):
 
 
 class Overloaded(Unavailable):
-    """A bound is reached for now; nothing was changed."""
+    """A bound on waiting work is reached; nothing was changed."""
 
 
 class TermsUnreadable(StandingError):

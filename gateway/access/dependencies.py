@@ -23,7 +23,7 @@ from standing.ledger.service.problems import MALFORMED, Documented
 PROBLEMS: Mapping[type[StandingError], tuple[int, str]] = {
     BankNodeUnreachable: (503, "The bank's node cannot be reached"),
     StorageUnavailable: (503, "The gateway's database cannot be used at the moment"),
-    BankNodeRefused: (502, "The bank's node does not answer as it should"),
+    BankNodeRefused: (502, "The bank's node gave no valid answer"),
     GrantNotTrusted: (502, "The bank's grant cannot be trusted"),
     CertificateNotTrusted: (502, "The bank's certificate cannot be trusted"),
     BindingHeld: (429, "Too many of the user's attempts to bind were refused"),

@@ -92,9 +92,9 @@ async def post_decision(
 ) -> Response:
     """Reads the ledger after the request arrived, and decides by 15 checks in the order of the reasons' precedence.
 
-    An approved payment reserves its amount of the daily limit: capture it or void it later. The same id with the same
-    body gets the same answer again; with another body, 409. If the ledger is unreachable, the outcome is review with
-    `ledger_unreachable`.
+    An approved transaction reserves its amount within the bank's limits: capture it or void it later. The same id with
+    the same body gets the same answer again; with another body, 409. If the ledger is unreachable, the outcome is
+    review with `ledger_unreachable`.
     """
     return Response(await decisions.decide(body.transaction()), media_type=_JSON)
 
@@ -107,8 +107,8 @@ async def post_decision(
     | {status.HTTP_200_OK: {"model": d.BatchAnswer, "description": "A decision or a problem for each, in order"}},
 )
 async def post_decisions(body: d.BatchBody, decisions: Decisions, request: Request, _caller: Acting) -> Response:
-    """Decides one by one, in this order, and faster than single calls. Each is recorded separately: there is no all or
-    nothing.
+    """Decides one by one, in this order, and faster than single calls. Each is recorded separately: a batch is not
+    atomic.
 
     An item that cannot be decided has a problem instead. Safe to repeat as a whole: a decided transaction gets the same
     answer.
@@ -168,7 +168,7 @@ async def get_reviews(
     cursor: d.Cursor = None,
     limit: d.Limit = 50,
 ) -> Response:
-    """Decisions that are awaiting review by staff: close each with `POST /v1/decisions/{id}/review`."""
+    """Decisions that await review by staff: close each with `POST /v1/decisions/{transaction_id}/review`."""
     wanted = DecisionFilter(user_id=user_id, binding=_binding(binding), reason=reason)
     return _page(await search.open_reviews(wanted, limit=limit, cursor=cursor))
 
@@ -180,7 +180,7 @@ async def get_reviews(
     responses=responses(*LOOKING_UP, NotFound, Overloaded, STORAGE) | _decision_answer("The decision as it was made"),
 )
 async def get_decision(transaction_id: d.TransactionId, decisions: Decisions, _caller: AnyRole) -> Response:
-    """The decision and what it is based on."""
+    """The decision as it was made, with the current state of its reservation and review."""
     return Response(await decisions.find(transaction_id), media_type=_JSON)
 
 
@@ -198,14 +198,14 @@ _SETTLING = (
 
 @router.post(
     "/v1/decisions/{transaction_id}/capture",
-    summary="Capture the reservation of an approved payment, or a part of it",
+    summary="Capture the reservation of an approved transaction, or a part of it",
     response_model=None,
     responses=responses(*_SETTLING, ReservationExpired) | _decision_answer("Captured"),
 )
 async def capture(
     transaction_id: d.TransactionId, decisions: Decisions, _caller: Acting, body: d.CaptureBody | None = None
 ) -> Response:
-    """The payment took place: its amount stays counted, and what is not captured is released.
+    """The transaction took place: its amount stays counted, and what is not captured is released.
 
     Repeating it with the same amount changes nothing. After a void, or with another amount, 409. After the
     reservation's expiry 409 `reservation-expired`: another payment may have reserved the amount since.
@@ -216,27 +216,28 @@ async def capture(
 
 @router.post(
     "/v1/decisions/{transaction_id}/void",
-    summary="Void the reservation of an approved payment",
+    summary="Void the reservation of an approved transaction",
     response_model=None,
     responses=responses(*_SETTLING) | _decision_answer("Voided, or expired before"),
 )
 async def void(transaction_id: d.TransactionId, decisions: Decisions, _caller: Acting) -> Response:
-    """The payment will not take place: its amount is released for the day of its reservation. After a capture, 409."""
+    """The transaction will not take place: its amount is released for the day of its reservation. After a capture,
+    409."""
     return Response(await decisions.settle(transaction_id, State.VOIDED), media_type=_JSON)
 
 
 @router.post(
     "/v1/decisions/{transaction_id}/refunds",
-    summary="Record a refund of a captured payment",
+    summary="Record a refund of a captured transaction",
     response_model=None,
-    responses=responses(*_SETTLING, Conflict) | _decision_answer("Noted"),
+    responses=responses(*_SETTLING, Conflict) | _decision_answer("Recorded"),
 )
 async def refund(
     transaction_id: d.TransactionId, body: d.RefundBody, decisions: Decisions, _caller: Acting
 ) -> Response:
-    """Money was paid back: its amount is released for the day on which the payment was reserved, not for today.
+    """Money was paid back: its amount is released for the day of the reservation, not for today.
 
-    Several refunds are possible, up to what was captured. The same `refund_id` again changes nothing.
+    Several refunds are possible, up to the captured amount. The same `refund_id` again changes nothing.
     """
     return Response(await decisions.refund(transaction_id, body.refund_id, body.amount_minor), media_type=_JSON)
 
@@ -268,10 +269,10 @@ async def close_review(
     audit: AuditDep,
     caller: Staff,
 ) -> Response:
-    """Staff can overrule the platform's own doubts, such as a risk hold, but never the bank.
+    """Staff can override the platform's own rules, such as a risk hold, but never the bank.
 
     For an approval, the ledger is read again: if the bank does not allow the transaction now, 409
-    `review-not-approvable`. An approved payment reserves its amount for today. The platform receives the event
+    `review-not-approvable`. An approved transaction reserves its amount for today. The platform receives the event
     `decision.reviewed`. The same outcome again changes nothing.
     """
     async with audit.act(caller, "close_review", transaction_id, check_reason(body.reason)):

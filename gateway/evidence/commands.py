@@ -24,7 +24,7 @@ _OPENS = (
 evidence = typer.Typer(help="A decision's evidence.", no_args_is_help=True)
 
 
-@evidence.callback()  # with it, one command alone keeps its name
+@evidence.callback()  # without a callback, a single command would lose its name
 def evidence_group() -> None:
     """A decision's evidence."""
 

@@ -14,7 +14,7 @@ from standing.ledger.service.settings import SettingsError, load_text, read_api_
 app = typer.Typer(help="Banks whose accounts can be bound.", no_args_is_help=True)
 
 
-@app.callback()  # with it, one command alone keeps its name
+@app.callback()  # without a callback, a single command would lose its name
 def banks() -> None:
     """Banks whose accounts can be bound."""
 

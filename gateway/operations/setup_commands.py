@@ -48,7 +48,7 @@ evidence_key = typer.Typer(help="The key that signs the evidence of decisions.",
 policy = typer.Typer(help="The policy: freshness bounds and risk rules.", no_args_is_help=True)
 
 
-@evidence_key.callback()  # with it, one command alone keeps its name
+@evidence_key.callback()  # without a callback, a single command would lose its name
 def evidence_keys() -> None:
     """The key that signs the evidence of decisions."""
 

@@ -126,7 +126,7 @@ def fault_of(certificate: Certificate, asked: ExpectedCertificate, now_ms: int) 
         CertificateFault.OTHER_BINDING: certificate.binding != asked.binding,
         CertificateFault.OTHER_PLATFORM: certificate.platform != asked.platform,
         CertificateFault.OTHER_CHALLENGE: certificate.challenge != asked.challenge,
-        # Not asked of another bank's, whose name may be none that can sign.
+        # Not computed for another bank: its name may be no BIC, and then there is no digest.
         CertificateFault.NOT_SIGNED_BY_THE_BANK: certificate.bank == asked.bank and certificate.signer != asked.signer,
         CertificateFault.LASTS_TOO_LONG: not 0 < lifetime_ms <= MAX_LIFETIME_MS,
         CertificateFault.FROM_THE_FUTURE: max(certificate.issued_at_ms, certificate.as_of_ms) > now_ms + asked.ahead_ms,
@@ -198,7 +198,7 @@ class CertificateDocument(BaseModel):
         )
 
     def certificate(self) -> Certificate:
-        """The certificate. Raises: InvalidValue (`bank` is no BIC) where it is looked at."""
+        """The certificate. Where `bank` is no BIC, its `digest` and `signer` raise InvalidValue."""
         return Certificate(
             self.bank,
             bytes.fromhex(self.binding[2:]),

@@ -1,7 +1,7 @@
 """Identity documents of persons and organisations, in the canonical form that both sides compare.
 
-A document is carried as the bank has recorded it: no checksum, county, range or country is refused. What looks mistyped
-in a claim is a hint (`ledger.attestations.hints`).
+A document is carried as the bank has recorded it: none is refused for its checksum, district code, range or country.
+What looks mistyped in a claim is a hint (`ledger.attestations.hints`).
 """
 
 import re

@@ -1,7 +1,7 @@
 """Sends transactions: nonce, fee and receipts of one account.
 
 The account only pays; the payload was signed elsewhere. The sending key is not the signing key of publications: a thief
-of it can spend its gas money and nothing else.
+of it can spend its funds for gas and nothing else.
 
 The caller owns the order. It stores each transaction's nonce and fee and passes them back to send it again. Payload and
 nonce of a transaction never change, only its fee, so at most one of all transactions signed for a nonce can count. Fees
@@ -159,7 +159,7 @@ class Sender:
         return self._signer.address
 
     def balance_wei(self) -> int:
-        """The money that the account holds. Raises: LedgerUnreachable."""
+        """The balance of the account, in wei. Raises: LedgerUnreachable."""
         with ledger_errors():
             return quantity(self._client.w3.eth.get_balance(self.address), "balance")
 

@@ -80,7 +80,7 @@ def api_key_app(roles: tuple[str, ...], *, names_platforms: bool = False) -> typ
     """The group `api-key`. `names_platforms`: a platform's key states the platform."""
     app = typer.Typer(help="API keys of callers.", no_args_is_help=True)
 
-    @app.callback()  # with a callback, a single command keeps its name
+    @app.callback()  # without a callback, a single command would lose its name
     def api_keys() -> None:
         """API keys of callers."""
 

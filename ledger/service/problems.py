@@ -42,10 +42,10 @@ MEDIA_TYPE = "application/problem+json"
 _SHARED: Mapping[type[StandingError], tuple[int, str]] = {
     InvalidValue: (422, "A value is not allowed"),
     NotFound: (404, "Not found"),
-    Conflict: (409, "Contradicts what is here already"),
+    Conflict: (409, "Conflicts with existing data"),
     NotAllowed: (403, "Not allowed"),
-    Overloaded: (503, "A bound is reached for now"),
-    Unavailable: (503, "Not available at the moment"),
+    Overloaded: (503, "Temporarily overloaded"),
+    Unavailable: (503, "Temporarily unavailable"),
     LedgerError: (503, "The ledger cannot be used at the moment"),
 }
 
@@ -54,7 +54,7 @@ class Unexpected(StatusProblem):
     """Shown instead of an unexpected error, whose text could contain anything."""
 
     status = 500
-    title = "An unexpected error, on our side"
+    title = "Internal error"
 
     def __init__(self, _detail: str | None = None, **_: Any) -> None:
         super().__init__("The error was logged with its request; no details are disclosed here.")

@@ -157,7 +157,7 @@ def apply_change(account: Account, change: AccountChange) -> Account:
     if account.unstated:
         left = frozenset(name for name in account.unstated if getattr(change, name) is None)
         if all(getattr(change, name) is not None for name in change.STATE_FIELDS):
-            # The book has nothing that a whole state leaves out; but a limit that is left out keeps its old value.
+            # A change with the whole state settles all fields but a limit that it leaves out: that keeps its old value.
             left = left.intersection(LIMIT_FIELDS)
         stated["unstated"] = left
     if change.holder_kind is not None:

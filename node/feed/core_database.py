@@ -85,7 +85,7 @@ _AHEAD_MS = 60_000
 
 
 class CoreUnavailable(Unavailable):
-    """The core's database does not answer as it should. Nothing was loaded."""
+    """The core's database cannot be reached, or gave no valid answer. Nothing was loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class ViewColumns:
 
 
 class Snapshot:
-    """One state of the view. Every method raises CoreUnavailable where the database does not answer as it should."""
+    """One state of the view. Every method raises CoreUnavailable where the database fails."""
 
     def __init__(self, connection: Connection, view: "CoreView") -> None:
         self._connection = connection

@@ -1,13 +1,13 @@
 """A folder that the core puts files into. Each is claimed, taken in, and moved away with a report beside it.
 
-    FOLDER/             files to take in, by their time; a name that begins with a dot or ends in .part is not looked at
+    FOLDER/             files to take in, by their time; a name that begins with a dot or ends in .part is ignored
     FOLDER/working/     the one that is being taken in; after a crash work resumes here
     FOLDER/done/        taken in, each with FILE.report.json
     FOLDER/rejected/    rejected as a whole; the report names line and field
 
 A rejected file of changes stops the folder at its time: a later file would let the bank promise that these changes are
-on the ledger. It goes on with a corrected file of the same time, a full file of that time or later, or once somebody
-removes the rejected file.
+on the ledger. Loading resumes with a corrected file of the same time, a full file of that time or later, or once
+somebody removes the rejected file.
 
 A file that waits for its checksum holds back later files of changes likewise.
 

@@ -183,7 +183,7 @@ class FileCheck:
                 if earlier is not None:
                     problems.append(self._stated_twice(judged, name, once, earlier[2], line))
                 elif stated.get(once) is None:
-                    stated.put(once, 0, None, line.number)  # a bad line names its account as well
+                    stated.put(once, 0, None, line.number)  # a bad line counts as well
             yield line, change, problems
 
     def _stated_twice(self, judged: Judged, name: FileName, number: str, first_line: int, line: Line) -> LineProblem:

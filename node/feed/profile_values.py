@@ -20,7 +20,7 @@ _LISTED_WORDS = 20
 EMPTY_PART = "-"
 #: An amount with one separator of thousands, here a space, as some databases write four decimals.
 _FOUR_DIGITS = re.compile(r"\d{1,4} \d{4}")
-_EPOCH_END = 10**15  # the first number of too many digits
+_EPOCH_END = 10**15  # from here on, a number has too many digits for a time
 
 #: A value of a row: a cell's text, or whatever a database's driver gives.
 Convert = Callable[[Any], Any]

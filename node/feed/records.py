@@ -87,7 +87,7 @@ def not_understood(
         name for name, value in record.items() if value is not None and value != ""
     )
     if "line" in named:
-        named.update(AccountChange.STATE_FIELDS)  # what it stated cannot be said
+        named.update(AccountChange.STATE_FIELDS)  # nobody knows which fields the line stated
     why = "; ".join(str(problem) for problem in problems[:_MAX_SHOWN])
     return AccountChange.not_understood(number, at_ms, named, Trouble(source, why), stated=record)
 
@@ -200,7 +200,7 @@ def _limit(field: str, value: Any) -> int | str:
 def _text(field: str, value: Any) -> str:
     if isinstance(value, str):
         return value
-    # A core may store numbers as numbers. Only leading zeros are lost, and then the core has none either.
+    # A core may store card numbers as integers. That loses only leading zeros, which the core itself then lacks too.
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return str(_integer(field, value))
     raise InvalidValue(field, "not text", "text")

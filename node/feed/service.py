@@ -149,7 +149,7 @@ class Feed:
         """
         latest_ms = self.latest_ms()
         for index, change in enumerate(changes):
-            # The account's next change would have to count from after a time that has not come yet.
+            # Otherwise the account's next change, which must be later, could not be stated for a while.
             if change.effective_at_ms > latest_ms:
                 with _place(index):
                     raise InvalidValue("effective_at_ms", "ahead of this node's clock", f"at most {latest_ms}")
@@ -268,7 +268,7 @@ class Feed:
         changed = [number for number in dict.fromkeys(numbers) if number in accounts]
         self._accounts.save_all(connection, [accounts[number] for number in changed])
         self._quarantine.update(connection, list(dict.fromkeys(numbers)), before, accounts, troubles)
-        # Whether their bindings moved or ended cannot be said either; those that state themselves here are known.
+        # It is unknown whether the replaced accounts' bindings moved or ended, unless the entry states those accounts.
         unclear = [_unclear(number, change) for number, change in of_replaced.items() if number not in numbers]
         if unclear:
             queued += self._apply(connection, unclear, last_ms=last_ms, as_of_ms=as_of_ms, unstate_bad=True)

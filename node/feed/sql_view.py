@@ -133,8 +133,8 @@ class SqlViewSource:
             )
 
     def _check_not_empty(self, reading: "_Pass") -> None:
-        """Check that the view is not empty although accounts are known: as while it is filled anew, or of another
-        database. What it does not show cannot be promised. Raises: InvalidValue."""
+        """Check that the view is not empty although accounts are known: it may be being reloaded, or belong to another
+        database. Nothing can be promised about accounts that it does not show. Raises: InvalidValue."""
         if reading.snapshot.is_empty():
             with self._database.read() as connection:
                 known = count_accounts(connection)

@@ -74,9 +74,9 @@ def _shape(parts: list[str], index: int) -> str:
     if not _is_crowded(parts, index):
         return ".+?"
     if part == _FRACTION:
-        return r"(?:\d{3}|\d{6})"  # of any other length, a zero lost before it would not be noticed
+        return r"(?:\d{3}|\d{6})"  # with any other length, a lost leading zero would not be noticed
     if part == "%d":
-        return r"[ \d]\d"  # the only one that strptime also reads when it is padded with a space
+        return r"[ \d]\d"  # strptime also reads it if it is padded with a space, unlike the others
     return rf"\d{{{_WIDTHS[part]}}}"
 
 

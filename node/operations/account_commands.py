@@ -12,7 +12,7 @@ from standing.node.storage.database import opened
 app = typer.Typer(no_args_is_help=True)
 
 
-@app.callback()  # with it, one command alone keeps its name
+@app.callback()  # without a callback, a single command would lose its name
 def accounts() -> None:
     """Accounts in the node's store."""
 

@@ -39,7 +39,7 @@ _LOOK_TIMEOUT_S = 2.0
 hsm = typer.Typer(help="A signing key in a PKCS#11 token.", no_args_is_help=True)
 
 
-@hsm.callback()  # with it, one command alone keeps its name
+@hsm.callback()  # without a callback, a single command would lose its name
 def token() -> None:
     """A signing key in a PKCS#11 token."""
 

@@ -57,7 +57,7 @@ def doctor(config: Config = None) -> None:
 def _secrets(settings: NodeSettings) -> Iterator[Finding]:
     secrets = read_secrets(settings)
     secrets.bank_secrets()
-    # A store that is not there yet, or cannot be read, is the database's finding.
+    # The check of the database reports a store that is missing or cannot be read.
     with suppress(NotFound, DatabaseUnavailable), opened_unchanged(settings.database_url) as database:
         secrets.vault_of(database)
     files: Iterable[Path | None] = (
@@ -141,7 +141,7 @@ def _core(settings: NodeSettings) -> Iterator[Finding]:
             with view.snapshot() as snapshot:
                 now_ms = snapshot.now_ms()
                 with snapshot.pages(now_ms, now_ms) as pages:
-                    next(pages, None)  # as the node reads it, but nothing is of this time
+                    next(pages, None)  # the node's own query, for a range of time that has no rows
         finally:
             view.close()
         yield well("core", f"the view {settings.sql_view.view} can be read")

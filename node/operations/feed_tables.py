@@ -56,7 +56,7 @@ def _summary(report: FileReport) -> list[tuple[str, str]]:
 def _problems(report: FileReport) -> Table:
     table = Table(title="Invalid data", title_justify="left")
     table.add_column("line", justify="right")
-    table.add_column("field", no_wrap=True)  # a name that is broken in two is found by no search
+    table.add_column("field", no_wrap=True)  # a name broken over two lines could not be searched for
     for name in ("problem", "allowed"):
         table.add_column(name, overflow="fold")
     for problem in report.problems:

@@ -177,7 +177,7 @@ def _carry_out(step: Step, bank: str, client: LedgerClient, key: bytes, dry_run:
 
 def _show(bank: str, state: BankState) -> None:
     table = Table("", "", title=f"{bank} on the ledger", show_header=False)
-    table.columns[1].overflow = "fold"  # a digest is copied whole, or not at all
+    table.columns[1].overflow = "fold"  # a digest that is cut off is useless
     if not state.admitted:
         table.add_row("admitted", "no")
     else:

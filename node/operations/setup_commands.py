@@ -30,7 +30,7 @@ config = config_app(EXAMPLE, _check)
 keystore = typer.Typer(help="Encrypted keystores of the signing and the sending key.", no_args_is_help=True)
 
 
-@keystore.callback()  # with it, one command alone keeps its name
+@keystore.callback()  # without a callback, a single command would lose its name
 def keystores() -> None:
     """Encrypted keystores of the signing and the sending key."""
 

@@ -66,7 +66,7 @@ class Pkcs11Signer:
                     self._open()
                     raw = self._sign_raw(digest)
                 except (PKCS11Error, SettingsError) as error:
-                    # The token was there at the start and is gone now: pulled out, or not up again yet.
+                    # The token was there at the start: it was removed, or is still restarting.
                     why = str(error) if isinstance(error, SettingsError) else type(error).__name__
                     raise TokenUnavailable(f"the token does not sign: {why}", _RETRY_AFTER_S) from error
         r, s = int.from_bytes(raw[:32]), int.from_bytes(raw[32:])

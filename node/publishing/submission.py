@@ -172,10 +172,10 @@ class Submitter:
         is_next = row.number == on_ledger.publication + 1
         is_late = has_passed(self._clock.now_ms(), row.submitted_at_ms, self._resend_after_ms)
         if row.number in self._sent and not is_next and not is_late:
-            return  # it cannot be in a block before the one that is next
+            return  # publications enter blocks in the order of their numbers, so this one waits for others
         failed = self._receipt(row.number, good=False)
         if failed is not None:
-            # One that is not next failed because of those before it; its turn comes after them.
+            # One that is not next failed because of those before it: it is sent again after them.
             if is_next:
                 self._forget_transaction(row.number)
                 raise self._client.why_failed(failed)
