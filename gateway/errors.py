@@ -84,8 +84,8 @@ class AlreadyReviewed(Conflict):
 
 
 class ReviewNotApprovable(Conflict):
-    """The bank's attestation, read again, does not allow the transaction; staff can overrule only the platform's
-    doubts."""
+    """The bank's attestation, read again, does not allow the transaction; staff can override only the platform's own
+    rules."""
 
 
 class AlreadyLifted(Conflict):

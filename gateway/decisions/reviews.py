@@ -1,6 +1,6 @@
 """Reviews: staff approve or decline a transaction that was sent to review, once.
 
-An approval overrules the platform's own doubts, never the bank. The ledger is read again and the checks run again,
+An approval overrides the platform's own rules, never the bank. The ledger is read again and the checks run again,
 without the risk rules, and without the identity check that caused the review if the policy leaves that check to staff.
 Only a transaction that passes is approved. It then reserves its amount like any other, on the day of the approval.
 Declining reads nothing.

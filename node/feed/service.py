@@ -229,10 +229,7 @@ class Feed:
             if not stated.unstated:
                 try:
                     with _place(index):
-                        change = _check_effective(known, replaced, stated, last_ms, as_of_ms)
-                        account = (
-                            open_account(change, number, replaced) if known is None else apply_change(known, change)
-                        )
+                        change, account = _applied(number, known, replaced, stated, last_ms, as_of_ms)
                 except InvalidValue as error:
                     if not unstate_bad:
                         raise
@@ -335,6 +332,19 @@ def _check_effective(
     elif change.effective_at_ms < lowest or effective_at_ms > as_of_ms:
         raise InvalidValue("effective_at_ms", "out of range", f"{lowest} to {as_of_ms}, in the account's own order")
     return change.counting_from(effective_at_ms)
+
+
+def _applied(
+    number: str,
+    known: Account | None,
+    replaced: Account | None,
+    stated: AccountChange,
+    last_ms: int,
+    as_of_ms: int | None,
+) -> tuple[AccountChange, Account]:
+    """A change with the time from which it counts, and the account after it. Raises: InvalidValue."""
+    change = _check_effective(known, replaced, stated, last_ms, as_of_ms)
+    return change, open_account(change, number, replaced) if known is None else apply_change(known, change)
 
 
 def _with_numbers(change: AccountChange) -> AccountChange:

@@ -238,7 +238,7 @@ nav-webhooks = Webhooks
 nav-audit = Audit
 
 review-open = Awaiting review
-review-how = You can overrule the platform’s own doubts, but never the bank: before a transaction is approved, the ledger is read again.
+review-how = You can override the platform’s own rules, but never the bank: before a transaction is approved, the ledger is read again.
 review-approve = Approve
 review-decline = Decline
 review-closed = Reviewed
