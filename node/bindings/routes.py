@@ -30,7 +30,10 @@ TOO_MANY = Documented(status.HTTP_429_TOO_MANY_REQUESTS, "too-many-attempts", "T
 
 PLATFORMS_TAG = {"name": "platforms", "description": "For payment platforms: bind an account, end a binding."}
 
-router = APIRouter(route_class=StrictJsonRoute, responses=responses(Standby, DatabaseUnavailable))
+#: What any route may answer. A route with a 503 of its own repeats these: its answers replace the router's by status.
+_DOWN = (Standby, DatabaseUnavailable)
+
+router = APIRouter(route_class=StrictJsonRoute, responses=responses(*_DOWN))
 
 Platform = Annotated[Caller, Depends(require("platform"))]
 PlatformOrOperator = Annotated[Caller, Depends(require("platform", "operator"))]
@@ -80,7 +83,7 @@ def post_resync(
     tags=["operation"],
     summary="End all bindings of a platform",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=responses(*_ALWAYS, Overloaded),
+    responses=responses(*_ALWAYS, Overloaded, *_DOWN),
 )
 def post_off_boarding(platform: PlatformId, off_boardings: OffBoardingsDep, _caller: Operator) -> OffBoarding:
     """From now on the platform is granted nothing, and its bindings end in batches. Repeat the request to see the
@@ -135,7 +138,7 @@ def delete_binding(binding: BindingId, bindings: BindingsDep, caller: Platform) 
     "/v1/bindings/{binding}/regrant",
     tags=["platforms"],
     summary="Replace a binding with a new one under a new key",
-    responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded, Overloaded),
+    responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded, Overloaded, *_DOWN),
 )
 def post_regrant(
     body: RegrantRequest,

@@ -19,7 +19,10 @@ from standing.node.storage.leadership import Standby
 
 TAG = {"name": "core", "description": "For the core banking system: say what changed."}
 
-router = APIRouter(route_class=StrictJsonRoute, tags=["core"], responses=responses(Standby, DatabaseUnavailable))
+#: What any route may answer. A route with a 503 of its own repeats these: its answers replace the router's by status.
+_DOWN = (Standby, DatabaseUnavailable)
+
+router = APIRouter(route_class=StrictJsonRoute, tags=["core"], responses=responses(*_DOWN))
 
 Core = Annotated[Caller, Depends(require("core"))]
 CoreOrOperator = Annotated[Caller, Depends(require("core", "operator"))]
@@ -31,7 +34,9 @@ _ALWAYS = (MissingKey, WrongRole, MALFORMED)
 @router.post(
     "/v1/feed",
     summary="Report the changes up to a time",
-    responses=responses(*_ALWAYS, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, FeedTaken, InvalidValue, Overloaded),
+    responses=responses(
+        *_ALWAYS, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, FeedTaken, InvalidValue, Overloaded, *_DOWN
+    ),
 )
 def post_feed(entry: PushedEntry, feed: Annotated[Feed, Depends(provided(Feed))], _caller: Core) -> FeedReceipt:
     """Takes one feed entry: `as_of_ms` and zero or more changes.

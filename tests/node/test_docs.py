@@ -103,10 +103,21 @@ def test_every_table_and_every_sensitive_column_is_on_the_page_of_data_at_rest(t
 def test_every_problem_of_a_push_is_documented(a_world: World) -> None:
     bank = a_world.start_bank()
     responses = httpx.get(bank.url + "/openapi.json", timeout=30).json()["paths"]["/v1/feed"]["post"]["responses"]
-    stated = {
-        word for answer in responses.values() for word in answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
-    }
+    documents = [answer.get("content", {}).get(MEDIA_TYPE, {}) for answer in responses.values()]
+    stated = {word for document in documents for word in document.get("examples", {})}
     section = _page("FEED.md").split("\n## HTTP push\n")[1].split("\n## ")[0]
     cells = [row.split("|")[2] for row in section.splitlines() if row.startswith("| ")]
     assert len(stated) > 8
     assert stated == set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", " ".join(cells))) - {"type"}
+
+
+def test_every_change_at_a_node_states_that_a_standby_refuses_it(a_world: World) -> None:
+    paths = httpx.get(a_world.start_bank().url + "/openapi.json", timeout=30).json()["paths"]
+    changing = {
+        f"{method} {path}": operation["responses"].get("503", {}).get("content", {}).get(MEDIA_TYPE, {})
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+        if method != "get" and ":reload" not in path
+    }
+    assert len(changing) > 5
+    assert {name for name, document in changing.items() if "standby" not in document.get("examples", {})} == set()
