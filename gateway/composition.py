@@ -42,7 +42,7 @@ from standing.ledger.clock import Clock, SystemClock
 from standing.ledger.service.console.sessions import Sessions
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.leader import Leader, lock_of
-from standing.ledger.service.vault import Vault, VaultError
+from standing.ledger.service.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,39 +119,46 @@ class _Base:
 def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
     """Read the secrets, find the ledger, migrate the database, and build the services.
 
-    Raises: SettingsError, LedgerUnreachable, LedgerMismatch, VaultError (a vault secret is missing).
+    Raises: SettingsError, LedgerUnreachable, LedgerMismatch, StorageUnavailable, VaultError. Nothing stays open then.
     """
     vault_secrets = read_vault_secrets(settings)
     client_secret = read_client_secret(settings)
-    policy = read_policy(settings)
     evidence_key = load_evidence_key(settings.evidence_key_file)
-    base = _base(settings, policy, clock or SystemClock(), vault_secrets)
-    clock, storage, vault, banks = base.clock, base.storage, base.vault, base.banks
-    evidence = EvidenceSigner(evidence_key, platform=settings.platform, domain=base.ledger.domain)
+    base = _base(settings, read_policy(settings), clock or SystemClock(), vault_secrets)
+    try:
+        evidence = EvidenceSigner(evidence_key, platform=settings.platform, domain=base.ledger.domain)
+        return _services(base, evidence, client_secret, vault_secrets)
+    except BaseException:
+        base.storage.close()
+        raise
+
+
+def _services(base: _Base, evidence: EvidenceSigner, client_secret: str | None, secrets: Sequence[bytes]) -> Gateway:
+    clock, storage = base.clock, base.storage
     bindings = _bindings(base)
     flow = _binding_flow(base, bindings)
     accounts = _accounts(base, bindings)
     followed = _following(base)
     reconciler, reconcile_schedule = _reconciling(base)
     risks, risk_schedule = _scoring(base, followed)
-    cards = ScoreCards(storage=storage, banks=banks, policy=policy, clock=clock)
+    cards = ScoreCards(storage=storage, banks=base.banks, policy=base.policy, clock=clock)
     holds = Holds(storage, clock)
     return Gateway(
-        settings=settings,
+        settings=base.settings,
         clock=clock,
-        policy=policy,
+        policy=base.policy,
         storage=storage,
-        banks=banks,
+        banks=base.banks,
         nodes=base.nodes,
         reader=base.reader,
         bindings=bindings,
         binding_flow=flow,
-        identity_change=IdentityChange(storage, vault),
+        identity_change=IdentityChange(storage, base.vault),
         accounts=accounts,
-        audit=Audit(storage, vault, clock),
+        audit=Audit(storage, base.vault, clock),
         sessions=_sessions(base),
-        openid=_openid(base, client_secret, Vault(vault_secrets, "console-sign-in")),
-        searches=Vault(vault_secrets, "console-search"),
+        openid=_openid(base, client_secret, Vault(secrets, "console-sign-in")),
+        searches=Vault(secrets, "console-search"),
         decisions=_decisions(base, bindings, evidence),
         search=DecisionSearch(storage, clock),
         reviews=_reviews(base, bindings),
@@ -167,7 +174,7 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
         check_ups=CheckUps(storage=storage, accounts=accounts, flow=flow, cards=cards, clock=clock),
         risks=risks,
         risk_schedule=risk_schedule,
-        scoring=Scoring(storage, clock, settings.warning, risk_schedule.wake),
+        scoring=Scoring(storage, clock, base.settings.warning, risk_schedule.wake),
         warnings=Warnings(storage),
     )
 
@@ -177,26 +184,25 @@ def _base(settings: GatewaySettings, policy: Policy, clock: Clock, vault_secrets
     ledger = LedgerClient(settings.all_ledger_urls, settings.ledger_contract)
     check_ledger(ledger, settings.chain_id)
     database = Database(settings.database_url)
-    migrate(database, "standing.gateway.storage")
     storage, meters = Storage(database), Meters()
     try:
-        vault = open_vault(storage, vault_secrets)
-    except VaultError:
+        migrate(database, "standing.gateway.storage")
+        return _Base(
+            settings=settings,
+            clock=clock,
+            policy=policy,
+            database=database,
+            storage=storage,
+            vault=open_vault(storage, vault_secrets),
+            banks=banks,
+            nodes=NodeClient(settings.bank_node_timeout_ms / 1000, clock),
+            ledger=ledger,
+            reader=_reader(settings, policy, ledger, clock, meters),
+            meters=meters,
+        )
+    except BaseException:
         storage.close()
         raise
-    return _Base(
-        settings=settings,
-        clock=clock,
-        policy=policy,
-        database=database,
-        storage=storage,
-        vault=vault,
-        banks=banks,
-        nodes=NodeClient(settings.bank_node_timeout_ms / 1000, clock),
-        ledger=ledger,
-        reader=_reader(settings, policy, ledger, clock, meters),
-        meters=meters,
-    )
 
 
 def _reader(settings: GatewaySettings, policy: Policy, ledger: LedgerClient, clock: Clock, meters: Meters) -> Reader:

@@ -1,4 +1,4 @@
-"""The node's services, put together from its settings. `app` serves them; commands use them without HTTP."""
+"""The node's services, built from its settings. `app` serves them; commands use them without HTTP."""
 
 from dataclasses import dataclass
 
@@ -104,21 +104,32 @@ def read_secrets(settings: NodeSettings) -> Secrets:
 
 
 def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, faults: Faults | None = None) -> Node:
-    """Connect to the ledger and the database, migrate the database, and put the services together.
+    """Connect to the ledger and the database, migrate the database, and build the services.
 
-    Raises: LedgerUnreachable, LedgerMismatch, InvalidValue, VaultError.
+    Raises: LedgerUnreachable, LedgerMismatch, InvalidValue (a secret, a profile), VaultError. Nothing stays open then.
     """
-    clock = clock or SystemClock()
     if faults is None:
         faults = no_faults if settings.fault_point is None else kill_at(settings.fault_point)
     client = connect_ledger(settings)
     database = NodeDatabase(settings.database_url)
     try:
         migrate(database, "standing.node.storage")
-        vault = secrets.vault_of(database)
+        return _services(settings, secrets, clock or SystemClock(), faults, client, database)
     except BaseException:
         database.close()
         raise
+
+
+def _services(
+    settings: NodeSettings,
+    secrets: Secrets,
+    clock: Clock,
+    faults: Faults,
+    client: LedgerClient,
+    database: NodeDatabase,
+) -> Node:
+    """The services, on a database that is up to date. Raises: InvalidValue, VaultError."""
+    vault = secrets.vault_of(database)
     issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer, settings.publisher.herd_size)
     leadership, meters = Leadership(database, clock, faults), Meters()
     publisher = _publisher(settings, secrets, vault, database, client, issuer, clock, leadership, meters, faults)

@@ -9,11 +9,13 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, make_url, select, text
 
+from standing.gateway.composition import build
 from standing.gateway.errors import StorageUnavailable
 from standing.gateway.storage.database import Storage
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.leader import lock_of
 from tests.databases import new_database
+from tests.gateway.gateway_rig import Rig
 
 
 @pytest.mark.anyio
@@ -139,3 +141,24 @@ def test_leadership_is_held_outside_any_transaction_that_could_be_ended(tmp_path
             assert connection.execute(holders).scalars().all() == ["idle"]
     lock.release()
     database.close()
+
+
+@pytest.mark.parametrize("step", ["migrate", "_bindings", "_sessions"])
+def test_a_gateway_that_cannot_be_built_closes_its_database(
+    a_rig: Rig, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    closed: list[Storage] = []
+    close = Storage.close
+
+    def failing(*_: Any) -> None:
+        raise StorageUnavailable("gone", 1)
+
+    def noting(storage: Storage) -> None:
+        closed.append(storage)
+        close(storage)
+
+    monkeypatch.setattr(f"standing.gateway.composition.{step}", failing)
+    monkeypatch.setattr(Storage, "close", noting)
+    with pytest.raises(StorageUnavailable, match="gone"):
+        build(a_rig.settings, a_rig.clock)
+    assert len(closed) == 1

@@ -4,13 +4,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import pytest
 
+from standing.ledger.errors import InvalidValue
 from standing.ledger.service.api_keys import ApiKey, new_key
 from standing.ledger.service.serve import served
 from standing.node.app import create_app
 from standing.node.composition import build
 from standing.node.feed.settings import DropFolderSettings
 from standing.node.operations.feed_state import rejected_files
+from standing.node.storage.database import NodeDatabase
 from tests.node.node_tools import SqlCore, account
 from tests.world import Bank, World, wait_until
 
@@ -90,3 +93,20 @@ def test_a_rotated_key_takes_effect_at_once_even_on_a_standby(a_world: World) ->
             status = bank.get("/v1/status", late_key).json()
             assert status["settings"]["needs_restart"] == ["max_waiting"]
             assert "takes effect after a restart: max_waiting" in status["warnings"][0]
+
+
+def test_a_node_that_cannot_be_built_closes_its_database(
+    a_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = a_world.make_bank(drop_folder=DropFolderSettings(path=tmp_path, profile=tmp_path / "none.toml"))
+    closed: list[NodeDatabase] = []
+    close = NodeDatabase.close
+
+    def noting(database: NodeDatabase) -> None:
+        closed.append(database)
+        close(database)
+
+    monkeypatch.setattr(NodeDatabase, "close", noting)
+    with pytest.raises(InvalidValue, match="cannot be read"):
+        build(bank.settings, bank.secrets, bank.clock)
+    assert len(closed) == 1
