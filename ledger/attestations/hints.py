@@ -73,7 +73,7 @@ def phone_hint(phone: str) -> Hint | None:
 
 
 def _resident_hint(number: str) -> Hint | None:
-    """A Chinese resident number (GB 11643). Its district code is not checked: the district may have been abolished since."""
+    """A Chinese resident number (GB 11643). Its district is not checked: it may have been abolished since."""
     if len(number) == 15 and number.isdigit():
         return None
     if not _RESIDENT_18.fullmatch(number):

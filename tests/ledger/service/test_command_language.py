@@ -30,7 +30,6 @@ _SELF_REPORTS = (
     "node/operations/status.py",
     "node/publishing/publisher.py",
     "node/storage/leadership.py",
-    "node/workers.py",
 )
 #: Internal faults, which have no catalogue entry.
 _FAULTS = {"LeadershipLost", "LedgerRejected", "MissingSentence", "Overtaken", "SignInNeeded", "_ChainChanged"}
