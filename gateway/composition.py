@@ -123,8 +123,8 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
     """
     vault_secrets = read_vault_secrets(settings)
     client_secret = read_client_secret(settings)
-    evidence_key = load_evidence_key(settings.evidence_key_file)
-    base = _base(settings, read_policy(settings), clock or SystemClock(), vault_secrets)
+    policy, evidence_key = read_policy(settings), load_evidence_key(settings.evidence_key_file)
+    base = _base(settings, policy, clock or SystemClock(), vault_secrets)
     try:
         evidence = EvidenceSigner(evidence_key, platform=settings.platform, domain=base.ledger.domain)
         return _services(base, evidence, client_secret, vault_secrets)
