@@ -22,7 +22,7 @@ from standing.gateway.bindings.flow import BindingFlow, DepositAsked, Granted, L
 from standing.gateway.bindings.outcome_messages import DEPOSIT_ASKED, GRANTED, LOOKS_MISTYPED, refusal
 from standing.gateway.bindings.service import Bindings
 from standing.gateway.errors import AlreadyBound, BankNotServed, BankNotUsable
-from standing.ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
+from standing.ledger.errors import Conflict, InvalidValue, LedgerMismatch, LedgerUnreachable, NotFound, Overloaded
 from standing.ledger.service.injection import provided
 from standing.ledger.service.problems import BODY_TOO_LARGE, responses
 
@@ -47,6 +47,7 @@ BINDING = (
     NODE_ODD,
     NODE_DOWN,
     LedgerUnreachable,
+    LedgerMismatch,
     Overloaded,
     STORAGE,
 )

@@ -28,7 +28,7 @@ from standing.gateway.support import schemas as d
 from standing.gateway.support.proof import HoldProofs
 from standing.gateway.support.trail import Trails
 from standing.gateway.support.trail_schemas import BindingPath, TrailDocument
-from standing.ledger.errors import Conflict, InvalidValue, LedgerUnreachable, NotFound, Overloaded
+from standing.ledger.errors import Conflict, InvalidValue, LedgerMismatch, LedgerUnreachable, NotFound, Overloaded
 from standing.ledger.service.injection import provided
 from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import BODY_TOO_LARGE, responses
@@ -75,6 +75,7 @@ async def lift_hold(hold_id: d.HoldId, body: d.WhyBody, holds: HoldsDep, audit: 
         BankNotUsable,
         Conflict,
         LedgerUnreachable,
+        LedgerMismatch,
         TOO_MANY,
         CERTIFICATE_ODD,
         NODE_ODD,
