@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from standing.gateway.bindings.bound import open_record
+from standing.gateway.bindings.bound import adopt, open_record
 from standing.gateway.events import log as event_log
 from standing.gateway.events.types import Event, binding_changes
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
-from standing.ledger.attestations.terms import IdentityTags, Terms
+from standing.ledger.attestations.terms import IdentityTags, Status, Terms
 from standing.ledger.chain.client import Head, LedgerClient
 from standing.ledger.chain.codec import Record
 from standing.ledger.errors import LedgerUnreachable
@@ -134,6 +134,7 @@ class Observer:
             if sighting.record.publication:
                 events += _events(sighting, states.get(binding), previous[binding], now_ms)
         event_log.append(connection, events)
+        _learn_tags(connection, sightings, previous)
         _observe(connection, sightings, previous, now_ms)
         _remember(connection, sightings, states, now_ms)
         return len(events)
@@ -181,6 +182,25 @@ def _reported_terms(known: Known, state: Row[Any] | None) -> Terms | None:
         return None
     record = Record(state.publication, state.tag_and_head, state.tail, 0, suspended=False)
     return open_record(record, key=known.key, bank=known.bank, binding=known.binding)
+
+
+def _learn_tags(
+    connection: Connection, sightings: Sequence[Sighting], previous: Mapping[bytes, Terms | None]
+) -> None:
+    """Keep the tags of fields that the bank did not vouch for, from the first attestation that was seen.
+
+    The first decision keeps them too (`gateway.decisions.records`), but may come long after a change.
+    """
+    table = schema.bindings
+    for sighting in sightings:
+        known, first = sighting.known, previous[sighting.known.binding] or sighting.terms
+        if not known.unvouched or first is None or first.status is Status.UNBOUND or sighting.record.suspended:
+            continue
+        tags, unvouched = known.tags.pack(), ",".join(known.unvouched)
+        # Not where a decision, or a change of the user's details, was faster.
+        same = (table.c.binding == known.binding, table.c.tags == tags, table.c.unvouched == unvouched)
+        learned = {"tags": adopt(tags, unvouched, first.tags), "unvouched": None}
+        connection.execute(update(table).where(*same).values(**learned))
 
 
 def _remember(

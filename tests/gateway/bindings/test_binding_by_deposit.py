@@ -13,6 +13,7 @@ from tests.gateway.answers import kind_of
 from tests.gateway.bindings.requests import OTHER, accounts_of, confirm, waiting
 from tests.gateway.fake_bank import DEPOSIT_LIFETIME_MS
 from tests.gateway.gateway_rig import BICS, Rig
+from tests.world import wait_until
 
 
 def test_a_micro_deposit_binding_is_pending_until_the_right_amount_and_refused_for_a_wrong_one(
@@ -111,3 +112,18 @@ def test_a_phone_the_bank_does_not_vouch_for_is_taken_from_its_first_attestation
     holder = person.bank.accounts[person.number].holder
     person.bank.change(person.number, holder=holder.model_copy(update={"phone": "+8613700137000"}))
     assert person.decide()["reason"] == "phone_changed"
+
+
+def test_a_change_before_the_first_decision_is_a_change_also_of_a_field_the_bank_did_not_vouch_for(
+    a_rig: Rig,
+) -> None:
+    """It must not pass for the user's own phone because nothing was decided on the first attestation."""
+    person = waiting(a_rig, phone="+8613900139000")  # not the phone that the bank has
+    person.binding = confirm(person).json()["binding"]
+    path = f"/v1/bindings/{person.binding}"
+    wait_until(lambda: a_rig.platform("GET", path).json()["usable_since_ms"] is not None)
+    holder = person.bank.accounts[person.number].holder
+    person.bank.change(person.number, holder=holder.model_copy(update={"phone": "+8613700137000"}))
+    assert person.decide()["reason"] == "phone_changed"
+    person.bank.change(person.number, holder=holder)
+    assert person.decide()["outcome"] == "approve"
