@@ -184,9 +184,7 @@ def _reported_terms(known: Known, state: Row[Any] | None) -> Terms | None:
     return open_record(record, key=known.key, bank=known.bank, binding=known.binding)
 
 
-def _learn_tags(
-    connection: Connection, sightings: Sequence[Sighting], previous: Mapping[bytes, Terms | None]
-) -> None:
+def _learn_tags(connection: Connection, sightings: Sequence[Sighting], previous: Mapping[bytes, Terms | None]) -> None:
     """Keep the tags of fields that the bank did not vouch for, from the first attestation that was seen.
 
     The first decision keeps them too (`gateway.decisions.records`), but may come long after a change.
