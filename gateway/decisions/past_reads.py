@@ -59,10 +59,12 @@ def _bound(connection: Connection, accounts: Sequence[bytes]) -> dict[bytes, lis
 
 
 def _last_approvals(connection: Connection, bindings: Iterable[bytes]) -> dict[bytes, int]:
-    decided = schema.decisions.c
+    """When a transaction of each binding was last approved: by its decision, or later by staff."""
+    decided, review = schema.decisions.c, schema.reviews.c
     rows = connection.execute(
-        select(decided.binding, func.max(decided.decided_at_ms))
-        .where(decided.binding.in_(list(bindings)), _APPROVED)
+        select(decided.binding, func.max(func.coalesce(review.closed_at_ms, decided.decided_at_ms)))
+        .outerjoin(schema.reviews, review.transaction_id == decided.transaction_id)
+        .where(decided.binding.in_(list(bindings)), or_(decided.outcome == "approve", review.outcome == "approve"))
         .group_by(decided.binding)
     )
     return {binding: int(at_ms) for binding, at_ms in rows}

@@ -128,6 +128,21 @@ def test_only_what_was_approved_is_a_past_and_only_the_newest_of_it(tmp_path: Pa
     assert (found[account.binding].approved_at_ms, found[other.binding].approved_at_ms) == (60, None)
 
 
+def test_a_review_counts_from_its_approval_and_not_from_its_decision(tmp_path: Path) -> None:
+    """A change of identity in between holds nothing more once staff have approved a transaction after it."""
+    with decision_rig(tmp_path) as rig:
+        account = rig.bind()
+        with rig.database.write() as connection:
+            values = {"transaction_id": "t-1", "outcome": "review", "decided_at_ms": 10, "amount_minor": 5}
+            values |= {"binding": account.binding, "kind": "payment", "currency": "CNY", "answer": "{}"}
+            connection.execute(insert(schema.decisions).values(**values))
+            closed = {"transaction_id": "t-1", "outcome": "approve", "closed_at_ms": 30, "closed_by": "staff"}
+            connection.execute(insert(schema.reviews).values(**closed))
+        with rig.database.read() as connection:
+            past = read_pasts(connection, {account.binding: rig.vault.lookup("account", account.binding.hex())})
+    assert past[account.binding].approved_at_ms == 30
+
+
 RULES = [
     {"rule": "unusual_amount", "name": "far", "currency": "CNY", "over_minor": 1_000, "min_past": 3},
     {"rule": "identity_change", "name": "changed", "currency": "CNY", "within_hours": 48},
