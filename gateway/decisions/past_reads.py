@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection, func, or_, select
 
 from standing.gateway.decisions.pasts import MAX_PAST, Past, PastAmount
+from standing.gateway.decisions.question import Kind
 from standing.gateway.events.types import EventType
 from standing.gateway.storage import schema
 from standing.ledger.attestations.money import currency_number
@@ -38,14 +39,23 @@ def read_pasts(connection: Connection, bindings: Mapping[bytes, bytes]) -> dict[
 
 
 def _amounts(connection: Connection, account: bytes) -> tuple[PastAmount, ...]:
+    found = [each for kind in Kind for each in _amounts_of(connection, account, kind)]
+    return tuple(sorted(found, key=lambda each: each.at_ms, reverse=True))
+
+
+def _amounts_of(connection: Connection, account: bytes, kind: Kind) -> list[PastAmount]:
     decided, own = schema.decisions.c, schema.bindings.c
     rows = connection.execute(
-        select(decided.decided_at_ms, decided.kind, decided.currency, decided.amount_minor)
-        .where(decided.binding.in_(select(own.binding).where(own.account == account)), _APPROVED)
+        select(decided.decided_at_ms, decided.currency, decided.amount_minor)
+        .where(
+            decided.binding.in_(select(own.binding).where(own.account == account)),
+            decided.kind == kind.value,
+            _APPROVED,
+        )
         .order_by(decided.decided_at_ms.desc())
         .limit(MAX_PAST)
     )
-    return tuple(PastAmount(at_ms, kind, currency_number(code), amount) for at_ms, kind, code, amount in rows)
+    return [PastAmount(at_ms, kind.value, currency_number(code), amount) for at_ms, code, amount in rows]
 
 
 def _bound(connection: Connection, accounts: Sequence[bytes]) -> dict[bytes, list[int]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, literal, select, union_all
 
-from standing.gateway.decisions.pasts import MAX_PAST, Past, PastAmount
+from standing.gateway.decisions.pasts import Past, PastAmount, newest_of_each_kind
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.risk import Hold, RiskFacts, RiskRule, Tally, first_hold
 from standing.gateway.events.types import EventType
@@ -72,6 +72,7 @@ class _Replay:
     def __init__(self, connection: Connection, rules: Sequence[RiskRule]) -> None:
         self._rules = rules
         self._amounts: dict[bytes, list[PastAmount]] = {}  # by account, oldest first
+        self._newest: dict[bytes, tuple[PastAmount, ...]] = {}  # by account: those that a past considers
         self._approved_at_ms: dict[bytes, int] = {}  # by binding
         self._holds: dict[bytes, list[Hold]] = {}  # by account
         self._bound: dict[bytes, list[int]] = {}
@@ -97,7 +98,7 @@ class _Replay:
             {rule.name: _tally(rule, known, now_ms) for rule in self._rules if rule.window_ms},
             holds,
             Past(
-                amounts=tuple(reversed(known[-MAX_PAST:])),
+                amounts=self._newest.get(account, ()),
                 approved_at_ms=self._approved_at_ms.get(row.binding),
                 identity_changed_at_ms=max(
                     (at for at in self._changes.get(row.binding, ()) if at <= now_ms), default=None
@@ -111,9 +112,9 @@ class _Replay:
         return hold
 
     def approved(self, row: Row[Any], question: Question) -> None:
-        self._amounts.setdefault(row.account, []).append(
-            PastAmount(row.at_ms, row.kind, question.currency, row.amount_minor)
-        )
+        amount = PastAmount(row.at_ms, row.kind, question.currency, row.amount_minor)
+        self._amounts.setdefault(row.account, []).append(amount)
+        self._newest[row.account] = newest_of_each_kind((amount, *self._newest.get(row.account, ())))
         self._approved_at_ms[row.binding] = row.at_ms
 
     def trouble_soon(self, row: Row[Any]) -> bool:

@@ -143,6 +143,38 @@ def test_a_review_counts_from_its_approval_and_not_from_its_decision(tmp_path: P
     assert past[account.binding].approved_at_ms == 30
 
 
+@pytest.mark.parametrize("beside", [0, 1])
+def test_small_withdrawals_do_not_hide_the_habit_of_payments(tmp_path: Path, beside: int) -> None:
+    """Otherwise fifty of them would let any payment through, and hold a withdrawal although payments preceded it."""
+    with decision_rig(tmp_path) as rig:
+        account = rig.bind()
+        payments = [(f"p-{index}", "payment", 2_000) for index in range(8)]
+        withdrawals = [(f"w-{index}", "withdrawal", 1) for index in range(MAX_PAST - beside)]
+        with rig.database.write() as connection:
+            for at_ms, (name, kind, amount_minor) in enumerate(payments + withdrawals, 1):
+                values = {"transaction_id": name, "outcome": "approve", "decided_at_ms": at_ms, "kind": kind}
+                values |= {"binding": account.binding, "amount_minor": amount_minor, "currency": "CNY", "answer": "{}"}
+                connection.execute(insert(schema.decisions).values(**values))
+        with rig.database.read() as connection:
+            past = read_pasts(connection, {account.binding: rig.vault.lookup("account", account.binding.hex())})
+    known = past[account.binding]
+    for _ in range(beside):
+        known = known.after(Question(Kind.WITHDRAWAL, 1, CNY), NOW_MS)
+    assert _hold(FAR, 10**9, known) is not None
+    assert _hold(EARLY, 5_000, known, Kind.WITHDRAWAL, NOW_MS) is None
+    assert len(known.amounts) == 8 + MAX_PAST
+
+
+def test_of_each_kind_only_the_newest_are_kept() -> None:
+    known = NO_PAST
+    for amount_minor in range(1, MAX_PAST + 2):
+        for kind in Kind:
+            known = known.after(Question(kind, amount_minor, CNY), NOW_MS)
+    for kind in Kind:
+        amounts = [each.amount_minor for each in known.amounts if each.kind == kind.value]
+        assert amounts == list(range(MAX_PAST + 1, 1, -1))
+
+
 RULES = [
     {"rule": "unusual_amount", "name": "far", "currency": "CNY", "over_minor": 1_000, "min_past": 3},
     {"rule": "identity_change", "name": "changed", "currency": "CNY", "within_hours": 48},
