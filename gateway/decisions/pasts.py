@@ -25,9 +25,9 @@ class PastAmount:
 class Past:
     """A binding's past.
 
-    `amounts`: approved amounts of the account, newest first, at most `MAX_PAST` of each kind. `approved_at_ms`: the last approval
-    of the binding itself. `identity_changed_at_ms`: when this gateway last saw a change of the holder's identity.
-    `account_bound_at_ms`: when bindings of the account were made, ended ones included.
+    `amounts`: approved amounts of the account, newest first, at most `MAX_PAST` of each kind. `approved_at_ms`: the
+    last approval of the binding itself. `identity_changed_at_ms`: when this gateway last saw a change of the holder's
+    identity. `account_bound_at_ms`: when bindings of the account were made, ended ones included.
     """
 
     amounts: tuple[PastAmount, ...] = ()
