@@ -14,13 +14,16 @@ from standing.ledger.attestations.money import currency_number
 from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import AccountChange
 from standing.node.feed.file_sample import Sample
+from standing.node.feed.profile import MAX_JOINED
 from standing.node.feed.profile_values import EMPTY_PART
 from standing.node.feed.records import LIMITS
 from standing.node.feed.usual_words import (
     HEADINGS,
+    NOT_ALLOWED,
     NOT_OF_STATUS,
     NOT_OF_STATUS_WORDS,
     OF_STATUS,
+    OF_STATUS_STEMS,
     OF_STATUS_WORDS,
     PARTS_OF_NAMES,
     UNITS,
@@ -28,9 +31,15 @@ from standing.node.feed.usual_words import (
 )
 
 _BRACKETS = re.compile(r"[(\[{<](.*?)[)\]}>]")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _WITHIN = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
-#: As many as a profile joins.
-_MAX_JOINED = 3
+#: What the values of a column look like, where there is no heading.
+_LOOKS = {
+    "id_document_number": re.compile(r"\d{17}[\dXx]"),
+    "phone": re.compile(r"(\+?86)?1[3-9]\d{9}"),
+    "number": re.compile(r"\d{12,30}"),
+    "holder_name": re.compile(r"[\u4e00-\u9fff·●]{2,30}"),
+}
 
 
 @dataclass
@@ -50,7 +59,7 @@ def guess_columns(sample: Sample) -> ColumnGuess:
     """The columns of a file's fields. Several columns that state the status get one more in `sample`, with all of
     them joined as a profile does."""
     if sample.heading is None:
-        return ColumnGuess(_by_values(sample))
+        return _by_values(sample.rows)
     guess = ColumnGuess({})
     taken: set[int] = set()
     for field_name in HEADINGS:
@@ -92,14 +101,15 @@ def units_of(heading: str) -> list[str]:
 def _fitting(field_name: str, heading: Sequence[str], taken: set[int]) -> list[int]:
     """The columns that may hold a field: one, or several among which the headings do not decide."""
     names = [folded(name) for name in heading]
-    for usual in HEADINGS[field_name]:
-        fitting = [index for index, name in enumerate(names) if name == usual and index not in taken]
-        if field_name in LIMITS:  # 日限额(转入) is another limit
-            fitting = [index for index in fitting if all(map(_is_unit, units_of(heading[index])))]
-        plain = [index for index in fitting if not units_of(heading[index])]
-        if fitting:
-            return plain if len(plain) == 1 and field_name not in LIMITS else fitting
-    return []
+    fitting = [index for index, name in enumerate(names) if name in HEADINGS[field_name] and index not in taken]
+    if field_name == "status" and fitting:  # State may be an address; whatever else tells of the state is joined
+        best = min((names[index] for index in fitting), key=HEADINGS[field_name].index)
+        fitting = [index for index in fitting if names[index] == best]
+    if field_name in LIMITS:  # 日限额(转入) is another limit
+        return [index for index in fitting if all(map(_is_unit, units_of(heading[index])))]
+    # Of 手机号 and 手机号(备用) the plain one; 手机号 and 联系电话 are two.
+    plain = [index for index in fitting if not units_of(heading[index])]
+    return plain if len(plain) == 1 and len({names[index] for index in fitting}) == 1 else fitting
 
 
 def _nearly(field_name: str, heading: Sequence[str]) -> list[str]:
@@ -126,7 +136,7 @@ def _join_status(guess: ColumnGuess, sample: Sample, taken: set[int]) -> list[in
         return []
     columns = [guess.found["status"], *others]
     guess.status = [sample.heading[index] for index in columns]
-    if len(columns) > _MAX_JOINED:
+    if len(columns) > MAX_JOINED:
         guess.open["status"] = guess.status
         del guess.found["status"]
         return others
@@ -144,34 +154,34 @@ def _joined(row: Sequence[str], columns: Sequence[int]) -> str:
 def _tells_status(heading: str) -> bool:
     """Whether a heading names a state, or what may restrict an account."""
     plain = unicodedata.normalize("NFKC", heading)
-    words = set(re.findall("[a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", " ", plain).casefold()))
+    words = set(_LETTERS.findall(re.sub("(?<=[a-z])(?=[A-Z])", " ", plain).casefold()))
     if words & NOT_OF_STATUS_WORDS or any(part in plain for part in NOT_OF_STATUS):
         return False
-    return bool(words & OF_STATUS_WORDS) or any(part in plain for part in OF_STATUS)
+    if words & OF_STATUS_WORDS or any(word.startswith(OF_STATUS_STEMS) for word in words):
+        return True
+    return all(words & each for each in NOT_ALLOWED) or any(part in plain for part in OF_STATUS)
 
 
-def _by_values(sample: Sample) -> dict[str, int]:
-    """Without a heading: the columns whose values allow one reading only."""
-    looks = {
-        "id_document_number": r"\d{17}[\dXx]",
-        "phone": r"(\+?86)?1[3-9]\d{9}",
-        "number": r"\d{12,30}",
-        "holder_name": r"[\u4e00-\u9fff·●]{2,30}",
-    }
-    found: dict[str, int] = {}
-    for field_name, look in looks.items():
-        shape = re.compile(look)
-        for index in range(max((len(row) for row in sample.rows), default=0)):
-            cells = [row[index] for row in sample.rows if index < len(row) and row[index]]
-            fitting = sum(shape.fullmatch(cell) is not None for cell in cells)
-            if index not in found.values() and cells and fitting * 10 >= len(cells) * 9:
-                found[field_name] = index
-                break
-    for field_name, meanings in WORDS.items():
-        known = {word for words in meanings.values() for word in words if not word.isdigit()}
-        for index in range(max((len(row) for row in sample.rows), default=0)):
-            cells = [folded_word(row[index]) for row in sample.rows if index < len(row) and row[index]]
-            if index not in found.values() and cells and sum(cell in known for cell in cells) * 10 >= len(cells) * 9:
-                found[field_name] = index
-                break
-    return found
+def _by_values(rows: Sequence[Sequence[str]]) -> ColumnGuess:
+    """Without a heading: the columns whose values allow one reading only. Words come first: a kind of document is no
+    name."""
+    guess = ColumnGuess({})
+    taken: set[int] = set()
+    known = {name: {word for words in meanings.values() for word in words} for name, meanings in WORDS.items()}
+    for field_name in (*WORDS, *_LOOKS):
+        fitting = []
+        for index in range(max(map(len, rows), default=0)):
+            cells = [row[index] for row in rows if index < len(row) and row[index]]
+            if field_name in WORDS:
+                fits = sum(not cell.isdigit() and folded_word(cell) in known[field_name] for cell in cells)
+            else:
+                fits = sum(_LOOKS[field_name].fullmatch(cell) is not None for cell in cells)
+            if index not in taken and cells and fits * 10 >= len(cells) * 9:
+                fitting.append(index)
+        if len(fitting) == 1:
+            guess.found[field_name] = fitting[0]
+        elif fitting:
+            guess.open[field_name] = [str(index + 1) for index in fitting]
+        if len(fitting) == 1 or field_name in WORDS:
+            taken.update(fitting)
+    return guess

@@ -26,6 +26,8 @@ TO_FILL_IN = "?"
 #: Form after form must give back this date; its parts differ from each other and from what strptime assumes.
 _EXAMPLE = datetime(2026, 11, 28, 13, 45, 56, 789_000, tzinfo=UTC)
 
+#: How many columns one field may be joined of: cores have a flag each for frozen, stopped, lost, dormant and closed.
+MAX_JOINED = 8
 _MAX_WORDS = 500
 _MAX_PROFILE_BYTES = 262_144
 
@@ -150,8 +152,8 @@ class Profile(BaseModel):
             raise ValueError(f"empty: {', '.join(extra)}: no column")
         for field, column in self.columns.items():
             named = column if isinstance(column, list) else [column]
-            if not 1 <= len(named) <= 3:
-                raise ValueError(f"columns.{field}: one to three columns")
+            if not 1 <= len(named) <= MAX_JOINED:
+                raise ValueError(f"columns.{field}: one to {MAX_JOINED} columns")
             wanted = str if self.heading or self.format == "jsonl" else int
             if not all(isinstance(one, wanted) for one in named):
                 kind = "headings" if wanted is str else "numbers from 1, as there is no heading"

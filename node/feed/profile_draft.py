@@ -19,7 +19,7 @@ from standing.node.accounts.changes import AccountChange
 from standing.node.feed.amount_signs import read_signs
 from standing.node.feed.column_guess import ColumnGuess, folded, folded_word, guess_columns, units_of
 from standing.node.feed.file_sample import Sample, read_sample
-from standing.node.feed.profile import TO_FILL_IN
+from standing.node.feed.profile import MAX_JOINED, TO_FILL_IN
 from standing.node.feed.profile_values import EMPTY_PART
 from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS
 from standing.node.feed.time_forms import time_reader
@@ -77,7 +77,7 @@ def _put_columns(draft: _Draft, sample: Sample, guess: ColumnGuess) -> None:
             why = f"heading {_named(sample, guess, name)!r}" if sample.heading else "the look of its values"
         draft.put(name, _named(sample, guess, name), _one_line(why))
     for name, headings in guess.open.items():
-        several = ", or a list of up to three" if name in {"status", "holder_name"} else ""
+        several = f", or a list of up to {MAX_JOINED}" if name in {"status", "holder_name"} else ""
         draft.put(name, TO_FILL_IN, _one_line(f"one of these{several}: {', '.join(headings)}"))
     phones = guess.found.get("phone", -1)
     if not _is_chinese(sample) and any(
@@ -85,7 +85,7 @@ def _put_columns(draft: _Draft, sample: Sample, guess: ColumnGuess) -> None:
     ):
         draft.note("phone: a number without its country code (+) is read as a Chinese one")
     if guess.unused:
-        draft.note(f"not used: {', '.join(guess.unused)}")
+        draft.note(f"not used: {', '.join(guess.unused)}. Make sure that none of them restricts an account")
 
 
 def _named(sample: Sample, guess: ColumnGuess, name: str) -> Any:
@@ -220,14 +220,22 @@ def _put_amounts(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None
     ]
     signs = read_signs(numbers)
     headings = "".join(sample.heading[columns[name]] for name in stated).casefold() if sample.heading else ""
+    by_heading = [
+        unit
+        for unit, words in (("minor", MINOR_UNIT), ("major", MAJOR_UNIT))
+        if any(word in headings for word in words)
+    ]
     draft.table("profile.amounts")
     units = {unit for name in stated for unit in units_of(sample.heading[columns[name]])} if sample.heading else set()
     if units & MULTIPLES:
         draft.put("unit", TO_FILL_IN, "the heading names a unit of many, which a profile cannot: convert the amounts")
-    elif any(word in headings for word in MINOR_UNIT):
-        draft.put("unit", "minor", "the heading says so")
-    elif any(word in headings for word in MAJOR_UNIT):
-        draft.put("unit", "major", "the heading says so")
+    elif by_heading:
+        why = (
+            "the heading says so"
+            if len(by_heading) == 1
+            else "the headings name both, a profile one: convert one of them"
+        )
+        draft.put("unit", by_heading[0] if len(by_heading) == 1 else TO_FILL_IN, why)
     elif signs.has_decimals and all(_ONE_ZERO.fullmatch(text) for text, _ in numbers):
         draft.put("unit", TO_FILL_IN, "no decimals but .0, which programs add to whole numbers: major or minor?")
     elif signs.has_decimals:

@@ -60,6 +60,36 @@ def test_all_columns_that_tell_of_the_state_are_drafted_as_one(heading: str, joi
         assert isinstance(joined, str) or set(drafted["words"][field].values()) == {"?"}
 
 
+@pytest.mark.parametrize(
+    "flag",
+    [
+        *("锁定标志", "管控标志", "注销标志", "止收", "查封标志", "限制标志", "只收不付", "暂停非柜面"),
+        *("POSTING.RESTRICT", "FREZ_CODE", "ACCT_CLS_FLG", "AC_STAT_NO_DR", "RECORD_STAT", "No Debit", "PND"),
+        *("Suspended", "Deceased", "Court Order", "Lien Flag", "Inactive", "Garnishee"),
+        *("Sperre", "Gesperrt", "Bloqueo", "Blocage", "Blokada", "Spärr", "Блокировка", "Haciz"),
+    ],
+)
+def test_a_freeze_that_is_no_part_of_the_status_is_never_left_out_of_a_draft(flag: str, tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, f"Account No,Status,{flag}", "11050137001000000771,Active,1")
+    assert drafted["columns"]["status"] == ["Status", flag]
+    assert drafted["words"]["debit_allowed"] == {"Active 1": "?"}
+
+
+@pytest.mark.parametrize(
+    "other", ["限制金额", "冻结机构", "止付日期", "非柜面限额", "Lien Amount", "Blocked By", "Freeze Ref"]
+)
+def test_what_is_said_about_a_freeze_is_no_part_of_the_status(other: str, tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, f"Account No,Status,{other}", "11050137001000000771,Active,1")
+    assert drafted["columns"]["status"] == "Status"
+
+
+def test_a_flag_for_each_way_to_restrict_an_account_is_joined_with_the_status(tmp_path: Path) -> None:
+    heading = "账号,账户状态,冻结标志,止付标志,挂失标志,久悬标志"
+    drafted = _drafted(tmp_path, heading, "11050137001000000771,正常,0,0,1,0", "11050137001000000772,正常,0,0,0,0")
+    assert drafted["columns"]["status"] == heading.split(",")[1:]
+    assert drafted["words"]["status"] == {"正常 0 0 1 0": "?", "正常 0 0 0 0": "?"}
+
+
 def test_a_freeze_in_a_column_of_its_own_is_read_by_the_draft_as_it_was_filled_in(tmp_path: Path) -> None:
     path = tmp_path / "book.csv"
     rows = [
@@ -93,7 +123,9 @@ def test_a_freeze_in_a_column_of_its_own_is_read_by_the_draft_as_it_was_filled_i
 
 
 def test_more_columns_of_the_state_than_a_profile_joins_are_left_open(tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, "账号,账户状态,冻结标志,挂失标志,止付标志", "11050137001000000771,正常,0,0,0")
+    flags = ["冻结", "止付", "挂失", "久悬", "睡眠", "注销", "管控", "锁定"]
+    heading = ",".join(["账号", "账户状态", *(f"{flag}标志" for flag in flags)])
+    drafted = _drafted(tmp_path, heading, f"11050137001000000771,正常{',0' * len(flags)}")
     assert (drafted["columns"]["status"], "status" in drafted.get("words", {})) == ("?", False)
 
 
@@ -131,6 +163,36 @@ def test_of_two_columns_of_one_field_none_is_chosen_unless_one_is_plain(tmp_path
     assert drafted["columns"]["phone"] == "?"
     drafted = _drafted(tmp_path, "账号(旧),账号,状态", "11050137001000000770,11050137001000000771,正常")
     assert drafted["columns"]["number"] == "账号"
+
+
+@pytest.mark.parametrize(
+    ("field", "one", "other"),
+    [
+        ("number", "卡号", "账号"),
+        ("number", "IBAN", "Account No"),
+        ("phone", "手机号", "预留手机号"),
+        ("holder_name", "户名", "客户名称"),
+        ("id_document_number", "证件号码", "统一社会信用代码"),
+        ("daily_limit_minor", "日限额(元)", "日支出限额(元)"),
+    ],
+)
+def test_of_two_usual_headings_of_one_field_none_is_chosen(field: str, one: str, other: str, tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, f"{other},{one},状态", "5,6,正常")
+    assert drafted["columns"][field] == "?"
+
+
+def test_amounts_in_two_units_are_not_drafted_as_one(tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, "账号,单笔限额(元),日限额(分)", "11050137001000000771,50000,20000000")
+    assert drafted["amounts"]["unit"] == "?"
+
+
+def test_without_a_heading_nothing_is_drafted_that_several_columns_may_hold(tmp_path: Path) -> None:
+    """A branch, a customer number and a kind of document look like a name, an account and a name."""
+    row = "北京分行,1000000000123456,6222020200112345678,李娜,居民身份证,11010519491231002X,13800138000,正常"
+    drafted = _drafted(tmp_path, row, row.replace("李娜", "李明"))
+    assert drafted["columns"]["holder_name"] == drafted["columns"]["number"] == "?"
+    assert (drafted["columns"]["id_document_scheme"], drafted["columns"]["id_document_number"]) == (5, 6)
+    assert (drafted["columns"]["status"], drafted["columns"]["phone"]) == (8, 7)
 
 
 def test_lines_before_the_heading_are_skipped(tmp_path: Path) -> None:
