@@ -27,6 +27,8 @@ _HIDDEN_BY_X = re.compile("[0-9]X{3,}[0-9]")
 #: What keeps a spreadsheet from taking text for a number.
 _QUOTES = "'\"="
 _PADDING = "\0\ufeff \t\r\n"
+#: Every number has one: NULL, None, #VALUE! and TOTAL are what programs and people write in place of a number.
+_DIGIT = re.compile("[0-9]")
 _ALLOWED = "4 to 34 letters and digits"
 
 
@@ -34,9 +36,10 @@ def canonical_number(number: str, number_type: str, field: str = "number") -> st
     """The canonical form of a card or account number: capital letters and digits only.
 
     No check digit is checked: not every card has one (see `ledger.attestations.hints` for people who type). Raises:
-    InvalidValue for a wrong shape, a number that a spreadsheet has rounded or written with decimals, or a masked one.
+    InvalidValue for a wrong shape, no digit, a number that a spreadsheet has rounded or written with decimals, or a
+    masked one.
     """
-    if _NUMBER.fullmatch(number) and "XXX" not in number:
+    if _NUMBER.fullmatch(number) and "XXX" not in number and _DIGIT.search(number):
         return number  # nearly every core writes them so
     if len(number) > _MAX_NUMBER:
         raise InvalidValue(field, f"not a valid {number_type} number", _ALLOWED)
@@ -50,6 +53,8 @@ def canonical_number(number: str, number_type: str, field: str = "number") -> st
         raise InvalidValue(field, "masked, or with lost characters", _ALLOWED)
     if not _NUMBER.fullmatch(compact):
         raise InvalidValue(field, f"not a valid {number_type} number", _ALLOWED)
+    if not _DIGIT.search(compact):
+        raise InvalidValue(field, "no digit in it", _ALLOWED)
     return compact
 
 

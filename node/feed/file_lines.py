@@ -216,8 +216,8 @@ class _CsvRecords:
                 continue
             if cells is None:
                 break
-            if not cells and not self._native:
-                continue  # a blank line
+            if self._is_between(heading, cells):
+                continue
             if heading is None and self._profile.heading:
                 heading = [trimmed(cell) for cell in cells]
                 problem = self._heading_problem(heading)
@@ -239,6 +239,14 @@ class _CsvRecords:
             yield line
         if heading is None and self._profile.heading:
             yield self._bad("header", "missing", ", ".join(FIELDS), fatal=True)
+
+    def _is_between(self, heading: list[str] | None, cells: list[str]) -> bool:
+        """Whether a line is blank, or the heading once more, as on each page, or of each file that was put into one."""
+        if not cells:
+            return not self._native
+        if heading is None or not self._profile.heading or trimmed(cells[0]) != heading[0]:
+            return False
+        return [trimmed(cell) for cell in cells] == heading
 
     def _next(self, heading: list[str] | None) -> list[str] | None:
         """The cells of the next record; None at the end. Raises: csv.Error, _TooLong.

@@ -153,25 +153,26 @@ NO = ("否", "n", "no", "false", "0", "禁止", "不可", "不允许", "f")
 #: What headings contain that tell an account's state beside its status, and what those contain
 #: that only seem to tell it.
 OF_STATUS = (
-    "状态", "冻结", "止付", "止收", "挂失", "销户", "注销", "久悬", "睡眠", "休眠", "不动户", "控制标志", "管控", "锁定", "封锁", "封存",
-    "查封", "限制", "受限", "暂停", "停用", "禁用", "作废", "失效", "只收不付", "不收不付", "非柜面", "涉案", "黑名单", "死亡", "身故",
-    "有效标志", "激活标志", "启用标志",
+    "状态", "冻结", "止付", "止收", "挂失", "销户", "注销", "久悬", "睡眠", "休眠", "不动户", "控制标志", "管控",
+    "锁定", "封锁", "封存", "查封", "限制", "受限", "暂停", "停用", "禁用", "作废", "失效", "只收不付", "不收不付",
+    "非柜面", "涉案", "黑名单", "死亡", "身故", "有效标志", "激活标志", "启用标志",
 )  # fmt: skip
 NOT_OF_STATUS = ("日期", "时间", "金额", "限额", "原因", "婚姻", "机构", "柜员", "编号", "文号")
 OF_STATUS_WORDS = frozenset({
-    "status", "stat", "sts", "hold", "lien", "lost", "stolen", "dormant", "inactive", "inoperative", "closed", "closure", "cls",
-    "lock", "locked", "stop", "stopped", "disabled", "deceased", "court", "pnd", "pnc", "blk", "frz",
+    "status", "stat", "sts", "hold", "lien", "lost", "stolen", "dormant", "inactive", "inoperative", "closed",
+    "closure", "cls", "lock", "locked", "stop", "stopped", "disabled", "deceased", "court", "pnd", "pnc", "blk", "frz",
 })  # fmt: skip
-#: How such words begin: also in languages that say `Status` as English does, beside a column such as Sperre or Bloqueio.
+#: How such words begin, also in languages that say `Status` as English does, beside a column such as Sperre or Bloqueio.
 OF_STATUS_STEMS = (
-    "freez", "frez", "froz", "block", "blok", "bloq", "bloc", "restrict", "suspen", "garnish", "embarg", "sanction", "blacklist",
-    "sperr", "gesperrt", "gepfändet", "pfändung", "geblok", "spärr", "spærr", "sperret", "congel", "opposition", "pignor",
-    "haciz", "beku", "блок", "арест", "закрыт",
+    "freez", "frez", "froz", "block", "blok", "bloq", "bloc", "restrict", "suspen", "garnish", "embarg", "sanction",
+    "blacklist", "sperr", "gesperrt", "gepfändet", "pfändung", "geblok", "spärr", "spærr", "congel", "opposition",
+    "pignor", "haciz", "beku", "блок", "арест", "закрыт",
 )  # fmt: skip
-#: Headings of what an account may not do: one of each (No Debit, AC_STAT_NO_CR).
+#: Headings of what an account may not do have one of each (No Debit, AC_STAT_NO_CR).
 NOT_ALLOWED = (frozenset({"no", "not"}), frozenset({"debit", "debits", "dr", "credit", "credits", "cr"}))
 NOT_OF_STATUS_WORDS = frozenset({
-    "date", "dt", "time", "at", "on", "since", "by", "amount", "amt", "balance", "bal", "limit", "reason", "ref", "marital",
+    "date", "dt", "time", "at", "on", "since", "by", "amount", "amt", "balance", "bal", "limit", "reason", "ref",
+    "marital",
 })  # fmt: skip
 
 #: Words in a heading of amounts that name the unit.

@@ -67,6 +67,12 @@ def test_a_masked_account_number_is_refused(number: str) -> None:
     assert number not in str(caught.value)
 
 
+@pytest.mark.parametrize("word", ["NULL", "(null)", "None", "#VALUE!", "TOTAL", "Account No", "undefined", "\\NULL"])
+def test_a_word_in_place_of_an_account_number_is_no_number(word: str) -> None:
+    with pytest.raises(InvalidValue, match="no digit in it"):
+        canonical_number(word, "account")
+
+
 @pytest.mark.parametrize("code", [0xD800, 0xDBFF, 0xDC80, 0xDCFF, 0xDFFF])
 @pytest.mark.parametrize("number", ["62220202{}0112345", "62220202 0112345{}", "{}622202020112345", "6222-0202{}345"])
 def test_an_account_number_with_a_bad_byte_is_not_the_number_without_it(number: str, code: int) -> None:

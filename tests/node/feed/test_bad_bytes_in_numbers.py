@@ -1,4 +1,5 @@
-"""A bad byte in an account number never makes it the number of another account, whatever the source."""
+"""A bad byte in an account number never makes it the number of another account, nor a word in its place one of its own,
+whatever the source."""
 
 import json
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.world import Bank, wait_until
 #: Without its bad byte, the number of account 4 is that of account 3.
 NUMBER, OTHER = "7300000000031", "730000000003"
 ROWS = [*(account(index) for index in range(4)), account(4, number=NUMBER)]
-#: How a source may write it: a byte that is no UTF-8, half a character of CSV or of JSON.
+#: How a source may write it: a byte that is no UTF-8, half a character of CSV or of JSON, or a word for no number.
 BAD = {
     "csv, a byte": b"730000000003\xff",
     "csv, half a character": b"730000000003\xe4\xb8",
@@ -29,6 +30,8 @@ BAD = {
     "jsonl, half a pair": rb"730000\ud800000003",
     "jsonl, the mark itself": rb"730000000003\udcff",
     "jsonl, an escaped byte": rb"\udc80730000000003",
+    "csv, a word": b"NULL",
+    "jsonl, a word": b"(null)",
 }
 _COLUMNS = {name: name for name in ROWS[0]}
 

@@ -150,6 +150,18 @@ def test_a_malformed_file_is_rejected_with_the_reason(
     assert len(stored_entries(bank)) == (where == "done")
 
 
+def test_a_heading_that_is_repeated_within_a_file_is_no_account(tmp_path: Path) -> None:
+    path = tmp_path / "pages.csv"
+    page = "number,status\n{},active\n"
+    path.write_text(page.format("1111") + page.format("2222") + page.format("3333"))
+    lines = list(read_lines(path, "csv"))
+    assert [(line.number, line.record["number"], line.problems) for line in lines] == [
+        (2, "1111", ()),
+        (4, "2222", ()),
+        (6, "3333", ()),
+    ]
+
+
 @pytest.mark.parametrize("more", ["," * 8_000_000, ',"\n"' * 2_000_000], ids=["one line", "many lines"])
 def test_an_endless_csv_record_is_refused_before_it_fills_memory(folder: Path, more: str) -> None:
     path = folder / "changes-20260101T000000Z.csv"
