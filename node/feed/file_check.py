@@ -13,7 +13,7 @@ from standing.ledger.errors import InvalidValue, Unavailable
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.changes import AccountChange, Trouble
-from standing.node.accounts.store import Account, AccountStore, apply_change, open_account
+from standing.node.accounts.store import Account, AccountStore, apply_change, count_accounts, open_account
 from standing.node.feed.comparison import rows_or_accounts
 from standing.node.feed.drop_file import FileName, sha256_of, whole_problem
 from standing.node.feed.file_lines import Line, LineProblem, read_lines
@@ -28,6 +28,7 @@ from standing.node.feed.records import (
     stated_number,
     value_problems,
 )
+from standing.node.feed.rounded_numbers import LongNumbers
 from standing.node.feed.settings import ALWAYS_TAKEN, MAX_BAD_SHARE, too_many_bad
 from standing.node.publishing import outbox
 from standing.node.storage.database import in_chunks
@@ -52,6 +53,10 @@ class Judged:
 
     report: FileReport
     bad: dict[int, AccountChange | None] = field(default_factory=dict)
+    #: The numbers of the accounts and of the holders' documents, and whether an account of the file was known before.
+    numbers: LongNumbers = field(default_factory=LongNumbers)
+    documents: LongNumbers = field(default_factory=LongNumbers)
+    is_any_known: bool = False
 
 
 class FileCheck:
@@ -102,11 +107,24 @@ class FileCheck:
         ):
             problem = f"{report.bad_lines} of {report.lines} lines cannot be understood"
             report.reject(LineProblem(0, "file", problem, f"{ALWAYS_TAKEN} lines, or {self._max_bad_share:.1%} of all"))
+        elif judged.documents.look_rounded or (
+            report.kind == "full" and judged.numbers.look_rounded and self._is_of_others(judged)
+        ):
+            field_name = "id_document_number" if judged.documents.look_rounded else "number"
+            problem = "rounded by a spreadsheet: zeros after the 15th digit of each"
+            report.reject(LineProblem(0, field_name, problem, "numbers from a column of text"))
         elif report.lines_without_account and report.kind == "changes":
             first = next(line for line, change in judged.bad.items() if change is None)
             problem = "its account cannot be determined, so nobody knows what changed"
             report.reject(LineProblem(first, "number", problem, "in a file of changes: a number on every line"))
         report.unstated = sum(change is not None for change in judged.bad.values())
+
+    def _is_of_others(self, judged: Judged) -> bool:
+        """Whether there are accounts in the store, and none of them is in the file."""
+        if self._database is None or judged.is_any_known:
+            return False
+        with self._database.read() as connection:
+            return count_accounts(connection) > 0
 
     def _measure(self, report: FileReport) -> int:
         """What the bad lines are compared with."""
@@ -163,6 +181,8 @@ class FileCheck:
         numbers = {}
         for index, (line, change, _) in enumerate(parsed):
             if change is not None:
+                judged.numbers.add(change.number)
+                judged.documents.add(change.id_document_number or "")
                 numbers[index] = canonical_number(change.number, change.number_type or "account")
             elif name.kind == "full" and (number := stated_number(line.record)) is not None:
                 numbers[index] = number
@@ -172,6 +192,7 @@ class FileCheck:
         if self._database is not None:
             with self._database.read() as connection:
                 known = self._accounts.find(connection, wanted)
+        judged.is_any_known = judged.is_any_known or bool(known)
         stated.turn_to(wanted)
         for index, (line, change, problems) in enumerate(parsed):
             once = numbers.get(index) if name.kind == "full" else None

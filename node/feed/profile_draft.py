@@ -22,6 +22,7 @@ from standing.node.feed.file_sample import Sample, read_sample
 from standing.node.feed.profile import MAX_JOINED, TO_FILL_IN
 from standing.node.feed.profile_values import EMPTY_PART
 from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS
+from standing.node.feed.rounded_numbers import LongNumbers
 from standing.node.feed.time_forms import time_reader
 from standing.node.feed.usual_words import HEADINGS, MAJOR_UNIT, MINOR_UNIT, MULTIPLES, NO, TIME_FORMS, WORDS, YES
 
@@ -75,7 +76,10 @@ def _put_columns(draft: _Draft, sample: Sample, guess: ColumnGuess) -> None:
             why = f"all of them tell of it; joined by spaces, and an empty one is {EMPTY_PART!r}"
         else:
             why = f"heading {_named(sample, guess, name)!r}" if sample.heading else "the look of its values"
-        draft.put(name, _named(sample, guess, name), _one_line(why))
+        if name in {"number", "id_document_number"} and _looks_rounded(sample, guess.found[name]):
+            draft.put(name, TO_FILL_IN, _one_line(f"{why}, but all end in zeros: has a spreadsheet rounded them?"))
+        else:
+            draft.put(name, _named(sample, guess, name), _one_line(why))
     for name, headings in guess.open.items():
         several = f", or a list of up to {MAX_JOINED}" if name in {"status", "holder_name"} else ""
         draft.put(name, TO_FILL_IN, _one_line(f"one of these{several}: {', '.join(headings)}"))
@@ -86,6 +90,14 @@ def _put_columns(draft: _Draft, sample: Sample, guess: ColumnGuess) -> None:
         draft.note("phone: a number without its country code (+) is read as a Chinese one")
     if guess.unused:
         draft.note(f"not used: {', '.join(guess.unused)}. Make sure that none of them restricts an account")
+
+
+def _looks_rounded(sample: Sample, index: int) -> bool:
+    numbers = LongNumbers()
+    for row in sample.rows:
+        if index < len(row):
+            numbers.add(row[index])
+    return numbers.look_rounded
 
 
 def _named(sample: Sample, guess: ColumnGuess, name: str) -> Any:

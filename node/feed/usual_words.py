@@ -160,9 +160,10 @@ OF_STATUS = (
 NOT_OF_STATUS = ("日期", "时间", "金额", "限额", "原因", "婚姻", "机构", "柜员", "编号", "文号")
 OF_STATUS_WORDS = frozenset({
     "status", "stat", "sts", "hold", "lien", "lost", "stolen", "dormant", "inactive", "inoperative", "closed",
-    "closure", "cls", "lock", "locked", "stop", "stopped", "disabled", "deceased", "court", "pnd", "pnc", "blk", "frz",
+    "closure", "cls", "lock", "locked", "stop", "stopped", "disabled", "deceased", "court", "pnd", "pnc",
+    "blk", "frz",
 })  # fmt: skip
-#: How such words begin, also in languages that say `Status` as English does, beside a column such as Sperre or Bloqueio.
+#: How such words begin, also in languages that say `Status` as English does, beside a column such as Sperre.
 OF_STATUS_STEMS = (
     "freez", "frez", "froz", "block", "blok", "bloq", "bloc", "restrict", "suspen", "garnish", "embarg", "sanction",
     "blacklist", "sperr", "gesperrt", "gepfändet", "pfändung", "geblok", "spärr", "spærr", "congel", "opposition",
