@@ -48,7 +48,33 @@ _STRAY_QUESTION_MARKS = re.compile(rf"(?<![?{_HAN_RANGES}{_LOST}])\?+(?![?{_HAN_
 _DOT_LETTER, _TATWEEL = "\u318d", "\u0640"
 #: Circles that are written for the digit zero of Han.
 _CIRCLES = "\u25cb\u25ef"
-_EQUIVALENTS = HAN_EQUIVALENTS | str.maketrans(_CIRCLES, "\u3007" * len(_CIRCLES), _DOT_LETTER)
+#: Marks that voice the kana before them, where they stand for themselves: カ゛ is ガ, and not カ.
+_VOICED = str.maketrans("\u309b\u309c", "\u3099\u309a")
+#: Letters that have code points of their own since Unicode 4.1 and 5.1. Older texts write a consonant, its vowel killer
+#: and a joiner: Malayalam's final letters, and the final t of Bengali.
+_FINAL_LETTERS = {
+    0x0D7A: "\u0d23\u0d4d",
+    0x0D7B: "\u0d28\u0d4d",
+    0x0D7C: "\u0d30\u0d4d",
+    0x0D7D: "\u0d32\u0d4d",
+    0x0D7E: "\u0d33\u0d4d",
+    0x0D7F: "\u0d15\u0d4d",
+    0x09CE: "\u09a4\u09cd",
+}
+#: What looks the same, and is typed either way: in Thai and Lao the ring of am before the tone, and e twice for ae; in
+#: Tamil the two spellings of Sri.
+_TYPED_EITHER_WAY = (
+    (re.compile("\u0e4d([\u0e48-\u0e4b])"), "\\1\u0e4d"),
+    (re.compile("\u0ecd([\u0ec8-\u0ecb])"), "\\1\u0ecd"),
+    (re.compile("\u0e40\u0e40"), "\u0e41"),
+    (re.compile("\u0ec0\u0ec0"), "\u0ec1"),
+    (re.compile("\u0bb6(?=\u0bcd\u0bb0\u0bc0)"), "\u0bb8"),
+)
+_EQUIVALENTS: dict[int, int | str | None] = {
+    **HAN_EQUIVALENTS,
+    **str.maketrans(_CIRCLES, "\u3007" * len(_CIRCLES), _DOT_LETTER),
+    **_FINAL_LETTERS,
+}
 _SHOWN_AS_NOTHING = INVISIBLE | {ord(_TATWEEL): None}
 
 #: Controls, formats, surrogates, separators, punctuation and symbols. Unassigned (Cn) and private-use characters (Co)
@@ -88,7 +114,7 @@ def folded(text: str) -> str:
 def _folded_once(text: str) -> str:
     if text.isascii():
         return "".join(filter(str.isalnum, text.lower()))
-    plain = "".join(each for each in text if unicodedata.category(each) != _SPACING_ACCENTS)
+    plain = "".join(each for each in text.translate(_VOICED) if unicodedata.category(each) != _SPACING_ACCENTS)
     composed = unicodedata.normalize("NFKC", plain.translate(_EQUIVALENTS)).casefold()
     # A capital I with a dot folds to an i and a combining dot.
     letters = (
@@ -97,6 +123,8 @@ def _folded_once(text: str) -> str:
     kept = "".join(each for each in letters if unicodedata.category(each) not in _LEFT_OUT or _is_kept_sign(each))
     if "?" in kept:
         kept = _STRAY_QUESTION_MARKS.sub("", kept)
+    for typed, usual in _TYPED_EITHER_WAY:
+        kept = typed.sub(usual, kept)
     return unicodedata.normalize("NFKC", kept)
 
 
@@ -115,7 +143,8 @@ def words_of(name: str) -> list[str]:
     """The words of a name as written, each in canonical form: the parts between spaces, dashes and other signs."""
     within = _LOST + _CIRCLES + (_QUESTION_MARKS if _ANY_HAN.search(name) else "")
     spaced = "".join(
-        each if each in within or _holds_together(each) else " " for each in unicodedata.normalize("NFC", name)
+        each if each in within or _holds_together(each) else " "
+        for each in unicodedata.normalize("NFC", name.translate(_VOICED))
     )
     return [word for word in (folded(part) for part in spaced.split()) if word]
 

@@ -5,16 +5,19 @@ Close is what a person would look at twice:
 - the family name first or last, of one word or several: the same words, rotated;
 - a lost accent, or other letters for one: Jose for José, Soren or Soeren for Søren, Mueller for Müller; a mark that is
   a vowel or a consonant of its script, as in Thai, Tibetan or Devanagari, is no accent;
-- letters that Arabic and Persian keyboards have in common use for each other, and the large kana that Japanese banks
-  write for small ones;
-- traditional characters for simplified ones;
+- letters that are written for each other: of Arabic and Persian, of Russian and other Cyrillic languages, Latin and
+  Cyrillic ones that look the same, Ethiopic ones of one sound; hiragana for katakana, large kana for small ones;
+- traditional characters for simplified ones, the forms that Japan writes, and 々 for the character before it;
+- `and` for &, or left out, and 株 for 株式会社;
 - one typing slip in a long Latin name: a letter that is missing, doubled, wrong, or changed places with the next.
 
 Pinyin for characters is not close: too many names share a spelling. Nor is a slip in a Chinese name: another
 character is another person.
 """
 
+import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 
 from anyascii import anyascii
@@ -22,7 +25,7 @@ from opencc import OpenCC
 from rapidfuzz.distance import OSA
 
 from standing.ledger.attestations.binding_protocol import MatchWord
-from standing.ledger.attestations.names import canonical_name, words_of
+from standing.ledger.attestations.names import canonical_name, folded, words_of
 
 #: Letters that a Latin name must have before one slip in it counts as close; shorter ones are other names.
 _LONG_NAME = 8
@@ -32,14 +35,33 @@ _LONG_NAME = 8
 _OVERLAY, _POINTS, _ATTACHED = 1, range(10, 37), 200
 
 
-#: Letters that are written as two where there is no key for them: German, the Nordic languages (ICAO 9303), Croatian.
-_AS_TWO = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "đ": "dj"})
+#: Other letters for one where there is no key for it: German, the Nordic languages (ICAO 9303), Croatian, Azerbaijani.
+_OTHERWISE = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "đ": "dj", "ə": "a"})
 #: Arabic: yeh without dots and of Persian, kaf of Persian, teh marbuta for heh, heh of Urdu, and alef wasla. Japanese:
-#: small kana.
-_WRITTEN_FOR = str.maketrans(
-    "\u0649\u06cc\u06a9\u0629\u06c1\u06be\u0671" + "ァィゥェォッャュョヮヵヶぁぃぅぇぉっゃゅょゎ",
-    "\u064a\u064a\u0643\u0647\u0647\u0647\u0627" + "アイウエオツヤユヨワカケあいうえおつやゆよわ",
-)
+#: small kana, and the long vowel, for which banks write a dash. Cyrillic: letters that Russian does not have.
+_WRITTEN_FOR: dict[int, int | str | None] = {
+    **str.maketrans("\u0649\u06cc\u06a9\u0629\u06c1\u06be\u0671", "\u064a\u064a\u0643\u0647\u0647\u0647\u0627"),
+    **str.maketrans("ァィゥェォッャュョヮヵヶ", "アイウエオツヤユヨワカケ", "ー"),
+    **str.maketrans("әғқңөұүһґҳҷ", "агкноуухгхч"),
+}
+#: Ethiopic: rows of letters that have had one sound in Amharic for centuries, and the row that is usual. Of ha and a,
+#: the fourth letter sounds as the first.
+_OPEN_ROWS = (0x1200, 0x12A0)
+_ROWS = {0x1200: 0x1200, 0x1210: 0x1200, 0x1280: 0x1200, 0x1220: 0x1230, 0x12A0: 0x12A0, 0x12D0: 0x12A0, 0x1340: 0x1338}
+_WRITTEN_FOR |= {
+    row + vowel: usual + (0 if vowel == 3 and usual in _OPEN_ROWS else vowel)
+    for row, usual in _ROWS.items()
+    for vowel in range(7)
+}
+_KATAKANA = {hiragana: hiragana + 0x60 for hiragana in range(0x3041, 0x3097)}
+#: Variants of characters in Japanese names, which systems with fewer characters write in the usual form.
+_JAPANESE = str.maketrans("髙𠮷﨑邉濵浜篭冨栁舩", "高吉崎邊濱濱籠富柳船")
+_REPEATED = re.compile("(.)々")
+#: Forms of companies, of which the sign ㈱ or ㈜ leaves one character; and Armenian's ligature, in capitals and not.
+_SHORT = (("株式会社", "株"), ("有限会社", "有"), ("주식회사", "주"), ("եւ", "եվ"))
+#: Small letters of Cyrillic whose small or capital letter looks like a Latin one.
+_LOOKS_LATIN = str.maketrans("авеіјкмнорстухѕ", "abeijkmhopctyxs")
+_AND = ("and", "und", "et", "y", "e", "en", "og", "och", "и")
 
 
 def match_name(held: str, claimed: str) -> MatchWord:
@@ -47,24 +69,35 @@ def match_name(held: str, claimed: str) -> MatchWord:
     canonical = canonical_name(claimed)
     if canonical == held:
         return "match"
-    plain_held, spelled_held = _plain(held), _plain(held.translate(_AS_TWO))
-    for turned in (canonical, *_rotated(words_of(claimed))):
-        if _plain(turned) == plain_held or _plain(turned.translate(_AS_TWO)) == spelled_held:
-            return "close"
-    return "close" if _one_slip(plain_held, _plain(canonical)) else "no_match"
+    forms = _forms(held)
+    if any(forms & _forms(turned) for turned in (canonical, *_turned(claimed))):
+        return "close"
+    return "close" if _one_slip(_plain(held), _plain(canonical)) else "no_match"
 
 
-def _rotated(words: list[str]) -> list[str]:
-    """The words with each number of the first ones last, run together as in a canonical name: a family name may have
-    several words, and so may a given name."""
-    return ["".join((*words[at:], *words[:at])) for at in range(1, len(words))]
+def _forms(canonical: str) -> set[str]:
+    """What a canonical name is compared by: two names that share one of these are close."""
+    return {_plain(each).translate(_LOOKS_LATIN) for each in (canonical, canonical.translate(_OTHERWISE))}
+
+
+def _turned(claimed: str) -> Iterator[str]:
+    """A name with each number of the first words last, as a family name may have several, and so may a given name; and
+    with or without the word for `and`."""
+    words = words_of(claimed)
+    for at in range(1, len(words)):
+        yield "".join((*words[at:], *words[:at]))
+    yield "".join(word for at, word in enumerate(words) if word not in _AND or at in {0, len(words) - 1})
+    if "&" in claimed:
+        yield from (folded(claimed.replace("&", word)) for word in _AND)
 
 
 def _plain(canonical: str) -> str:
     """A canonical name in simplified characters, in Latin letters without accents, and in one of the letters that are
     written for each other."""
-    letters = unicodedata.normalize("NFD", canonical.translate(_WRITTEN_FOR))
-    return "".join(_plain_letter(character) for character in letters)
+    usual = _REPEATED.sub(r"\1\1", canonical).translate(_JAPANESE).translate(_KATAKANA).translate(_WRITTEN_FOR)
+    for long, short in _SHORT:
+        usual = usual.replace(long, short)
+    return "".join(_plain_letter(character) for character in unicodedata.normalize("NFD", usual))
 
 
 @lru_cache(maxsize=16_384)
@@ -74,7 +107,16 @@ def _plain_letter(character: str) -> str:
     if unicodedata.name(character, "").startswith("LATIN"):
         return anyascii(character).casefold()
     # One character at a time: among others, OpenCC would choose by the context.
-    return str(_simplifier().convert(character))
+    return str(_simplifier().convert(character if _is_chinese(character) else _of_japan().convert(character)))
+
+
+def _is_chinese(character: str) -> bool:
+    """Whether a character is in use in simplified Chinese: what Japan writes so may be another one there (芸, 予)."""
+    try:
+        character.encode("gb2312")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_accent(character: str) -> bool:
@@ -88,6 +130,11 @@ def _is_accent(character: str) -> bool:
 @lru_cache(maxsize=1)
 def _simplifier() -> OpenCC:
     return OpenCC("hk2s")  # as t2s, and with the forms that Hong Kong writes (衞)
+
+
+@lru_cache(maxsize=1)
+def _of_japan() -> OpenCC:
+    return OpenCC("jp2t")
 
 
 def _one_slip(held: str, claimed: str) -> bool:
