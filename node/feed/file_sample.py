@@ -23,12 +23,13 @@ _SNIFFED_LINES = 200
 _MAX_RECORDS = 5_000
 #: How many columns a file has before a short first record is taken for a title.
 _MIN_WIDTH = 3
+_OTHER_FORM = re.compile(r"\s*(?:<(?:\?xml|!|Document\b)|\[\s*[{\[\]]|:20:)")
 _DELIMITERS = (",", "\t", ";", "|")
 
 
 @dataclass
 class Sample:
-    """The first records of a file, and how they were read."""
+    """The first records of a file, and how they were read. `title`: the text before the heading."""
 
     form: str
     encoding: str
@@ -40,6 +41,7 @@ class Sample:
     escape: str = ""
     final_line_break: bool = True
     skip_lines: int = 0
+    title: str = ""
 
 
 def read_sample(path: Path) -> Sample:
@@ -60,6 +62,8 @@ def read_sample(path: Path) -> Sample:
         raise InvalidValue("file", LONE_RETURNS, LINE_BREAKS)
     if text.lstrip().startswith("{"):
         return Sample("jsonl", encoding, why, *_objects(text), final_line_break=ended)
+    if _OTHER_FORM.match(text) is not None:
+        raise InvalidValue("file", "XML, a JSON array or a SWIFT message", "CSV, or JSON lines")
     delimiter, quote, escape = _guess_dialect(text)
     options: dict[str, Any] = {"delimiter": delimiter, "escapechar": escape or None}
     options |= {"quotechar": quote, "doublequote": not escape} if quote else {"quoting": csv.QUOTE_NONE}
@@ -68,7 +72,8 @@ def read_sample(path: Path) -> Sample:
     heading = rows[skipped] if _is_heading(rows[skipped]) else None
     records = rows[skipped + 1 :] if heading else rows[skipped:]
     form = ("csv", encoding, why, heading, records, delimiter, quote, escape, ended)
-    return Sample(*form, skip_lines=lines_before[skipped] if skipped else 0)
+    title = " ".join(cell for row in rows[:skipped] for cell in row)
+    return Sample(*form, skip_lines=lines_before[skipped] if skipped else 0, title=title)
 
 
 def _records(text: str, options: dict[str, Any]) -> tuple[list[list[str]], list[int]]:

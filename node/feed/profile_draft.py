@@ -24,10 +24,26 @@ from standing.node.feed.profile_values import EMPTY_PART
 from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS
 from standing.node.feed.rounded_numbers import LongNumbers
 from standing.node.feed.time_forms import time_reader
-from standing.node.feed.usual_words import HEADINGS, MAJOR_UNIT, MINOR_UNIT, MULTIPLES, NO, TIME_FORMS, WORDS, YES
+from standing.node.feed.usual_words import (
+    HEADINGS,
+    MAJOR_UNIT,
+    MINOR_UNIT,
+    MULTIPLES,
+    NO,
+    TIME_FORMS,
+    UNITS,
+    WORDS,
+    YES,
+)
 
 _MAX_WORDS = 40
 _HAN = re.compile("[\u4e00-\u9fff]")
+#: The unit of all amounts in a line before the heading, such as 单位：万元.
+_UNIT_IN_TITLE = re.compile(
+    r"(?:单位|單位|単位)\W*(?:人民币|人民幣)?([百千万萬亿億]*[元分円圆])"
+    r"|\b(?:in|unit):? (thousands?|millions?|lakhs?|crores?)\b",
+    re.IGNORECASE,
+)
 _ONE_ZERO = re.compile(r"\d+([.,]0)?")
 #: Years of Buddhist calendars, 1900 to 2100 of ours.
 _BUDDHIST = range(2443, 2644)
@@ -184,7 +200,9 @@ def _put_words(draft: _Draft, sample: Sample, columns: dict[str, int], derived: 
         for word, times in counted.most_common():
             meaning = guesses[word]
             why = f"{times} of {len(sample.rows)} records"
-            if name in derived and meaning is False:
+            if name in BOOLEANS and name not in derived:
+                why += "; GUESS: it says what is allowed" if meaning is not None else ""
+            elif name in derived and meaning is False:
                 why += "; GUESS: nothing is allowed unless the account is active"
             elif name in {"status", *derived} and meaning is not None and len(word) == 1 and word.isascii():
                 why += "; GUESS: a code of one letter"
@@ -218,6 +236,21 @@ def _put_empty(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:
         empty = 0 if at is None else sum(not row[at] for row in sample.rows if at < len(row))
         if empty:
             draft.put(name, TO_FILL_IN, f'{empty} of {len(sample.rows)} records: "none" where that means no limit')
+    for name in LIMITS:
+        _put_words_for_limits(draft, sample, name, columns.get(name))
+
+
+def _put_words_for_limits(draft: _Draft, sample: Sample, name: str, at: int | None) -> None:
+    """Leave open what stands in place of an amount, such as 不限, N/A or -1."""
+    cells = [row[at] for row in sample.rows if at is not None and at < len(row)]
+    words = Counter(cell for cell in cells if cell and (cell[0] == "-" or not re.search(r"\d", cell)))
+    for unit in [word for word in words if folded(word) + "".join(units_of(word)) in UNITS - {""}]:
+        del words[unit]  # of the amounts below it
+    if not words or len(words) > _MAX_WORDS:
+        return
+    draft.table(f"profile.words.{name}", "what stands in place of an amount")
+    for word, times in words.most_common():
+        draft.put(word, TO_FILL_IN, f'{times} of {len(sample.rows)} records: "none" where that means no limit')
 
 
 def _put_amounts(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:
@@ -231,14 +264,15 @@ def _put_amounts(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None
         if columns[name] < len(row) and re.search(r"\d", row[columns[name]])
     ]
     signs = read_signs(numbers)
-    headings = "".join(sample.heading[columns[name]] for name in stated).casefold() if sample.heading else ""
+    texts = _unit_texts(sample, [columns[name] for name in stated])
+    headings = "".join(texts).casefold()
+    units = {unit for text in texts for unit in units_of(text)}
     by_heading = [
         unit
         for unit, words in (("minor", MINOR_UNIT), ("major", MAJOR_UNIT))
         if any(word in headings for word in words)
     ]
     draft.table("profile.amounts")
-    units = {unit for name in stated for unit in units_of(sample.heading[columns[name]])} if sample.heading else set()
     if units & MULTIPLES:
         draft.put("unit", TO_FILL_IN, "the heading names a unit of many, which a profile cannot: convert the amounts")
     elif by_heading:
@@ -260,6 +294,17 @@ def _put_amounts(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None
         )
     draft.put("thousands", signs.thousands, signs.thousands_why)
     draft.put("decimal", signs.decimal, signs.decimal_why)
+
+
+def _unit_texts(sample: Sample, columns: Sequence[int]) -> list[str]:
+    """What may name the unit of amounts: their headings, the title of the file, and a line below the headings."""
+    if sample.heading is None:
+        return []
+    found = [sample.heading[index] for index in columns]
+    found += [f"({unit})" for match in _UNIT_IN_TITLE.findall(sample.title) for unit in match if unit]
+    below = [sample.rows[0][index] for index in columns if index < len(sample.rows[0])] if sample.rows else []
+    found += [f"({folded(cell)}{''.join(units_of(cell))})" for cell in below if cell and not re.search(r"\d", cell)]
+    return found
 
 
 def _has_three_decimals(row: Sequence[str], columns: dict[str, int]) -> bool:

@@ -181,8 +181,8 @@ MAJOR_UNIT = ("元", "yuan", "major")
 MINOR_UNIT = ("分", "fen", "cent", "minor")
 #: Units of more than one, which no profile can state, as `units_of` folds them.
 MULTIPLES = frozenset({
-    "百元", "千元", "万元", "百万元", "亿元", "千", "万", "亿", "千円", "万円", "k", "thousand", "thousands", "m", "mn",
-    "million", "millions", "lakh", "lakhs", "crore", "crores",
+    "百元", "千元", "万元", "萬元", "百万元", "亿元", "千", "万", "亿", "千円", "万円", "k", "m", "mn",
+    "thousand", "thousands", "million", "millions", "lakh", "lakhs", "crore", "crores",
 })  # fmt: skip
 #: All that may be in brackets in a heading of amounts, besides codes of currencies.
 UNITS = MULTIPLES | {

@@ -262,3 +262,54 @@ def test_a_draft_says_how_phones_without_a_country_code_are_read(phone: str, not
     path = tmp_path / "book.csv"
     path.write_text(f"IBAN,Phone\nDE89370400440532013000,{phone}\n")
     assert ("is read as a Chinese one" in draft_profile(path)) is noted
+
+
+@pytest.mark.parametrize(
+    ("lines", "unit"),
+    [
+        (["单位：万元", "账号,户名,账户状态,日限额", "1105,李娜,正常,5.00"], "?"),
+        (["导出时间 2026-01-01 金额单位:千元,,,", "账号,户名,账户状态,日限额", "1105,李娜,正常,5"], "?"),
+        (["Limits in thousands", "account no,name,status,daily limit", "1105,Li Na,Active,5.00"], "?"),
+        (["单位：元", "账号,户名,账户状态,日限额", "1105,李娜,正常,50000"], "major"),
+        (["单位：人民币分", "账号,户名,账户状态,日限额", "1105,李娜,正常,50000"], "minor"),
+        (["账号,户名,账户状态,日限额", ",,,(万元)", "1105,李娜,正常,5"], "?"),
+        (["账号,户名,账户状态,日限额", ",,,元", "1105,李娜,正常,50000"], "major"),
+    ],
+)
+def test_a_unit_that_is_stated_above_or_below_the_headings_counts(lines: list[str], unit: str, tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, *lines)
+    assert drafted["amounts"]["unit"] == unit
+    assert "daily_limit_minor" not in drafted.get("words", {})
+
+
+@pytest.mark.parametrize("word", ["不限", "N/A", "-", "-1", "NULL"])
+def test_what_stands_in_place_of_a_limit_is_left_open(word: str, tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, "账号,账户状态,日限额(元)", "1105,正常,50000.00", f"1106,正常,{word}")
+    assert drafted["words"]["daily_limit_minor"] == {word: "?"}
+
+
+def test_a_word_in_place_of_a_limit_is_read_as_the_profile_says(tmp_path: Path) -> None:
+    path = tmp_path / "book.csv"
+    path.write_text("number,currency,daily\n1105,CNY,不限\n1106,CNY,-1\n1107,CNY,5.00\n", encoding="utf-8")
+    (tmp_path / "core.toml").write_text(
+        '[profile]\ncolumns = {number = "number", currency = "currency", daily_limit_minor = "daily"}\n'
+        'words.daily_limit_minor = {"不限" = "none", "-1" = "none"}\namounts.unit = "major"\n',
+        encoding="utf-8",
+    )
+    read = list(read_lines(path, "csv", read_profile(tmp_path / "core.toml")))
+    assert [line.record["daily_limit_minor"] for line in read] == ["none", "none", 500]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<?xml version="1.0"?>\n<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02">\n</Document>\n',
+        '[\n  {"number": "1105", "status": "active"}\n]\n',
+        ":20:STARTUMS\n:25:37040044/0532013000\n:60F:C260101EUR1234,56\n",
+    ],
+)
+def test_what_is_neither_csv_nor_json_lines_is_named(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "book.txt"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidValue, match="XML, a JSON array or a SWIFT message"):
+        draft_profile(path)
