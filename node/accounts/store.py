@@ -1,6 +1,7 @@
 """Accounts: the present state of each, as the core last stated it, and how a feed change updates it."""
 
 import json
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,7 @@ from standing.ledger.attestations.identity import (
 )
 from standing.ledger.attestations.limits import LIMIT_FIELDS, NO_LIMITS, NOTHING, Limits
 from standing.ledger.attestations.money import NO_LIMIT, check_in_use, currency_number
+from standing.ledger.attestations.numbers import compacted, is_masked, visible
 from standing.ledger.attestations.phones import is_masked_phone
 from standing.ledger.attestations.sealing import identity_tags
 from standing.ledger.attestations.terms import Status, Terms
@@ -51,6 +53,8 @@ _ACCOUNTS = select(schema.accounts, schema.unstated_accounts.c.fields.label("uns
 )
 #: The value that removes a phone or a document.
 _NONE = "none"
+#: Schemes whose numbers no authority gives.
+_LETTERS_MAY_DO = frozenset({"CUST", "EMPL"})
 #: The values of a change that states no document, or no limits.
 _NO_DOCUMENT = (None, None, None)
 _NO_LIMIT_STATED = [None] * len(LIMIT_FIELDS)
@@ -209,13 +213,26 @@ def _id_document(held: str, scheme: str | None, country: str | None, number: str
                 "id_document_scheme", "stated as none, although there is a document", "none and nothing else"
             )
         return ""
-    if number is not None and not any(character.isalnum() for character in number):
-        return ""  # a placeholder that a core writes for no number
+    if number is not None and _is_placeholder(scheme, number):
+        return ""
     old = held.upper().split(":", 2) if held else ["", "", ""]
     if scheme in GLOBAL_SCHEMES and country is None:
         country = ""
     parts = [new if new is not None else was for new, was in zip((scheme, country, number), old, strict=True)]
     return canonical_id_document(IdDocument(*parts))
+
+
+def _is_placeholder(scheme: str | None, number: str) -> bool:
+    """Whether it is what a core writes for no number, such as -, N/A, 无 or 000000: no digit is in it, of any script.
+
+    An employer or a bank may number by letters. A masked number is no placeholder.
+    """
+    if not any(character.isalnum() for character in number):
+        return True
+    if scheme in _LETTERS_MAY_DO or any(unicodedata.numeric(character, 0) for character in number):
+        return False
+    shown = visible(number)
+    return not is_masked(shown, compacted(shown))
 
 
 def _limits(held: Limits, change: AccountChange) -> Limits:

@@ -236,21 +236,27 @@ def _put_empty(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:
         empty = 0 if at is None else sum(not row[at] for row in sample.rows if at < len(row))
         if empty:
             draft.put(name, TO_FILL_IN, f'{empty} of {len(sample.rows)} records: "none" where that means no limit')
-    for name in LIMITS:
-        _put_words_for_limits(draft, sample, name, columns.get(name))
+    numbers, schemes = columns.get("id_document_number"), columns.get("id_document_scheme")
+    if numbers is not None and schemes is not None:
+        whole = [row for row in sample.rows if max(numbers, schemes) < len(row)]
+        if halves := sum(row[schemes] != "" and row[numbers] == "" for row in whole):
+            draft.put("id_document_number", TO_FILL_IN, f'{halves} with a kind of document: "none" where there is none')
+    for name in (*LIMITS, "phone", "id_document_number"):
+        _put_words_for_numbers(draft, sample, name, columns.get(name))
 
 
-def _put_words_for_limits(draft: _Draft, sample: Sample, name: str, at: int | None) -> None:
-    """Leave open what stands in place of an amount, such as 不限, N/A or -1."""
+def _put_words_for_numbers(draft: _Draft, sample: Sample, name: str, at: int | None) -> None:
+    """Leave open what stands in place of an amount or a number, such as 不限, N/A or -1."""
     cells = [row[at] for row in sample.rows if at is not None and at < len(row)]
     words = Counter(cell for cell in cells if cell and (cell[0] == "-" or not re.search(r"\d", cell)))
     for unit in [word for word in words if folded(word) + "".join(units_of(word)) in UNITS - {""}]:
         del words[unit]  # of the amounts below it
     if not words or len(words) > _MAX_WORDS:
         return
-    draft.table(f"profile.words.{name}", "what stands in place of an amount")
+    draft.table(f"profile.words.{name}", "what stands in place of a number")
     for word, times in words.most_common():
-        draft.put(word, TO_FILL_IN, f'{times} of {len(sample.rows)} records: "none" where that means no limit')
+        meaning = "no limit" if name in LIMITS else "that there is none"
+        draft.put(word, TO_FILL_IN, f'{times} of {len(sample.rows)} records: "none" where that means {meaning}')
 
 
 def _put_amounts(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:

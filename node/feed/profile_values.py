@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_code, minor_digits
 from standing.ledger.errors import InvalidValue
 from standing.node.feed.profile import Amounts, Profile, Times
-from standing.node.feed.records import BOOLEANS, LIMITS, holds_bad_bytes, trimmed
+from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS, holds_bad_bytes, trimmed
 from standing.node.feed.time_forms import needs_zeros, time_reader
 
 _LISTED_WORDS = 20
@@ -40,6 +40,7 @@ class Translator:
         self._converts: dict[str, Convert] = {}
         for field in self._columns:
             self._converts[field] = _convert(field, profile.words.get(field, {}), profile)
+        self._has_document_column = any(field in self._columns for field in DOCUMENT)
         self._amount = _amount_reader(profile.amounts)
         self.columns: frozenset[str] = frozenset(name for names in self._columns.values() for name in names)
 
@@ -67,7 +68,18 @@ class Translator:
             except InvalidValue as error:
                 problems.append(error)
         self._read_amounts(record, problems)
+        self._read_document(record)
         return record, problems
+
+    def _read_document(self, record: dict[str, Any]) -> None:
+        """A number `none` states that there is no document; constants alone, such as the country, state none."""
+        if record.get("id_document_number") == "none":
+            for field in DOCUMENT:
+                record.pop(field, None)
+            record["id_document_scheme"] = "none"
+        elif self._has_document_column and not any(field in record for field in DOCUMENT if field in self._columns):
+            for field in DOCUMENT:
+                record.pop(field, None)
 
     def _read_amounts(self, record: dict[str, Any], problems: list[InvalidValue]) -> None:
         """Read the limits, which may need the currency of the row."""

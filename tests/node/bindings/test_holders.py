@@ -222,3 +222,20 @@ def test_no_text_in_any_field_causes_an_unexpected_error(
         claim = claim_of({each: value for each, value in change.items() if value != "none"}, holder_name="某某")
         bound = bank.post("/v1/bindings", bank.platform_key, json=claim)
         assert bound.status_code in {200, 422}, bound.text
+
+
+@pytest.mark.parametrize("number", ["无", "N/A", "NULL", "none", "000000000000000000", "未提供"])
+def test_a_word_in_place_of_a_document_number_proves_nobody(bank: Bank, number: str) -> None:
+    """Anyone can state it: with it as a document, a name alone would have been enough."""
+    held = state(bank, holder_name="欧阳文静", **document("NIDN", "CN", number))
+    answer = ask(bank, claim_of(held))
+    assert answer["outcome"] != "granted"
+    assert {"field": "id_document", "match": "not_stated", "code": "NOAP"} in answer["matches"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "number"), [("NIDN", "军字第一二三号"), ("CCPT", "١٢٣٤٥٦"), ("EMPL", "LAURENT"), ("CCPT", "X0000001")]
+)
+def test_a_document_number_in_other_digits_or_of_an_employer_is_one(bank: Bank, scheme: str, number: str) -> None:
+    held = state(bank, holder_name="欧阳文静", **document(scheme, "CN", number))
+    assert ask(bank, claim_of(held))["outcome"] == "granted"

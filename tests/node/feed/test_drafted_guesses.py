@@ -313,3 +313,11 @@ def test_what_is_neither_csv_nor_json_lines_is_named(text: str, tmp_path: Path) 
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InvalidValue, match="XML, a JSON array or a SWIFT message"):
         draft_profile(path)
+
+
+def test_what_stands_in_place_of_a_document_or_a_phone_is_left_open(tmp_path: Path) -> None:
+    heading = "账号,证件类型,证件号码,手机号,账户状态"
+    drafted = _drafted(tmp_path, heading, "1105,居民身份证,无,未留,正常", "1106,护照,,13800138000,正常")
+    assert drafted["words"]["id_document_number"] == {"无": "?"}
+    assert drafted["words"]["phone"] == {"未留": "?"}
+    assert drafted["empty"]["id_document_number"] == "?"

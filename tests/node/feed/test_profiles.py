@@ -387,3 +387,28 @@ def test_a_drafted_profile_reads_holder_kind_class_and_every_limit(
         ("person", "2"),
         ("organisation", "3"),
     ]
+
+
+def test_a_holder_without_a_document_needs_no_other_constants(tmp_path: Path) -> None:
+    """A draft states the country of all documents as a constant; a row without a document states none of it."""
+    path = tmp_path / "full.csv"
+    path.write_text(
+        "number,type,id\n1105,NIDN,110105194912310022\n1106,,\n1107,NIDN,无\n1108,NIDN,\n", encoding="utf-8"
+    )
+    profile = Profile.model_validate(
+        {
+            "columns": {"number": "number", "id_document_scheme": "type", "id_document_number": "id"},
+            "constants": {"id_document_country": "CN"},
+            "words": {"id_document_number": {"无": "none"}},
+        }
+    )
+    documents = [
+        {field: value for field, value in line.record.items() if field.startswith("id_document")}
+        for line in read_lines(path, "csv", profile)
+    ]
+    assert documents == [
+        {"id_document_scheme": "NIDN", "id_document_country": "CN", "id_document_number": "110105194912310022"},
+        {},
+        {"id_document_scheme": "none"},
+        {"id_document_scheme": "NIDN", "id_document_country": "CN"},  # half of a document: its account is unstated
+    ]
