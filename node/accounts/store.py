@@ -194,8 +194,9 @@ def _apply_identity(identity: Identity, change: AccountChange) -> Identity:
 
 
 def _phone(stated: str) -> str:
-    """A phone in canonical form; empty where it is "none" or masked, or has no digit, as where a core has none."""
-    if stated == _NONE or not any(character.isdecimal() for character in stated):
+    """A phone in canonical form; empty where it is "none" or masked, or has no digit but zeros, as where a core has
+    none."""
+    if stated == _NONE or not any(unicodedata.decimal(character, 0) for character in stated):
         return ""
     try:
         return canonical_phone(stated)

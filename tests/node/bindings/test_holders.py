@@ -239,3 +239,11 @@ def test_a_word_in_place_of_a_document_number_proves_nobody(bank: Bank, number: 
 def test_a_document_number_in_other_digits_or_of_an_employer_is_one(bank: Bank, scheme: str, number: str) -> None:
     held = state(bank, holder_name="欧阳文静", **document(scheme, "CN", number))
     assert ask(bank, claim_of(held))["outcome"] == "granted"
+
+
+@pytest.mark.parametrize("phone", ["00000000000", "0000-0000000", "0", "+00 000", "无"])
+def test_zeros_in_place_of_a_phone_prove_nobody(bank: Bank, phone: str) -> None:
+    held = state(bank, holder_name="欧阳文静", phone=phone)
+    answer = ask(bank, claim_of(held, phone="00000000000"))
+    assert answer["outcome"] != "granted"
+    assert {"field": "phone", "match": "not_stated", "code": "NOAP"} in answer["matches"]
