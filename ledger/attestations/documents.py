@@ -34,7 +34,7 @@ _RESIDENT_15 = re.compile(r"[0-9]{15}")
 _RESIDENT_17 = re.compile(r"[0-9]{17}")
 #: What people and old systems write in place of the check character X: a multiplication sign, an asterisk, and the
 #: Cyrillic and Greek letters that look like it.
-_LIKE_X = frozenset("×*ХхΧχ")
+_LIKE_X = frozenset("×✕✖╳*ХхΧχ")
 
 
 #: Capitals of Cyrillic and Greek that look like Latin ones. Identity cards and passports with such letters bear only

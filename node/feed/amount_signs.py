@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from standing.node.feed.profile import TO_FILL_IN
 
-_SIGNS = (",", ".", "'", " ")
+_SIGNS = (",", ".", "'", "\u2019", " ", "\u066c")
+#: The decimal sign of Arabic digits, which is used for nothing else.
+_ARABIC = "\u066b"
 #: An amount in thousands, or one with three decimals: nothing in it tells.
 _OPEN = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 
@@ -41,14 +43,15 @@ def read_signs(amounts: Sequence[tuple[str, bool]]) -> Signs:
             why = "three digits after every point: thousands or decimals?"
             return Signs(TO_FILL_IN, why, TO_FILL_IN, why, has_decimals=False)
         return Signs(".", "GUESS: three digits after every point", ",", "none seen", has_decimals=False)
-    decimal = "," if by_comma > by_point else "."
+    by_sign = any(_ARABIC in text for text in texts)
+    decimal = _ARABIC if by_sign else "," if by_comma > by_point else "."
     seen = [sign for sign in _SIGNS if sign != decimal and any(sign in text for text in texts)]
     return Signs(
         seen[0] if seen else "",
         "as amounts are written" if seen else "none seen",
         decimal,
-        "as amounts are written" if by_comma or by_point else "none seen",
-        has_decimals=bool(by_comma or by_point),
+        "as amounts are written" if by_sign or by_comma or by_point else "none seen",
+        has_decimals=bool(by_sign or by_comma or by_point),
     )
 
 
