@@ -96,8 +96,10 @@ def _records(text: str, options: dict[str, Any]) -> tuple[list[list[str]], list[
 
 
 def _banner(rows: list[list[str]]) -> int:
-    """How many records before the heading are a title or the like: less than half as wide as most of the others."""
-    usual = Counter(len(row) for row in rows).most_common(1)[0][0]
+    """How many records before the heading are a title or the like: less than half as wide as the others. A file may
+    have more lines of title than records."""
+    counted = Counter(map(len, rows))
+    usual = max((width for width, times in counted.items() if times > 1), default=max(counted))
     wide = (index for index, row in enumerate(rows) if sum(map(bool, row)) * 2 >= usual)
     return next(wide, 0) if usual >= _MIN_WIDTH else 0
 

@@ -264,6 +264,12 @@ def test_a_draft_says_how_phones_without_a_country_code_are_read(phone: str, not
     assert ("is read as a Chinese one" in draft_profile(path)) is noted
 
 
+def test_more_lines_of_title_than_records_are_skipped(tmp_path: Path) -> None:
+    lines = ["核心系统账户清单", "机构：北京", "经办：李明", "账号,户名,账户状态", "11050137001000000771,李娜,正常"]
+    drafted = _drafted(tmp_path, *lines)
+    assert (drafted["skip_lines"], drafted["columns"]["number"]) == (3, "账号")
+
+
 @pytest.mark.parametrize(
     ("lines", "unit"),
     [
