@@ -42,6 +42,7 @@ class Amounts(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     unit: Literal["minor", "major"] = Field("minor", description="major: such as yuan; minor: such as fen")
+    factor: int = Field(1, ge=1, le=100_000_000, description="How many units a 1 stands for: 10000 where it is 万元")
     thousands: str = Field("", max_length=1, description="Separates groups of digits; empty: none")
     decimal: str = Field(".", min_length=1, max_length=1)
 

@@ -280,7 +280,11 @@ def _put_amounts(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None
     ]
     draft.table("profile.amounts")
     if units & MULTIPLES:
-        draft.put("unit", TO_FILL_IN, "the heading names a unit of many, which a profile cannot: convert the amounts")
+        draft.put(
+            "unit",
+            TO_FILL_IN,
+            "the heading names a unit of many: major or minor, and a line such as factor = 10000 for 万元",
+        )
     elif by_heading:
         why = (
             "the heading says so"

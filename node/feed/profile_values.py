@@ -184,7 +184,7 @@ def _amount_reader(amounts: Amounts) -> Callable[[str, Any, Any], int]:
     example = f"1{amounts.thousands}234{amounts.decimal}00" if amounts.unit == "major" else f"1{amounts.thousands}234"
 
     def read(field: str, value: Any, currency: Any) -> int:
-        number = _number(field, value, shape, amounts, example)
+        number = _number(field, value, shape, amounts, example) * amounts.factor
         minor = number
         if amounts.unit == "major":
             if not isinstance(currency, str):
@@ -226,7 +226,7 @@ def _number(field: str, value: Any, shape: re.Pattern[str], amounts: Amounts, ex
         raise wrong
     if amounts.thousands and _FOUR_DIGITS.fullmatch(match[0].replace(amounts.thousands, " ")):
         raise InvalidValue(field, "four digits after its only separator: they could be decimals", wrong.allowed)
-    if amounts.unit == "minor" and match[2] is not None:
+    if amounts.unit == "minor" and amounts.factor == 1 and match[2] is not None:
         raise InvalidValue(field, "decimals, although the profile's unit is minor", f"an amount such as {example}")
     whole = match[1].replace(amounts.thousands, "") if amounts.thousands else match[1]
     return Decimal(f"{whole}.{match[2] or 0}")

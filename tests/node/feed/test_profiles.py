@@ -412,3 +412,28 @@ def test_a_holder_without_a_document_needs_no_other_constants(tmp_path: Path) ->
         {"id_document_scheme": "none"},
         {"id_document_scheme": "NIDN", "id_document_country": "CN"},  # half of a document: its account is unstated
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "factor", "minor"),
+    [
+        ("5", "major", 10_000, 5_000_000),
+        ("0.5", "major", 10_000, 500_000),
+        ("1,234.56", "major", 10_000, 1_234_560_000),
+        ("0.0001", "major", 10_000, 100),
+        ("2.5", "minor", 1_000, 2_500),
+        ("0.0000001", "major", 10_000, None),
+        ("5", "major", 1, 500),
+    ],
+)
+def test_amounts_in_a_unit_of_many_are_read_by_their_factor(
+    text: str, unit: str, factor: int, minor: int | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "full.csv"
+    path.write_text(f"number;currency;daily\n1105;CNY;{text}\n", encoding="utf-8")
+    columns = {"number": "number", "currency": "currency", "daily_limit_minor": "daily"}
+    amounts = {"unit": unit, "factor": factor, "thousands": ","}
+    profile = Profile.model_validate({"delimiter": ";", "columns": columns, "amounts": amounts})
+    (line,) = read_lines(path, "csv", profile)
+    assert line.record.get("daily_limit_minor") == minor
+    assert bool(line.problems) == (minor is None)
