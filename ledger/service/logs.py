@@ -1,8 +1,12 @@
-"""Structured logs: one JSON object per line on standard error. Callers keep personal data and secrets out."""
+"""Structured logs: one JSON object per line on standard error. Callers keep personal data and secrets out.
+
+A line that cannot be written, as on a full disk, is dropped: what logs goes on.
+"""
 
 import logging
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -22,7 +26,7 @@ def configure(level: str = "info") -> None:
     structlog.configure(
         processors=[*common, last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: _LossyLogger(sys.stderr),
     )
     # Libraries log warnings and worse only; their debug messages may contain credentials or bodies.
     handler = logging.StreamHandler(sys.stderr)
@@ -38,6 +42,18 @@ def configure(level: str = "info") -> None:
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     threading.excepthook = _log_end_of_thread
+
+
+class _LossyLogger(structlog.WriteLogger):
+    """Drops what cannot be written, as the standard library's loggers do: an error here would end a worker or answer a
+    decision with 500."""
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 _with_text = ExceptionDictTransformer(show_locals=False)

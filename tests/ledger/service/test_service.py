@@ -319,6 +319,27 @@ def test_every_log_line_is_json_including_library_and_thread_errors_and_holds_no
     assert all(line["time"].endswith("Z") for line in (ours, library, end))
 
 
+_LOGS_TO_A_FULL_DISK = """
+import logging, structlog
+from standing.ledger.service import logs
+
+logs.configure("info")
+structlog.get_logger().info("ours")
+structlog.get_logger().bind(worker="publisher").critical("ours too")
+logging.getLogger("sqlalchemy.pool").warning("a library's")
+print("goes on")
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_under_the_log_loses_lines_and_not_the_work_that_logs() -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", _LOGS_TO_A_FULL_DISK], stdout=subprocess.PIPE, stderr=full, text=True, check=False
+        )
+    assert ended.stdout == "goes on\n"
+
+
 @pytest.mark.parametrize(
     "program",
     [
