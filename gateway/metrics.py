@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -24,6 +25,8 @@ _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 #: Where prometheus_client keeps the files of several processes.
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+#: The size of each file. All metrics with all their labels need a fourth of it.
+_RESERVED_BYTES = 64 * 1024
 
 
 def share(folder: Path) -> None:
@@ -34,6 +37,23 @@ def share(folder: Path) -> None:
     """
     os.environ[_FOLDER] = str(folder)
     values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+
+
+def reserve() -> None:
+    """Reserve the disk for this worker's counts; where it is full, they are left out of the sum.
+
+    For a worker, after `share` and before it makes `Meters`. prometheus_client maps files that are mostly holes, and a
+    write to a hole of a mapped file, when the disk is full, ends the process.
+    """
+    files = [Path(os.environ[_FOLDER]) / f"{kind}_{os.getpid()}.db" for kind in ("counter", "histogram")]
+    try:
+        for file in files:
+            file.write_bytes(bytes(_RESERVED_BYTES))
+    except OSError as error:
+        for file in files:
+            file.unlink(missing_ok=True)
+        values.ValueClass = values.MutexValue
+        structlog.get_logger().warning("figures_not_counted", problem=error.strerror)
 
 
 class Meters:

@@ -50,6 +50,8 @@ def _serve(config: Path | None, listening: socket, *, core: int | None, shared: 
     with one_line_errors():
         if core is not None:
             pin(core)
+        if shared:
+            metrics.reserve()
         app = create_app(load(GatewaySettings, config), read_again=lambda: load(GatewaySettings, config))
         app.state.reloader.on_hangup()
         if shared:
