@@ -1,7 +1,6 @@
 """`standing-gateway audit-ledger`, for any member and any regulator, and `export`, for a gateway that is audited."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +27,7 @@ from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, console, one_line_errors
 from standing.ledger.service.database import Database, migrate
-from standing.ledger.service.settings import load
+from standing.ledger.service.settings import load, new_private_file
 
 _TIMEOUT_S = 30.0
 _SHOWN = 50
@@ -86,20 +85,10 @@ def export_command(
         storage = Storage(database)
         try:
             vault = open_vault(storage, read_vault_secrets(settings)) if with_keys else None
-            try:
-                descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            except OSError as error:
-                raise InvalidValue("output", f"{output}: {error.strerror}", "a new file that can be written") from error
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    for line in exported(storage, vault, SystemClock().now_ms()):
-                        file.write(line.line() + "\n")
-                        count += 1
-            except BaseException as error:
-                output.unlink()  # nobody could tell it from a whole one, and the auditor would find decisions missing
-                if isinstance(error, OSError):
-                    raise InvalidValue("output", f"{output}: {error.strerror}", "a file that can be written") from error
-                raise
+            with new_private_file(output) as file:
+                for line in exported(storage, vault, SystemClock().now_ms()):
+                    file.write(line.line() + "\n")
+                    count += 1
         finally:
             storage.close()
     console.print(f"wrote {count} decisions to {output}", highlight=False, soft_wrap=True)

@@ -42,11 +42,14 @@ def add(
         bic = parse_bic(bank, "bank")
         if config is None:
             raise SettingsError("--config: required; allowed: the settings file to add the bank to")
-        prompted = key_file is None
+        prompted, written = key_file is None, False
         if key_file is None:
             key = typer.prompt("The key that the bank gave this platform", hide_input=True).strip()
             key_file = config.absolute().parent / f"node-key-{bic}"
-            write_private(key_file, key + "\n")
+            # It is there, without the bank in the settings, if an earlier run was killed in between.
+            written = not (key_file.is_file() and read_api_key(key_file, "key-file") == key)
+            if written:
+                write_private(key_file, key + "\n")
         try:
             if prompted:
                 give_to_owner_of(config, key_file)
@@ -67,7 +70,7 @@ def add(
 
             add_entry(config, "banks", entry, check)
         except BaseException:
-            if prompted:
+            if written:
                 key_file.unlink()
             raise
     say(f"{bic} is in {config}; its key is in {key_file}.")

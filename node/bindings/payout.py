@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from standing.ledger.errors import Unavailable
+from standing.ledger.service.settings import sync_folder
 
 _RETRY_AFTER_S = 60
 
@@ -77,7 +78,7 @@ class FilePayout:
                     file.write(line.encode() + b"\n")
                     file.flush()
                     os.fsync(file.fileno())
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError as error:
             raise PayoutFailed(f"payouts: {path.name} cannot be written: {error.strerror}", _RETRY_AFTER_S) from error
         except (ValueError, KeyError, TypeError) as error:
@@ -96,11 +97,3 @@ def _holds(descriptor: int, path: Path, identifier: str) -> bool:
                 return True
             whole += len(line)
     return False
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

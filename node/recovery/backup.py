@@ -10,7 +10,6 @@ so do the columns that are sealed once more in the store.
 """
 
 import json
-import os
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -21,7 +20,7 @@ from sqlalchemy import Connection, LargeBinary, Select, Table, insert, select
 
 from standing.ledger.clock import Clock
 from standing.ledger.errors import StandingError
-from standing.ledger.service.settings import write_private
+from standing.ledger.service.settings import new_private_file
 from standing.ledger.service.vault import Vault, VaultError
 from standing.node.fault_points import Faults, no_faults
 from standing.node.feed import sql_view
@@ -74,22 +73,12 @@ def export(
 ) -> int:
     """Write the export to a new `file`, readable by its owner only. Returns: how many rows.
 
-    Reads one state of a store that may be in use. Raises: SettingsError where the file exists, DatabaseUnavailable,
-    BadExport where it cannot be written completely.
+    Reads one state of a store that may be in use. Raises: SettingsError where the file exists or cannot be written,
+    DatabaseUnavailable; then there is no file.
     """
-    write_private(file, "")
-    try:
-        return _write(database, vault, bic, clock, file, progress)
-    except OSError as error:
-        raise BadExport(f"{file} is incomplete and cannot be used: {error.strerror}") from error
-
-
-def _write(
-    database: NodeDatabase, vault: Vault, bic: str, clock: Clock, file: Path, progress: Callable[[int], None]
-) -> int:
     digest = sha256()
     rows = 0
-    with file.open("w") as out, database.read() as connection:
+    with new_private_file(file) as out, database.read() as connection:
 
         def write(item: dict[str, Any]) -> None:
             text = json.dumps(item, ensure_ascii=False)
@@ -103,8 +92,6 @@ def _write(
                 rows += 1
                 progress(rows)
         out.write(vault.seal_text(json.dumps({"rows": rows, "sha256": digest.hexdigest()})).decode() + "\n")
-        out.flush()
-        os.fsync(out.fileno())
     return rows
 
 

@@ -126,6 +126,19 @@ def test_an_invalid_bank_is_not_added(tmp_path: Path, options: list[str], messag
     assert not (config.parent / "node-key-YUNXCNB0").exists()
 
 
+def test_a_bank_whose_addition_was_killed_after_its_key_was_stored_can_be_added_again(tmp_path: Path) -> None:
+    config = _init(tmp_path / "gw", "--contract", "0x" + "11" * 20)
+    (stored := config.parent / "node-key-YUNXCNB0").write_text("sk_x\n")
+    bank = ["bank", "add", "YUNXCNB0", "--name", "x", "--node-url", "http://127.0.0.1:9", "-c", config]
+    other = run(bank, input="sk_y\n")
+    assert (other.exit_code, "exists already" in other.stderr, stored.read_text()) == (1, True, "sk_x\n")
+    refused = run([*bank, "--time-zone", "Asia/Nowhere"], input="sk_x\n")
+    assert (refused.exit_code, stored.exists()) == (1, True)
+    assert run(bank, input="sk_x\n").exit_code == 0
+    (added,) = tomllib.loads(config.read_text())["banks"]
+    assert added["node_api_key_file"] == str(stored)
+
+
 def test_without_a_contract_config_check_names_the_missing_setting(tmp_path: Path) -> None:
     config = _init(tmp_path / "gw")
     assert "ledger_contract" not in tomllib.loads(config.read_text())

@@ -1,7 +1,10 @@
 """Folders and settings files written by commands: whole or not at all, and an operator's own text is kept."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -13,7 +16,7 @@ from typer.testing import CliRunner
 from standing.gateway.cli import app as gateway
 from standing.ledger.consortium.cli import app as network
 from standing.ledger.service.files import add_entry, give_to_owner_of, new_folder, settings_text
-from standing.ledger.service.settings import SettingsError
+from standing.ledger.service.settings import SettingsError, write_private
 from standing.node.cli import app as node
 
 _BANK = {"bic": "YUNXCNB0", "name": 'Yunxi "the bank"'}
@@ -160,3 +163,49 @@ def test_toml_without_end_is_refused_in_words_wherever_it_is_read(text: str, tmp
 def test_a_byte_order_mark_in_a_policy_is_left_out(tmp_path: Path) -> None:
     (file := tmp_path / "policy.toml").write_bytes(b'\xef\xbb\xbfname = "p"\n')
     assert CliRunner().invoke(gateway, ["policy", "check", str(file)]).exit_code == 0
+
+
+def test_a_secret_that_could_not_be_written_whole_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SettingsError, match="No space left"):
+        write_private(tmp_path / "secret", "ab")
+    assert list(tmp_path.iterdir()) == []
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from standing.ledger.service.settings import new_private_file
+
+with new_private_file(Path(sys.argv[1])) as file:
+    file.write("a part")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_command_killed_while_it_writes_a_file_leaves_none_of_that_name_and_can_run_again(tmp_path: Path) -> None:
+    file = tmp_path / "export"
+    ended = subprocess.run([sys.executable, "-c", _KILLED, str(file)], check=False, timeout=60)
+    assert (ended.returncode, file.exists()) == (-signal.SIGKILL, False)
+    write_private(file, "whole")
+    assert file.read_text() == "whole"
+
+
+def test_a_private_file_is_written_where_the_file_system_has_no_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_paths: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    file = tmp_path / "secret"
+    write_private(file, "ab")
+    with pytest.raises(SettingsError, match="exists already"):
+        write_private(file, "x")
+    assert (file.read_text(), list(tmp_path.iterdir())) == ("ab", [file])

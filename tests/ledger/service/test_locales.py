@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from standing.ledger.service.settings import SettingsError, write_private
-
 _CORE_FILE = "账号,户名,账户状态,币种\n11050137001000000771,王小云,正常,人民币\n"
 
 
@@ -62,15 +60,3 @@ def test_a_profile_drafted_in_another_locale_is_utf_8(tmp_path: Path, encoding: 
 
 def test_a_character_that_the_terminal_cannot_show_does_not_end_a_command(tmp_path: Path) -> None:
     assert rb"\u7801" in _run(["standing-node", "secret", "new", tmp_path / "密码"], encoding="ascii")[0]
-
-
-def test_a_secret_that_could_not_be_written_whole_leaves_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_arguments: object, **_options: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(SettingsError, match="No space left"):
-        write_private(tmp_path / "secret", "ab")
-    assert list(tmp_path.iterdir()) == []

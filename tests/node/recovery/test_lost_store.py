@@ -8,6 +8,7 @@ import pytest
 
 from standing.ledger.attestations.binding_protocol import GrantDocument
 from standing.ledger.attestations.terms import Status
+from standing.ledger.service.settings import SettingsError
 from standing.node.feed import cursors, file_load, sql_view
 from standing.node.feed.cursors import Cursor
 from standing.node.publishing.submission import PublishingHalted
@@ -83,14 +84,15 @@ def site_bind_and_publish(site: SteppedNode) -> GrantDocument:
     return grant
 
 
-def test_an_export_to_a_full_disk_is_reported_as_unusable(site: SteppedNode, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_to_a_full_disk_leaves_no_file(site: SteppedNode, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", fail)
     file = site.folder / "export"
-    with pytest.raises(backup.BadExport, match="incomplete and cannot be used: No space left"):
+    with pytest.raises(SettingsError, match="export: No space left"):
         backup.export(site.node.database, site.bank.secrets.vault(), site.bank.bic, site.bank.clock, file)
+    assert not file.exists()
 
 
 def test_an_export_with_a_line_moved_dropped_or_changed_is_refused_whole(site: SteppedNode) -> None:
