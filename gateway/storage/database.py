@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from standing.gateway.errors import StorageUnavailable
-from standing.ledger.service.database import Database
+from standing.ledger.service.database import Database, error_kind
 
 _ATTEMPTS = 3
 _RETRY_AFTER_S = 1
@@ -98,5 +98,5 @@ def storage_errors() -> Iterator[None]:
         raise  # two writers collided; the caller handles that
     except (DBAPIError, NoConnectionFree) as error:
         raise StorageUnavailable(
-            f"the gateway's database is not available for now ({type(error).__name__})", _RETRY_AFTER_S
+            f"the gateway's database is not available for now ({error_kind(error)})", _RETRY_AFTER_S
         ) from error

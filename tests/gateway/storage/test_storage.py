@@ -42,6 +42,20 @@ async def test_a_read_whose_caller_was_cancelled_ends_before_the_database_is_clo
     assert ended.is_set()
 
 
+def test_a_full_disk_is_named_by_the_databases_own_code(tmp_path: Path) -> None:
+    storage = Storage(Database(f"sqlite:///{tmp_path}/gateway.sqlite3"))
+
+    def grow(connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # SQLite's own stand-in for a full disk
+        connection.exec_driver_sql("CREATE TABLE more (number INTEGER)")
+
+    try:
+        with pytest.raises(StorageUnavailable, match=r"not available for now \(OperationalError SQLITE_FULL\)"):
+            storage.write_all(grow)
+    finally:
+        storage.close()
+
+
 def _hurried(url: str, **settings: str) -> str:
     """The URL with session bounds other than the gateway's own."""
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
