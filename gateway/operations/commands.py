@@ -24,6 +24,7 @@ from standing.ledger.service import logs
 from standing.ledger.service.client_command import call_service, key_from
 from standing.ledger.service.commands import Config, console, one_line_errors, print_json
 from standing.ledger.service.database import Database, migrate
+from standing.ledger.service.files import write_over
 from standing.ledger.service.settings import load
 from standing.ledger.service.times import iso, seconds
 
@@ -133,7 +134,7 @@ def _show_report(report: Report) -> None:
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.write_text(text, encoding="utf-8")
+        write_over(file, text)
     except OSError as error:
         raise InvalidValue("output", f"{file}: {error.strerror}", "a file that can be written") from error
 

@@ -12,7 +12,7 @@ from typing import Any
 import tomlkit
 from tomlkit.items import AoT, Array
 
-from standing.ledger.service.settings import SettingsError, read_settings_text
+from standing.ledger.service.settings import SettingsError, read_settings_text, sync_folder
 
 
 @contextmanager
@@ -136,13 +136,29 @@ def _append(document: tomlkit.TOMLDocument, name: str, entry: Mapping[str, Any])
         raise SettingsError(f"{name}: not a list; allowed: [[{name}]] tables")
 
 
+def write_over(file: Path, text: str) -> None:
+    """Write `file`. What it held before is kept until all of the text is on disk, where its folder allows that.
+
+    Raises: OSError, SettingsError.
+    """
+    target = file.resolve()
+    if target.is_file() and os.access(target.parent, os.W_OK):
+        _replace_content(target, text)
+    else:  # new, a device or pipe, or in a folder in which nothing can be made
+        file.write_text(text, encoding="utf-8")
+
+
 def _replace(file: Path, text: str) -> None:
     """Replace a file's content durably, in one step, with the same owner and permissions. Raises: SettingsError."""
-    target = file.resolve()  # a link stays a link
     try:
-        number, made = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+        _replace_content(file.resolve(), text)  # a link stays a link
     except OSError as error:
         raise SettingsError(f"{file}: {error.strerror}") from error
+
+
+def _replace_content(target: Path, text: str) -> None:
+    """As `_replace`, of a file that is no link. Raises: OSError, SettingsError."""
+    number, made = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
     try:
         with open(number, "w", encoding="utf-8") as new:
             new.write(text)
@@ -151,7 +167,6 @@ def _replace(file: Path, text: str) -> None:
         give_to_owner_of(target, Path(made))
         os.chmod(made, stat.S_IMODE(target.stat().st_mode))
         os.replace(made, target)
-    except OSError as error:
-        raise SettingsError(f"{file}: {error.strerror}") from error
+        sync_folder(target.parent)
     finally:
         Path(made).unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import console, one_line_errors
+from standing.ledger.service.files import write_over
 
 _EXIT = {Verdict.HOLDS: 0, Verdict.FAILS: 1, Verdict.UNKNOWN: 2}
 _COLOUR = {Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.UNKNOWN: "yellow"}
@@ -97,7 +98,7 @@ def prove_command(
         for name, (method, params) in questions(claims).items():
             document[name] = client.raw(method, params)
         try:
-            output.write_text(json.dumps(document, indent=1) + "\n")
+            write_over(output, json.dumps(document, indent=1) + "\n")
         except OSError as error:
             raise InvalidValue("output", f"{output}: {error.strerror}", "a file that can be written") from error
     console.print(f"wrote {output}", highlight=False)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from standing.gateway.cli import app as gateway
 from standing.ledger.consortium.cli import app as network
-from standing.ledger.service.files import add_entry, give_to_owner_of, new_folder, settings_text
+from standing.ledger.service.files import add_entry, give_to_owner_of, new_folder, settings_text, write_over
 from standing.ledger.service.settings import SettingsError, write_private
 from standing.node.cli import app as node
 
@@ -209,3 +209,33 @@ def test_a_private_file_is_written_where_the_file_system_has_no_links(
     with pytest.raises(SettingsError, match="exists already"):
         write_private(file, "x")
     assert (file.read_text(), list(tmp_path.iterdir())) == ("ab", [file])
+
+
+_OVER_ON_A_FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from standing.ledger.service.files import write_over
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    write_over(Path(sys.argv[1]), "with its proof" * 1000)
+except OSError:
+    print("refused")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs limits of files")
+def test_evidence_that_is_written_over_is_kept_where_the_disk_is_full(tmp_path: Path) -> None:
+    (file := tmp_path / "evidence.json").write_text("the only copy")
+    ended = subprocess.run(
+        [sys.executable, "-c", _OVER_ON_A_FULL_DISK, str(file)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (ended.stdout, file.read_text()) == ("refused\n", "the only copy")
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_report_is_written_to_a_new_file_over_an_old_one_and_to_a_device(tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        write_over(tmp_path / "report", text)
+        assert (tmp_path / "report").read_text() == text
+    write_over(Path(os.devnull), "nowhere")
