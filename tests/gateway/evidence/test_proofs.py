@@ -217,6 +217,16 @@ def test_the_proof_in_the_evidence_replaces_state_that_the_node_has_pruned(shown
         proof["storageProof"][0]["proof"][-1] = _flip(proof["storageProof"][0]["proof"][-1])
         forged = parse_evidence(json.dumps(shown.answer | {"proof": proof}).encode())
         assert failing(verify(forged, shown.means, client)) == [4]
+        # A proof that is right, under a header other than the one that the gateway named when it decided.
+        shown.rig.banks[BICS[1]].publish()
+        newest = rpc(shown.rig.chain_url, "eth_blockNumber")
+        slots = [entry["key"] for entry in shown.answer["proof"]["storageProof"]]
+        elsewhere = {
+            "block": rpc(shown.rig.chain_url, "eth_getBlockByNumber", newest, False),
+            "proof": rpc(shown.rig.chain_url, "eth_getProof", shown.rig.contract, slots, newest),
+        }
+        forged = parse_evidence(json.dumps(shown.answer | elsewhere).encode())
+        assert failing(verify(forged, shown.means, client)) == [4]
         bare = parse_evidence(json.dumps({"evidence": shown.answer["evidence"]}).encode())
         assert unknown(verify(bare, shown.means, client)) == [4]
 

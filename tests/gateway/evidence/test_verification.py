@@ -267,8 +267,38 @@ def test_a_policy_other_than_the_evidence_names_is_caught(approved: EvidenceSamp
     assert approved.verify(policy=policy).verdict is Verdict.HOLDS
     other = Policy(name="other", identity=IdentityOutcomes(phone="decline"))
     assert failing(approved.verify(policy=other)) == [11]
-    # The right version, but a bound other than that policy's.
-    assert failing(approved.resigned(policy__max_staleness_ms=299_999).verify(policy=policy)) == [11]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"policy__max_staleness_ms": 299_999},
+        {"policy__ahead_allowance_ms": 4_999},
+        {"policy__when_silent": "decline"},
+        {"policy__identity__phone": "decline"},
+        {"outcome": "review", "reason": "risk_hold", "held_by": "a rule that the policy does not have"},
+    ],
+)
+def test_claims_under_the_right_version_that_are_not_that_policys_are_caught(
+    approved: EvidenceSample, changed: dict[str, Any]
+) -> None:
+    assert failing(approved.resigned(**changed).verify(policy=approved.rig.settings.policy)) == [11]
+
+
+@pytest.mark.parametrize(
+    ("changed", "fails"),
+    [
+        ({"outcome": "review", "reason": "risk_hold", "held_by": "velocity"}, []),
+        ({"outcome": "approve", "reason": "risk_hold", "held_by": "velocity"}, [12]),
+        ({"outcome": "review", "reason": "risk_hold"}, [12]),
+        ({"outcome": "review", "reason": "risk_hold", "held_by": "velocity", "amount_minor": 500_001}, [12]),
+    ],
+    ids=["a rule's hold", "a hold that approves", "a hold without a rule", "a hold of what the bank refuses"],
+)
+def test_a_hold_is_a_review_by_a_named_rule_of_what_the_bank_allows(
+    approved: EvidenceSample, changed: dict[str, Any], fails: list[int]
+) -> None:
+    assert failing(approved.resigned(**changed).verify()) == fails
 
 
 def test_without_the_binding_key_checks_of_the_terms_are_unknown(approved: EvidenceSample) -> None:
