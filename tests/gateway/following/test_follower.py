@@ -4,10 +4,12 @@ import sqlite3
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from standing.gateway.following import follower as follower_module
 from standing.gateway.following.followed import CursorMoved
 from standing.gateway.following.observing import Observer
+from standing.gateway.storage import schema
 from standing.ledger.attestations.binding_protocol import BindingAnswer, BindingRequest
 from standing.ledger.attestations.terms import Status
 from standing.ledger.chain import governance
@@ -48,6 +50,20 @@ def test_a_freeze_between_the_grant_and_the_first_read_is_reported(rig: FollowRi
     person = rig.bound()
     rig.bank.change(person.number, status=Status.FROZEN)
     assert kinds(rig.follow(), person) == ["binding.usable", "binding.frozen"]
+
+
+@pytest.mark.parametrize(("unvouched", "kind"), [("phone", "usable"), (None, "identity_changed")])
+def test_a_field_that_the_bank_did_not_vouch_for_has_not_changed_at_the_first_read(
+    rig: FollowRig, unvouched: str | None, kind: str
+) -> None:
+    person = rig.bound()
+    table = schema.bindings
+    its_own = table.c.binding == bytes.fromhex(person.binding[2:])
+    with rig.app.state.gateway.storage.write() as connection:
+        tags = connection.execute(select(table.c.tags).where(its_own)).scalar_one()
+        another_phone = tags[:6] + b"\x01\x02\x03"
+        connection.execute(update(table).where(its_own).values(tags=another_phone, unvouched=unvouched))
+    assert kinds(rig.follow(), person) == [f"binding.{kind}"]
 
 
 def test_a_binding_whose_first_publication_was_followed_before_it_was_stored_is_not_lost(

@@ -58,6 +58,18 @@ def test_bindings_that_can_no_longer_work_are_marked_with_the_users_remedy(
         assert report.reasons[person.bank.bic][reason] >= 1
 
 
+def test_a_field_that_the_bank_did_not_vouch_for_is_not_reported_as_changed(a_rig: Rig) -> None:
+    person = a_rig.bound()
+    (tags,) = [row.tags for row in rows(a_rig, schema.bindings) if row.binding == raw(person)]
+    its_own = update(schema.bindings).where(schema.bindings.c.binding == raw(person))
+    another_name = b"\x01\x02\x03" + tags[3:]
+    changed = {}
+    for unvouched in ("name", None):
+        change(a_rig, its_own.values(tags=another_name, unvouched=unvouched))
+        changed[unvouched] = run(a_rig).reasons[person.bank.bic].get(Reason.NAME_CHANGED, 0)
+    assert changed[None] == changed["name"] + 1
+
+
 @pytest.mark.long
 def test_a_recovered_binding_is_no_longer_marked(alone: Rig) -> None:
     person = alone.bound()

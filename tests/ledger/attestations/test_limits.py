@@ -70,6 +70,13 @@ def test_any_four_bytes_are_refused_or_are_a_unique_encoding(raw: bytes) -> None
     assert encode_limit(limit_minor) == raw
 
 
+def test_an_amount_is_read_in_its_shortest_form_only() -> None:
+    shortest, longer = 13_421_773 << 5 | 1, 13_421_772 << 5 | 1  # 134,217,720 needs no exponent
+    assert decode_limit(shortest.to_bytes(4, "big")) == 134_217_730
+    with pytest.raises(InvalidValue, match="shortest form"):
+        decode_limit(longer.to_bytes(4, "big"))
+
+
 def test_limits_round_correctly_at_every_exponent_boundary() -> None:
     """Every amount around each change of the exponent."""
     for exponent in range(12):
