@@ -7,6 +7,7 @@ from sqlalchemy import make_url, text
 
 from standing.ledger.attestations.terms import Status
 from standing.ledger.chain.client import Published
+from standing.ledger.clock import ManualClock
 from standing.node.publishing.outbox import Issuer
 from standing.node.publishing.submission import PublishingHalted
 from standing.node.recovery.history import CannotRecover, History
@@ -253,3 +254,42 @@ def test_a_binding_that_a_recovery_ends_ends_now_and_breaks_no_watermark(site: S
     site.publish()
     assert site.terms(orphan).status is Status.UNBOUND
     assert site.terms(orphan).effective_at_ms >= ended_from_ms > vouched_ms
+
+
+@pytest.mark.long
+def test_a_binding_that_a_recovery_ends_ends_after_its_last_terms_though_the_clock_was_set_back(
+    site: SteppedNode,
+) -> None:
+    site.feed(dict(ACCOUNT))
+    site.publish()
+    old = site.backup()
+    orphan = site.bind()
+    last = site.feed()
+    site.publish()
+    seen_ms = site.terms(orphan).effective_at_ms
+    site.stop()
+    site.bank.clock = ManualClock(site.world.clock.now_ms() - 1_000)
+    site.start(old)
+    assert site.recover().unknown_ended == 1
+    site.node.feed.accept(last)
+    site.recovery().fed_again()
+    site.node.publisher.step()
+    assert (site.terms(orphan).status, site.terms(orphan).effective_at_ms) == (Status.UNBOUND, seen_ms)
+
+
+@pytest.mark.long
+def test_terms_stated_again_take_effect_no_earlier_than_the_record_that_platforms_have_seen(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    grant = site.bind()
+    site.publish()
+    old = site.backup()
+    site.feed({"number": CARD, "status": "frozen"})
+    site.publish()
+    seen_ms = site.terms(grant).effective_at_ms
+    site.stop()
+    site.start(old)
+    site.recover()
+    site.feed()  # the core was restored as well, and states no freeze
+    site.recovery().fed_again()
+    site.publish()
+    assert (site.terms(grant).status, site.terms(grant).effective_at_ms) == (Status.ACTIVE, seen_ms)
