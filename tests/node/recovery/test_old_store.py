@@ -293,3 +293,26 @@ def test_terms_stated_again_take_effect_no_earlier_than_the_record_that_platform
     site.recovery().fed_again()
     site.publish()
     assert (site.terms(grant).status, site.terms(grant).effective_at_ms) == (Status.ACTIVE, seen_ms)
+
+
+@pytest.mark.long
+def test_a_herd_that_is_stated_again_in_parts_covers_with_no_state_of_the_old_store(site: SteppedNode) -> None:
+    parts = site.bank.settings.publisher.model_copy(update={"herd_size": 3, "max_attestations": 2, "max_in_flight": 1})
+    site.stop()
+    site.bank.settings = site.bank.settings.model_copy(update={"publisher": parts})
+    site.start()
+    grants = site.bind_many(3)
+    old = site.backup()
+    frozen = site.feed(*({"number": number, "status": "frozen"} for number in grants))
+    site.publish()
+    before = site.client.bank(site.bank.bic).publication
+    site.stop()
+    site.start(old)
+    assert site.recover().stated_again == 3
+    site.node.feed.accept(frozen)
+    site.recovery().fed_again()
+    for _ in range(4):
+        site.world.clock.advance(60)
+        site.node.publisher.step()
+        assert {site.status(grant) for grant in grants.values()} == {"frozen"}
+    assert len(site.sizes_after(before)) >= 3, "stated again in fewer parts"
