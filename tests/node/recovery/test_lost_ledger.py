@@ -21,7 +21,7 @@ def test_every_binding_is_republished_to_a_lost_ledger_before_the_watermark_move
     site.publish()
     # One publication is signed but on no ledger when the ledger is lost.
     site.world.chain.holding = True
-    site.feed({"number": CARD, "status": "frozen"})
+    frozen = site.feed({"number": CARD, "status": "frozen"})
     site.world.clock.advance(60)
     assert site.node.publisher.step() == 1
     site.world.chain.lose()
@@ -49,6 +49,7 @@ def test_every_binding_is_republished_to_a_lost_ledger_before_the_watermark_move
     assert watermarks[-1][1] > 0
     assert site.terms(active).status is Status.FROZEN
     assert site.terms(ended).status is Status.UNBOUND
+    assert site.node.trail.entry(frozen.as_of_ms).on_ledger
 
 
 def test_a_new_ledger_that_admitted_the_bank_with_another_history_is_refused_with_what_to_ask_for(

@@ -8,6 +8,8 @@ from sqlalchemy import make_url, text
 from standing.ledger.attestations.terms import Status
 from standing.ledger.chain.client import Published
 from standing.ledger.clock import ManualClock
+from standing.ledger.errors import TermsUnreadable
+from standing.node.accounts.changes import FeedEntry
 from standing.node.publishing.outbox import Issuer
 from standing.node.publishing.submission import PublishingHalted
 from standing.node.recovery.history import CannotRecover, History
@@ -316,3 +318,52 @@ def test_a_herd_that_is_stated_again_in_parts_covers_with_no_state_of_the_old_st
         site.node.publisher.step()
         assert {site.status(grant) for grant in grants.values()} == {"frozen"}
     assert len(site.sizes_after(before)) >= 3, "stated again in fewer parts"
+
+
+@pytest.mark.long
+def test_a_binding_that_nobody_can_open_after_a_recovery_is_made_unreadable(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    site.publish()
+    old = site.backup()
+    orphan = site.bind()
+    last = site.feed()
+    site.publish()
+    site.stop()
+    site.start(old)
+    recovery = site.recovery()
+    recovery._platforms = []  # that of the binding has left the settings
+    assert recovery.run(confirm=True).unknown_unreadable == 1
+    site.node.feed.accept(last)
+    site.recovery().fed_again()
+    site.publish()
+    with pytest.raises(TermsUnreadable):
+        site.terms(orphan)
+
+
+@pytest.mark.long
+def test_a_change_of_a_clock_ahead_that_a_recovery_covers_leaves_later_ones_at_their_own_time(
+    site: SteppedNode,
+) -> None:
+    site.feed(dict(ACCOUNT))
+    grant = site.bind()
+    site.publish()
+    old = site.backup()
+    site.feed({"number": CARD, "daily_limit_minor": 5})
+    site.publish()
+    site.stop()
+    right, site.bank.clock = site.bank.clock, ManualClock(site.world.clock.now_ms() + 3_600_000)
+    site.start(old)
+    site.recover()
+    at_ms = site.bank.clock.now_ms()
+    change = {"number": CARD, "status": "frozen", "effective_at_ms": at_ms}
+    site.node.feed.accept(FeedEntry.model_validate({"as_of_ms": at_ms, "changes": [change]}))
+    site.recovery().fed_again()
+    site.node.publisher.step()
+    assert site.terms(grant).status is Status.FROZEN
+    site.stop()
+    site.bank.clock = right
+    site.start()
+    site.node.bindings.unbind(PLATFORM, bytes.fromhex(grant.binding[2:]))
+    site.node.publisher.step()
+    assert site.terms(grant).status is Status.UNBOUND
+    assert site.terms(grant).effective_at_ms <= site.client.latest_allowed_ms()
