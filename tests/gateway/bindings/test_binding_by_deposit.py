@@ -100,6 +100,15 @@ def test_a_deposit_never_confirmed_is_forgotten_with_its_identity(a_rig: Rig) ->
     assert other.user_id in users
 
 
+def test_a_confirmed_deposit_keeps_no_identity(a_rig: Rig) -> None:
+    person = waiting(a_rig)
+    assert confirm(person).status_code == 201
+    table = schema.pending_bindings.c
+    with a_rig.app.state.gateway.storage.read() as connection:
+        kept = connection.scalars(select(table.identity_sealed).where(table.user_id == person.user_id)).all()
+    assert kept == [None]
+
+
 def test_a_phone_the_bank_does_not_vouch_for_is_taken_from_its_first_attestation_and_later_changes_are_seen(
     a_rig: Rig,
 ) -> None:

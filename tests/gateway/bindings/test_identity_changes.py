@@ -71,6 +71,13 @@ def test_a_pending_binding_is_granted_with_the_new_identity(a_rig: Rig) -> None:
     assert person.decide()["reason"] == "name_changed"
 
 
+def test_a_phone_that_the_platform_states_later_counts_and_is_not_learned_from_the_bank(a_rig: Rig) -> None:
+    person = waiting(a_rig, phone="+8613900139000")  # not the phone that the bank has
+    person.binding = confirm(person).json()["binding"]
+    assert identity(person, phone="+8613800138000").status_code == 200
+    assert person.decide()["reason"] == "phone_changed"
+
+
 def test_an_invalid_identity_change_is_reported_by_field_and_changes_nothing(a_rig: Rig) -> None:
     person = a_rig.bound()
     wrong: list[tuple[dict[str, Any], str]] = [

@@ -93,6 +93,16 @@ def test_a_stalled_node_is_left_for_an_up_to_date_one_and_used_again_once_it_cat
     assert len(nodes[0].asked) == asked
 
 
+def test_a_node_is_checked_before_its_first_use_and_again_after_a_failure(nodes: list[Node]) -> None:
+    over = _failover(nodes[:1], [0.0])
+    checked: list[str] = []
+    over.check = lambda name, _ask: checked.append(name)
+    for times in (1, 2):
+        assert (_height(over), _height(over)) == (100, 100)
+        assert len(checked) == times
+        over.doubt()
+
+
 def test_the_newest_answer_counts_when_all_nodes_lag(nodes: list[Node]) -> None:
     over = _failover(nodes, [0.0])
     nodes[0].height = 300
