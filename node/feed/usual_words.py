@@ -179,7 +179,7 @@ NOT_OF_STATUS_WORDS = frozenset({
 #: Words in a heading of amounts that name the unit.
 MAJOR_UNIT = ("元", "yuan", "major")
 MINOR_UNIT = ("分", "fen", "cent", "minor")
-#: Units of more than one, which no profile can state, as `units_of` folds them.
+#: Units of many, which a profile states as a factor, as `units_of` folds them.
 MULTIPLES = frozenset({
     "百元", "千元", "万元", "萬元", "百万元", "亿元", "千", "万", "亿", "千円", "万円", "k", "m", "mn",
     "thousand", "thousands", "million", "millions", "lakh", "lakhs", "crore", "crores",
