@@ -145,6 +145,16 @@ def test_other_requests_are_answered_while_hot_ones_are_refused(service: _Servic
         assert service.refused == 0
 
 
+def test_a_request_inside_the_head_of_another_is_no_request(service: _Service) -> None:
+    elsewhere = _request(b"Content-Length: 13", first=b"POST /elsewhere HTTP/1.1\r\n")
+    with _full(service) as connection:
+        connection.send(elsewhere + b"POST /elsewhere HTTP/1.1\r\nX-Note: ")
+        assert connection.answer()[2] == b"done " + _BODY  # so the head that follows has begun to arrive
+        connection.send(_PLAIN)
+        assert connection.answer()[2] == b"done " + _BODY
+        assert service.refused == 0
+
+
 def test_every_request_gets_one_answer_however_its_bytes_are_split(service: _Service) -> None:
     """Whole, split and pipelined requests: the answers match the requests in number and order."""
     dice = random.Random(21)
