@@ -22,13 +22,11 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
-from eth_typing import URI
-from urllib3.exceptions import HTTPError
-from web3 import HTTPProvider
 from web3.exceptions import BadResponseFormat
 from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
+from standing.ledger.chain.bounded_answers import BoundedProvider
 from standing.ledger.errors import InvalidValue, LedgerMismatch
 
 MAX_URLS = 8
@@ -53,50 +51,8 @@ _REFUSES_A_BATCH = frozenset({400, 403, 405, 413, 415, 422, 501})
 _NEWEST = frozenset({"latest", "finalized", "safe"})
 
 
-#: The longest answer that is read: logs of a few thousand blocks take a few MiB.
-_MAX_ANSWER_BYTES = 64 * 1024 * 1024
-_PIECE_BYTES = 256 * 1024
-
-
 class NodeNotServing(requests.RequestException):
     """A ledger node answers that it cannot serve now."""
-
-
-class AnswerTooLong(requests.RequestException):
-    """A ledger node's answer is longer than any that is needed."""
-
-
-class _BoundedProvider(HTTPProvider):
-    """HTTPProvider, whose timeout bounds each read of the socket, with a bound on an answer's time and size as well.
-
-    The answer must begin within `timeout_s`, and end within as long again. Raises: requests.RequestException.
-    """
-
-    def __init__(self, url: str, timeout_s: float) -> None:
-        super().__init__(url, request_kwargs={"timeout": timeout_s, "stream": True}, exception_retry_configuration=None)
-        self._timeout_s = timeout_s
-
-    def _make_request(self, method: RPCEndpoint, request_data: bytes) -> bytes:  # noqa: ARG002 - the provider's own
-        manager, kwargs = self._request_session_manager, self.get_request_kwargs()
-        with manager.get_response_from_post_request(URI(str(self.endpoint_uri)), data=request_data, **kwargs) as answer:
-            answer.raise_for_status()
-            until_s, body = time.monotonic() + self._timeout_s, bytearray()
-            try:
-                # `read1` returns what has arrived; `read` and `iter_content` wait for a whole piece, however slow.
-                while piece := answer.raw.read1(_PIECE_BYTES, decode_content=True):
-                    body += piece
-                    if len(body) > _MAX_ANSWER_BYTES:
-                        raise AnswerTooLong(f"more than {_MAX_ANSWER_BYTES} bytes")
-                    if time.monotonic() > until_s:
-                        raise requests.Timeout("the answer does not end")
-            except HTTPError as error:  # urllib3's; requests translates it only in its own ways of reading
-                raise requests.ConnectionError(type(error).__name__) from error
-            return bytes(body)
-
-    def make_batch_request(self, batch_requests: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse] | RPCResponse:
-        """The answers to several calls in one request, bounded as well; an error alone where it takes no batches."""
-        body = self._make_request(RPCEndpoint("batch"), self.encode_batch_rpc_request(batch_requests))
-        return cast(list[RPCResponse] | RPCResponse, self.decode_rpc_response(body))
 
 
 class _Node:
@@ -105,7 +61,7 @@ class _Node:
     def __init__(self, url: str, timeout_s: float) -> None:
         # The host and port only: a URL's path or user part may be a secret.
         self.name = urlsplit(url).netloc.rpartition("@")[2]
-        self.provider = _BoundedProvider(url, timeout_s)
+        self.provider = BoundedProvider(url, timeout_s)
         self.checked = False
         self.rests_until = 0.0
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import pytest
 
-from standing.ledger.chain import failover
+from standing.ledger.chain import bounded_answers
 from standing.ledger.chain.client import ZERO_ADDRESS, LedgerClient
 from standing.ledger.errors import LedgerUnreachable
 
@@ -78,12 +78,12 @@ def _chunked(connection: socket.socket) -> None:
     connection.sendall(b"0\r\n\r\n")
 
 
-def _drip(head: bytes) -> Callable[[socket.socket], None]:
+def _drip(head: bytes, more: bytes = b" ") -> Callable[[socket.socket], None]:
     def say(connection: socket.socket) -> None:
         connection.sendall(head)
         while True:
             time.sleep(_TIMEOUT_S / 4)  # the slowness that is tested
-            connection.sendall(b" ")
+            connection.sendall(more)
 
     return say
 
@@ -110,16 +110,24 @@ def test_answers_of_every_framing_are_read_and_their_connection_is_used_again(
         _drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"),
         _drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n"),
         _drip(b"HTTP/1.1 200 OK\r\n\r\n"),
+        _drip(b"HTTP/1.1 2"),
+        _drip(b"HTTP/1.1 200 OK\r\n", b"X-More: 1\r\n"),
+        _drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;"),
+        _drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X-More: 1\r\n"),
+        _drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
         _flood,
     ],
-    ids=["by length", "in a chunk", "to the end", "without end"],
+    ids=[
+        *("by length", "in a chunk", "to the end", "in the status line", "in the headers", "in a chunk's size"),
+        *("in the trailers", "interim answers", "without end"),
+    ],
 )
 def test_an_answer_that_does_not_end_is_left_for_the_next_node(
     start: Callable[[Callable[[socket.socket], None]], RawNode],
     say: Callable[[socket.socket], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(failover, "_MAX_ANSWER_BYTES", 1024 * 1024)
+    monkeypatch.setattr(bounded_answers, "_MAX_ANSWER_BYTES", 1024 * 1024)
     slow, good = start(say), start(_whole)
     with pytest.raises(LedgerUnreachable, match=r"Timeout|AnswerTooLong"):
         LedgerClient(slow.url, ZERO_ADDRESS, timeout_s=_TIMEOUT_S).block_number()
