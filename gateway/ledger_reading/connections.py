@@ -1,7 +1,7 @@
 """HTTP/1.1 connections to one server, kept alive between requests: POST of a JSON body, and a bounded answer.
 
 Every read of the ledger passes here, where a general client costs several times as much (docs/DECISIONS.md, 58). This
-does what JSON-RPC needs: it follows no redirects, asks for no compression, keeps no cookies and uses no proxy.
+does what JSON-RPC needs: it follows no redirects, refuses compression, keeps no cookies and uses no proxy.
 httptools, which parses the gateway's own requests, parses the answers.
 """
 
@@ -228,5 +228,7 @@ def _head(url: str) -> bytes:
     if parts.username is not None:
         credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         lines.append(f"Authorization: Basic {b64encode(credentials.encode()).decode()}")
-    lines += ["Content-Type: application/json", "Accept: application/json", "Content-Length: "]
+    # Without Accept-Encoding a proxy may compress as it likes (RFC 9110, section 12.5.3).
+    lines += ["Content-Type: application/json", "Accept: application/json", "Accept-Encoding: identity"]
+    lines += ["Content-Length: "]
     return "\r\n".join(lines).encode()

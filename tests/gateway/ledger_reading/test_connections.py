@@ -273,7 +273,7 @@ async def test_a_server_that_does_not_exist_is_an_error_of_the_system() -> None:
             await Connections(url, max_connections=1).post(b"{}", 2)
 
 
-async def test_path_query_and_credentials_of_the_url_are_sent() -> None:
+async def test_path_query_and_credentials_of_the_url_are_sent_and_no_compression_is_accepted() -> None:
     server = Server(_OK)
     async with await asyncio.start_server(server.handle, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
@@ -287,6 +287,7 @@ async def test_path_query_and_credentials_of_the_url_are_sent() -> None:
         "Authorization: Basic bWU6cEBzcw==",
         "Content-Type: application/json",
         "Accept: application/json",
+        "Accept-Encoding: identity",
         "Content-Length: 2",
     ]
 
