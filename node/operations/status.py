@@ -132,6 +132,12 @@ def feed_stopped(node: Node) -> str | None:
 def warnings(node: Node, settings: SettingsState) -> list[str]:
     """Conditions that an operator should look at although the node works."""
     found = list(rejected_files(node.settings.drop_folder).lines)
+    ahead_s = node.publisher.ahead_ms // 1000
+    if ahead_s:
+        found.append(
+            f"the latest time that the ledger accepts is {ahead_s} s behind this machine's clock, so platforms may "
+            "take this bank for silent: compare both clocks (`standing-node doctor`)"
+        )
     if settings.trouble is not None:
         found.append(f"the settings were not reloaded: {settings.trouble}")
     if settings.needs_restart:

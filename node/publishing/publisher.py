@@ -87,7 +87,8 @@ class Publisher:
         self._waiting_since_ms: int | None = None
         # The latest time that the ledger accepted when it was last asked; the bound never falls.
         self._latest_ms = 0
-        self._is_clock_ahead = False
+        #: How far this machine's clock was beyond the latest time that the ledger accepts, at the last signature.
+        self.ahead_ms = 0
         # Whether store and ledger have been level once; before that, the ledger is asked even if nothing is due.
         self._has_checked = False
         # Since when the ledger has lacked publications that were seen in blocks; None while it lacks none.
@@ -332,8 +333,7 @@ class Publisher:
         now_ms = self._clock.now_ms()
         if now_ms + AHEAD_ALLOWANCE_MS > self._latest_ms:
             self._latest_ms = self._client.latest_allowed_ms()
-            is_ahead = now_ms > self._latest_ms
-            if is_ahead and not self._is_clock_ahead:
+            was_ahead, self.ahead_ms = self.ahead_ms > 0, max(0, now_ms - self._latest_ms)
+            if self.ahead_ms and not was_ahead:
                 _log.warning("clock_ahead_of_ledger", latest_allowed_ms=self._latest_ms, now_ms=now_ms)
-            self._is_clock_ahead = is_ahead
         return self._latest_ms

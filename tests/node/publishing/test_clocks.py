@@ -91,6 +91,20 @@ def test_a_core_ahead_with_its_node_is_published_in_ledger_time_and_its_watermar
     assert seen_ms == sorted(set(seen_ms))
 
 
+def test_a_ledger_whose_clock_is_behind_is_a_warning_of_readyz_until_it_has_caught_up(
+    a_world: World, ahead: Bank
+) -> None:
+    """The node works, but its watermark falls behind real time, and platforms call the bank silent."""
+    _feed(ahead, ahead.clock.now_ms(), account(1))
+    wait_until(lambda: ahead.client.bank(ahead.bic).watermark_ms)
+    seconds = (_HOUR_MS - _ALLOWANCE_MS) // 1000
+    (warning,) = ahead.get("/readyz").json()["warnings"]
+    assert f"{seconds} s behind this machine's clock" in warning
+    a_world.clock.advance(_HOUR_MS)
+    ahead.heartbeat()
+    assert ahead.get("/readyz").json()["warnings"] == []
+
+
 @pytest.mark.long
 def test_a_silent_core_that_was_ahead_does_not_look_alive_as_ledger_time_passes(a_world: World, ahead: Bank) -> None:
     """The last entry covers the time of its arrival, however far ahead its own time; nothing vouches for later time."""
