@@ -14,7 +14,7 @@ from typing import Any, cast
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import ConnectionPool
+from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
@@ -79,7 +79,7 @@ class _UntilDeadline(io.RawIOBase):
         if left_s <= 0:
             raise TimeoutError("the answer does not end")
         self._sock.settimeout(min(self._timeout_s, left_s))
-        return cast(int | None, self._raw.readinto(buffer))  # type: ignore[attr-defined]
+        return cast(int | None, self._raw.readinto(buffer))
 
     def close(self) -> None:
         self._raw.close()
@@ -103,7 +103,7 @@ class _BoundedTlsConnection(HTTPSConnection):
 
 
 class _BoundedAdapter(HTTPAdapter):
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> ConnectionPool:
-        pool = super().get_connection_with_tls_context(*args, **kwargs)
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        pool = cast(HTTPConnectionPool, super().get_connection_with_tls_context(*args, **kwargs))
         pool.ConnectionCls = _BoundedTlsConnection if pool.scheme == "https" else _BoundedConnection
         return pool
