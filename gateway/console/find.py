@@ -30,6 +30,11 @@ router = APIRouter()
 _BINDING = re.compile(r"0x[0-9a-fA-F]{64}")
 #: The last four digits of an account, also behind a mask: 621661********0000, •••• 0000, …0000.
 _LAST_FOUR = re.compile(r"(?:([0-9]*)(?:[*•●]+|\.{2,}))?([0-9]{4})")
+#: Dashes that messengers and word processors write in place of a hyphen.
+_DASHES = re.compile("[\u2010-\u2015\u2212]")
+#: What is pasted around an id: quotes, brackets, a spreadsheet's `="…"`, the end of a sentence, 交易号：, 尾号.
+_AROUND = re.compile("^[^A-Za-z0-9]+|[^A-Za-z0-9]+$")
+_BINDING_PASTED = re.compile(r"(?:0[xX])?([0-9a-fA-F]{64})")
 
 
 class Done(StrEnum):
@@ -98,6 +103,8 @@ async def found_page(
     except VaultError as error:
         raise NotFound("no search of this gateway; allowed: one from the first page") from error
     found = await _search(gateway, typed)
+    if found.nothing and (plain := _without_clutter(typed)) != typed:
+        found = await _search(gateway, plain)
     if found.only is not None:
         return RedirectResponse(found.only, status_code=303)
     return await _page(visited, gateway, typed=typed, found=found)
@@ -116,6 +123,14 @@ async def _page(visited: Visit, gateway: Gateway, **values: Any) -> Response:
         "bank_name": partial(bank_name, gateway),
     }
     return visited.page("find.html", **({"typed": "", "found": None, "lifted": False} | queue | values))
+
+
+def _without_clutter(typed: str) -> str:
+    """An id without what surrounds it in a message or a spreadsheet. Only for a text that is found nowhere as it is:
+    an id may itself begin or end with a dot, a dash, a colon or an underscore."""
+    plain = _AROUND.sub("", _DASHES.sub("-", typed).replace(" ", ""))
+    binding = _BINDING_PASTED.fullmatch(plain)
+    return f"0x{binding[1]}" if binding else plain
 
 
 async def _search(gateway: Gateway, typed: str) -> Found:

@@ -35,7 +35,8 @@ def test_every_transaction_id_that_the_api_accepts_can_be_opened_and_its_links_s
 
 
 @pytest.mark.parametrize(
-    "shown", ["{last}", "{full_width}", " {masked} ", "{spaced}", "•••• {last}", "…{last}", "**** {full_width}"]
+    "shown",
+    ["{last}", "{full_width}", " {masked} ", "{spaced}", "•••• {last}", "…{last}", "**** {full_width}", "尾号 {last}"],
 )
 def test_an_account_is_found_by_its_last_digits_as_people_paste_them(a_rig: Rig, staff: Browser, shown: str) -> None:
     person, other = a_rig.bound(), a_rig.bound()
@@ -55,6 +56,38 @@ def test_an_account_is_found_by_its_last_digits_as_people_paste_them(a_rig: Rig,
     assert person.binding in text
     # The digits before the mask are of one bank's cards.
     assert (other.binding in text) is ("masked" not in shown and "spaced" not in shown)
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    ["“{id}”", "'{id}", '="{id}"', "（{id}）", "#{id}", "交易号：{id}。", "{id}.", "{dashed}", "{spaced}", "\u200b{id},\r\n"],
+)
+def test_a_transaction_is_found_with_what_a_message_or_a_spreadsheet_puts_around_its_id(
+    a_rig: Rig, staff: Browser, pasted: str
+) -> None:
+    person = a_rig.bound()
+    own = person.binding[-8:]
+    person.decide(transaction_id=f"order-2026_{own}")
+    forms = {"id": f"order-2026_{own}", "dashed": f"order\u20132026_{own}", "spaced": f"order- 2026_{own}"}
+    staff.open("/console")
+    assert f"<h1>order-2026_{own} " in staff.submit("/console/find", q=pasted.format(**forms))
+
+
+def test_an_id_that_ends_in_a_dot_is_not_taken_for_the_one_without_it(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound()
+    for each in ("order-1", "order-1."):
+        person.decide(transaction_id=each)
+    staff.open("/console")
+    assert "<h1>order-1. " in staff.submit("/console/find", q="order-1.")
+
+
+@pytest.mark.parametrize("pasted", ["{hex}", "0X{hex}", "绑定号 0x{hex}", "0x{half} {other_half}"])
+def test_a_binding_is_found_without_its_prefix_and_across_a_line_break(a_rig: Rig, staff: Browser, pasted: str) -> None:
+    binding = a_rig.bound().binding
+    forms = {"hex": binding[2:], "half": binding[2:34], "other_half": binding[34:]}
+    staff.open("/console")
+    staff.submit("/console/find", q=pasted.format(**forms))
+    assert staff.page.url.path == f"/console/accounts/{binding}"
 
 
 def test_a_full_account_number_that_is_found_nowhere_gets_the_hint_to_type_its_last_four_digits(staff: Browser) -> None:
