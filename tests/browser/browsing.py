@@ -69,6 +69,16 @@ def serious_findings(page: Page) -> list[str]:
     return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in _SERIOUS]
 
 
+def high_contrast_colour(page: Page, selector: str, pseudo: str = "") -> str:
+    """The background of the first such element, or of a pseudo-element of it, where the user's system sets the colours."""
+    page.emulate_media(forced_colors="active", reduced_motion="reduce")
+    shown = page.locator(selector).first.evaluate(
+        "(at, pseudo) => getComputedStyle(at, pseudo || null).backgroundColor", pseudo
+    )
+    page.emulate_media(forced_colors="none", reduced_motion="reduce")
+    return str(shown)
+
+
 def tab_order(page: Page, most: int = 200) -> list[str]:
     """The controls that Tab reaches from the top of the page, by name, until it wraps around."""
     page.evaluate("document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex')")

@@ -19,7 +19,7 @@ from localnet import LocalNet
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
 from standing.ledger.attestations.money import currency_number
-from tests.browser.browsing import WIDTHS, fits, serious_findings, shoot, tab_order, visitor
+from tests.browser.browsing import WIDTHS, fits, high_contrast_colour, serious_findings, shoot, tab_order, visitor
 
 pytestmark = pytest.mark.browser
 
@@ -175,6 +175,19 @@ def test_a_frozen_card_is_declined_where_the_snapshot_approves_at_every_width_in
         assert fits(page)
         assert serious_findings(page) == []
         shoot(page, f"demo-{width}-{language}")
+
+
+def test_high_contrast_shows_which_switches_are_on_and_the_banks_age(
+    chromium: Browser, served: tuple[str, Stage]
+) -> None:
+    with page_of(chromium, served[0], 1440) as page:
+        switch(page, "limit", on=True)
+        on, off = (high_contrast_colour(page, f'[data-act="{each}"] .knob') for each in ("limit", "freeze"))
+        assert on != off
+        switch(page, "limit", on=False)
+        assert high_contrast_colour(page, "#gauge") != high_contrast_colour(page, ".gauge")
+        settled(page)
+        assert high_contrast_colour(page, "#trail .done", "::after") != high_contrast_colour(page, "body")
 
 
 def test_a_lower_limit_and_a_new_phone_take_effect_at_once(chromium: Browser, served: tuple[str, Stage]) -> None:

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from standing.ledger.service.api_keys import new_key
-from tests.browser.browsing import shoot, visitor
+from tests.browser.browsing import high_contrast_colour, shoot, visitor
 from tests.world import ACCOUNT, MAX_STALENESS_MS, World, wait_until
 
 pytestmark = pytest.mark.browser
@@ -80,6 +80,8 @@ def test_support_fixes_a_payment_blocked_by_a_lost_publication_and_a_hold(chromi
         # Why it failed, in the user's terms, and which hop of the bank's change is stalled.
         expect(page.get_by_text("The bank has frozen this account").first).to_be_visible()
         expect(page.locator(".trail .stalled")).to_have_count(1)
+        dots = [high_contrast_colour(page, f".trail {each} .dot") for each in (".done", ".stalled", ".waiting")]
+        assert len(set(dots)) == len(dots), dots
         expect(page.get_by_text("burst").first).to_be_visible()
         shoot(page, "story-stalled-1440-en")
         act(page, "Ask the bank to publish again", "The user's bank says that the card is active again")
