@@ -70,7 +70,7 @@ def serious_findings(page: Page) -> list[str]:
 
 
 def high_contrast_colour(page: Page, selector: str, pseudo: str = "") -> str:
-    """The background of the first such element, or of a pseudo-element of it, where the user's system sets the colours."""
+    """The background of the first such element, or of its pseudo-element, in the colours of the user's system."""
     page.emulate_media(forced_colors="active", reduced_motion="reduce")
     shown = page.locator(selector).first.evaluate(
         "(at, pseudo) => getComputedStyle(at, pseudo || null).backgroundColor", pseudo

@@ -60,7 +60,18 @@ def test_an_account_is_found_by_its_last_digits_as_people_paste_them(a_rig: Rig,
 
 @pytest.mark.parametrize(
     "pasted",
-    ["“{id}”", "'{id}", '="{id}"', "（{id}）", "#{id}", "交易号：{id}。", "{id}.", "{dashed}", "{spaced}", "\u200b{id},\r\n"],
+    [
+        "“{id}”",
+        "'{id}",
+        '="{id}"',
+        "（{id}）",
+        "#{id}",
+        "交易号：{id}。",
+        "{id}.",
+        "{dashed}",
+        "{spaced}",
+        "\u200b{id},\r\n",
+    ],
 )
 def test_a_transaction_is_found_with_what_a_message_or_a_spreadsheet_puts_around_its_id(
     a_rig: Rig, staff: Browser, pasted: str
