@@ -23,12 +23,12 @@ _BURST = {
 
 
 def act(page: Page, label: str, reason: str) -> None:
-    """Open an action's form, state the reason, and submit it."""
+    """Open an action's form, state the reason, and submit it by a double click, as many people click everything."""
     page.locator("summary", has_text=label).click()
     form = page.locator("details[open] form")
     form.locator('[name="reason"]').fill(reason)
     with page.expect_navigation():
-        form.get_by_role("button", name=label).click()
+        form.get_by_role("button", name=label).dblclick(delay=60)
 
 
 def find_account(page: Page, user: str, binding: str) -> None:
@@ -91,6 +91,7 @@ def test_support_fixes_a_payment_blocked_by_a_lost_publication_and_a_hold(chromi
         find_account(page, user, binding)
         expect(page.get_by_text("The bank has frozen this account")).to_have_count(0)
         act(page, "Lift the hold", "Called back: both payments are the user's own")
+        expect(page.get_by_role("status")).to_contain_text("The hold is lifted.")
         expect(page.get_by_text("burst")).to_have_count(0)
 
     assert platform.decide(binding, amount_minor=500)["outcome"] == "approve"

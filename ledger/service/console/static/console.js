@@ -1,4 +1,5 @@
-// Everything that only reads works without this file. It copies sentences, keeps the banks' ages live, and loads what is slow.
+// Everything that only reads works without this file. It copies sentences, keeps the banks' ages live, loads what is slow, and
+// sends a form once per double click.
 "use strict";
 
 for (const button of document.querySelectorAll("[data-copy]")) {
@@ -8,6 +9,14 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     button.classList.add("done");
   });
 }
+
+// The second click of a double click would send a form again, and its answer hide the first one's: "lifted before".
+const TWICE_MS = 1000;
+const sentAt = new WeakMap();
+document.addEventListener("submit", (event) => {
+  if (event.timeStamp - sentAt.get(event.target) < TWICE_MS) event.preventDefault();
+  else sentAt.set(event.target, event.timeStamp);
+});
 
 // A duration in whole units, at most two of them, as the server writes it. `units` holds each unit's text around a "#".
 function span(durationMs, units) {
