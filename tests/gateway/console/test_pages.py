@@ -301,3 +301,11 @@ def test_an_error_without_a_message_of_its_own_is_headed_by_the_problems_title(
         admin.open("/console/")
         text = admin.submit("/console/decisions/t-1/review", outcome="approve", reason="The user called")
         assert f"<h1>{title}</h1>" in text
+
+
+@pytest.mark.parametrize(("language", "first"), [("en-GB", "say-en"), ("zh-CN", "say-zh")])
+def test_what_to_tell_the_user_comes_first_in_the_language_of_the_page(a_rig: Rig, language: str, first: str) -> None:
+    person = a_rig.bound()
+    with signed_in(a_rig.url, a_rig.keys["support"], **{"Accept-Language": language}) as browser:
+        text = browser.open(f"/console/accounts/{person.binding}")
+    assert re.findall('id="(say-[a-z]+)"', text)[0] == first
