@@ -224,13 +224,16 @@ def _id_document(held: str, scheme: str | None, country: str | None, number: str
 
 
 def _is_placeholder(scheme: str | None, number: str) -> bool:
-    """Whether it is what a core writes for no number, such as -, N/A, 无 or 000000: no digit is in it, of any script.
+    """Whether it is what a core writes for no number, such as -, N/A, 无 or 000000: no digit is in it, of any script,
+    or nothing but zeros.
 
     An employer or a bank may number by letters. A masked number is no placeholder.
     """
-    if not any(character.isalnum() for character in number):
+    values = [unicodedata.numeric(character, None) for character in number if character.isalnum()]
+    if not values:
         return True
-    if scheme in _LETTERS_MAY_DO or any(unicodedata.numeric(character, 0) for character in number):
+    only_letters, only_zeros = all(each is None for each in values), all(each == 0 for each in values)
+    if scheme in _LETTERS_MAY_DO or not (only_letters or only_zeros):
         return False
     shown = visible(number)
     return not is_masked(shown, compacted(shown))
