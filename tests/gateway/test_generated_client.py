@@ -13,6 +13,8 @@ import pytest
 from tests.gateway.gateway_rig import Rig, rig
 from tests.world import wait_until
 
+pytestmark = pytest.mark.long
+
 _PACKAGE = "standing_client"
 
 

@@ -27,6 +27,7 @@ def test_a_model_is_used_once_it_has_learned_enough(learned: int, failures: int,
     assert RiskModel(learned=learned, failures=failures).is_ready is ready
 
 
+@pytest.mark.long
 def test_a_model_learns_which_feature_precedes_failures_and_names_it() -> None:
     chance = random.Random(7)
     samples = []

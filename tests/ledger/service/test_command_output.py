@@ -11,6 +11,7 @@ _FULL = Path("/dev/full")
 
 
 @pytest.mark.skipif(not _FULL.exists(), reason="needs a device that is always full")
+@pytest.mark.long
 @pytest.mark.parametrize("arguments", [["config", "example"], ["--version"], ["api-key", "new", "--name", "a"]])
 @pytest.mark.parametrize("program", ["standing-gateway", "standing-node"])
 def test_output_to_a_full_disk_ends_a_command_in_one_line(program: str, arguments: list[str]) -> None:
