@@ -239,10 +239,20 @@ class Load:
                 wait_for(lambda b=bic, u=url: rests_on_attestation(self.decide(b, u)), f"{bic} to be usable again")
 
     def wait_until_free(self, bic: str) -> None:
-        """While paused: make a bank's account active, and wait until a gateway sees it."""
-        assert self._set(self.accounts[bic], active=True)
+        """While paused: make a bank's account active, and wait until each gateway approves by a later watermark.
+
+        Before, an approval may rest on the state before the last freeze, which is still on its way.
+        """
+        account = self.accounts[bic]
+        assert self._set(account, active=True)
+        active_ms, _ = account.states[-1]
+
+        def is_free(url: str) -> bool:
+            asked = self.decide(bic, url)
+            return asked.outcome == "approve" and asked.answer["watermark_ms"] >= active_ms
+
         for url in self._it.gateways:
-            wait_for(lambda u=url: self.decide(bic, u).outcome == "approve", f"{bic} to be free")
+            wait_for(lambda u=url: is_free(u), f"{bic} to be free")
 
     def wrong(self, asked: list[Asked] | None = None) -> list[Asked]:
         """Every decision, of the whole run or of those given, that is not supported by what the bank stated as of the
