@@ -23,7 +23,7 @@ from standing.ledger.chain import governance
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.devnet.chain import DEVNET_KEYS
 from standing.ledger.service.api_keys import new_key
-from standing.ledger.service.settings import write_private
+from standing.ledger.service.private_files import write_private
 
 # Two hundred thousand rounds protect valuable keys; these are worthless, and every start decrypts four of them.
 _KEYSTORE_ITERATIONS = 2**12

@@ -27,7 +27,8 @@ from standing.ledger.chain.connection import ledger_errors
 from standing.ledger.chain.sender import Sender, publication_gas
 from standing.ledger.devnet.chain import DEVNET_KEYS
 from standing.ledger.errors import LedgerRejected
-from standing.ledger.service.settings import load, write_private
+from standing.ledger.service.private_files import write_private
+from standing.ledger.service.settings import load
 from standing.node.accounts.changes import FeedEntry
 from standing.node.cli import app
 from standing.node.composition import Node, build, read_secrets

@@ -31,8 +31,8 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import Clock, ManualClock, SystemClock
 from standing.ledger.devnet.chain import DEVNET_KEYS, Devnet
 from standing.ledger.service.api_keys import new_key
+from standing.ledger.service.private_files import write_private
 from standing.ledger.service.serve import served
-from standing.ledger.service.settings import write_private
 from standing.node.app import create_app
 from standing.node.composition import Node, Secrets, build
 from standing.node.fault_points import Faults, no_faults

@@ -27,7 +27,8 @@ from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, console, one_line_errors
 from standing.ledger.service.database import Database, migrate
-from standing.ledger.service.settings import load, new_private_file
+from standing.ledger.service.private_files import new_private_file
+from standing.ledger.service.settings import load
 
 _TIMEOUT_S = 30.0
 _SHOWN = 50

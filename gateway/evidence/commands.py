@@ -11,7 +11,7 @@ from standing.gateway.evidence.schemas import CaseFile
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.client_command import call_service, key_from
 from standing.ledger.service.commands import console, one_line_errors
-from standing.ledger.service.settings import write_private
+from standing.ledger.service.private_files import write_private
 
 _TIMEOUT_S = 30.0
 _OPENS = (

@@ -31,7 +31,8 @@ from standing.gateway.decisions.rules import Decision
 from standing.gateway.evidence.claims import FORM, tag_commitments
 from standing.ledger.attestations.publication import Domain
 from standing.ledger.chain.codec import Record
-from standing.ledger.service.settings import SettingsError, write_private
+from standing.ledger.service.private_files import write_private
+from standing.ledger.service.settings import SettingsError
 
 _ALGORITHM = "EdDSA"
 #: Commitments are the same for every decision on a binding until its tags change.

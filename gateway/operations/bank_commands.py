@@ -9,7 +9,8 @@ from standing.gateway.settings import GatewaySettings
 from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.service.commands import Config, one_line_errors, say
 from standing.ledger.service.files import add_entry, give_to_owner_of
-from standing.ledger.service.settings import SettingsError, load_text, read_api_key, write_private
+from standing.ledger.service.private_files import write_private
+from standing.ledger.service.settings import SettingsError, load_text, read_api_key
 
 app = typer.Typer(help="Banks whose accounts can be bound.", no_args_is_help=True)
 

@@ -22,7 +22,8 @@ from standing.ledger.service.commands import (
     say,
 )
 from standing.ledger.service.files import new_folder, settings_text
-from standing.ledger.service.settings import load_text, write_private
+from standing.ledger.service.private_files import write_private
+from standing.ledger.service.settings import load_text
 
 _HEADING = """The settings of a platform's gateway, made by `standing-gateway init`. All others, and the policy:
 `standing-gateway config example`. The environment takes precedence: STANDING_GATEWAY_LISTEN_PORT …"""

@@ -12,7 +12,8 @@ from standing.ledger.consortium import besu, operations
 from standing.ledger.consortium.plan import EXAMPLE, Plan, PlanRefused, parse_plan
 from standing.ledger.service.commands import one_line_errors, print_file, say
 from standing.ledger.service.files import new_folder
-from standing.ledger.service.settings import parse_toml, write_private
+from standing.ledger.service.private_files import write_private
+from standing.ledger.service.settings import parse_toml
 
 app = typer.Typer(
     name="standing-network",

@@ -18,7 +18,8 @@ from standing.ledger.errors import InvalidValue, StandingError
 from standing.ledger.service.api_keys import MAX_NAME, new_key
 from standing.ledger.service.command_language import in_language
 from standing.ledger.service.files import settings_text
-from standing.ledger.service.settings import SettingsError, write_private
+from standing.ledger.service.private_files import write_private
+from standing.ledger.service.settings import SettingsError
 
 Config = Annotated[
     Path | None,

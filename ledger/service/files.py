@@ -12,7 +12,8 @@ from typing import Any
 import tomlkit
 from tomlkit.items import AoT, Array
 
-from standing.ledger.service.settings import SettingsError, read_settings_text, sync_folder
+from standing.ledger.service.private_files import sync_folder
+from standing.ledger.service.settings import SettingsError, read_settings_text
 
 
 @contextmanager

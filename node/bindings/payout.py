@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from standing.ledger.errors import Unavailable
-from standing.ledger.service.settings import sync_folder
+from standing.ledger.service.private_files import sync_folder
 
 _RETRY_AFTER_S = 60
 

@@ -23,17 +23,13 @@ from standing.node.bindings.regranting import Regranting, RegrantRequest
 from standing.node.bindings.resync import Resync, ResyncAnswer
 from standing.node.bindings.service import AlreadyBound, Bindings
 from standing.node.publishing.trail import BindingTrail, Trail
-from standing.node.storage.database import DatabaseUnavailable
-from standing.node.storage.leadership import Standby
+from standing.node.storage.leadership import STORE_DOWN
 
 TOO_MANY = Documented(status.HTTP_429_TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts for now")
 
 PLATFORMS_TAG = {"name": "platforms", "description": "For payment platforms: bind an account, end a binding."}
 
-#: What any route may answer. A route with a 503 of its own repeats these: its answers replace the router's by status.
-_DOWN = (Standby, DatabaseUnavailable)
-
-router = APIRouter(route_class=StrictJsonRoute, responses=responses(*_DOWN))
+router = APIRouter(route_class=StrictJsonRoute, responses=responses(*STORE_DOWN))
 
 Platform = Annotated[Caller, Depends(require("platform"))]
 PlatformOrOperator = Annotated[Caller, Depends(require("platform", "operator"))]
@@ -83,7 +79,7 @@ def post_resync(
     tags=["operation"],
     summary="End all bindings of a platform",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=responses(*_ALWAYS, Overloaded, *_DOWN),
+    responses=responses(*_ALWAYS, Overloaded, *STORE_DOWN),
 )
 def post_off_boarding(platform: PlatformId, off_boardings: OffBoardingsDep, _caller: Operator) -> OffBoarding:
     """From now on the platform is granted nothing, and its bindings end in batches. Repeat the request to see the
@@ -138,7 +134,7 @@ def delete_binding(binding: BindingId, bindings: BindingsDep, caller: Platform) 
     "/v1/bindings/{binding}/regrant",
     tags=["platforms"],
     summary="Replace a binding with a new one under a new key",
-    responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded, Overloaded, *_DOWN),
+    responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded, Overloaded, *STORE_DOWN),
 )
 def post_regrant(
     body: RegrantRequest,

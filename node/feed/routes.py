@@ -14,15 +14,11 @@ from standing.node.accounts.changes import FeedReceipt
 from standing.node.feed.now import PushedEntry, push
 from standing.node.feed.service import EntryDiffers, Feed, FeedOutOfOrder, FeedTaken
 from standing.node.publishing.trail import ChangeTrail, Trail
-from standing.node.storage.database import DatabaseUnavailable
-from standing.node.storage.leadership import Standby
+from standing.node.storage.leadership import STORE_DOWN
 
 TAG = {"name": "core", "description": "For the core banking system: say what changed."}
 
-#: What any route may answer. A route with a 503 of its own repeats these: its answers replace the router's by status.
-_DOWN = (Standby, DatabaseUnavailable)
-
-router = APIRouter(route_class=StrictJsonRoute, tags=["core"], responses=responses(*_DOWN))
+router = APIRouter(route_class=StrictJsonRoute, tags=["core"], responses=responses(*STORE_DOWN))
 
 Core = Annotated[Caller, Depends(require("core"))]
 CoreOrOperator = Annotated[Caller, Depends(require("core", "operator"))]
@@ -35,7 +31,7 @@ _ALWAYS = (MissingKey, WrongRole, MALFORMED)
     "/v1/feed",
     summary="Report the changes up to a time",
     responses=responses(
-        *_ALWAYS, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, FeedTaken, InvalidValue, Overloaded, *_DOWN
+        *_ALWAYS, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, FeedTaken, InvalidValue, Overloaded, *STORE_DOWN
     ),
 )
 def post_feed(entry: PushedEntry, feed: Annotated[Feed, Depends(provided(Feed))], _caller: Core) -> FeedReceipt:

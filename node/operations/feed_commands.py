@@ -16,7 +16,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, console, one_line_errors, print_file
-from standing.ledger.service.settings import load, write_private
+from standing.ledger.service.private_files import write_private
+from standing.ledger.service.settings import load
 from standing.ledger.service.vault import Vault
 from standing.node.accounts import quarantine
 from standing.node.accounts.quarantine import Quarantine

@@ -22,7 +22,8 @@ from standing.ledger.service.commands import (
     say,
 )
 from standing.ledger.service.files import new_folder, settings_text
-from standing.ledger.service.settings import load_text, write_private
+from standing.ledger.service.private_files import write_private
+from standing.ledger.service.settings import load_text
 from standing.node.publishing.keys import new_keystore
 from standing.node.settings import NodeSettings
 

@@ -14,7 +14,8 @@ from standing.ledger.errors import Overloaded
 from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.commands import Config, check_platform, console, one_line_errors, say
 from standing.ledger.service.files import add_entry
-from standing.ledger.service.settings import SettingsError, load, load_text, write_private
+from standing.ledger.service.private_files import write_private
+from standing.ledger.service.settings import SettingsError, load, load_text
 from standing.node.bindings.off_boarding import OffBoardings
 from standing.node.composition import read_secrets
 from standing.node.fault_points import kill_at, no_faults

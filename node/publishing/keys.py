@@ -9,7 +9,8 @@ from pathlib import Path
 from eth_account import Account
 
 from standing.ledger.attestations.publication import LocalSigner
-from standing.ledger.service.settings import SettingsError, read_text_secret, write_private
+from standing.ledger.service.private_files import write_private
+from standing.ledger.service.settings import SettingsError, read_text_secret
 
 PKCS11_MISSING = "signer_pkcs11: install the extra: pip install 'standing[pkcs11]'"
 

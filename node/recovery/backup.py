@@ -20,7 +20,7 @@ from sqlalchemy import Connection, LargeBinary, Select, Table, insert, select
 
 from standing.ledger.clock import Clock
 from standing.ledger.errors import StandingError
-from standing.ledger.service.settings import new_private_file
+from standing.ledger.service.private_files import new_private_file
 from standing.ledger.service.vault import Vault, VaultError
 from standing.node.fault_points import Faults, no_faults
 from standing.node.feed import sql_view

@@ -32,6 +32,10 @@ class Standby(Unavailable):
     """This node is on standby: another one on the same store is the leader."""
 
 
+#: What any route may answer. A route with a 503 of its own repeats these: its answers replace its router's by status.
+STORE_DOWN = (Standby, DatabaseUnavailable)
+
+
 class Leadership:
     """Whether this node leads on its store. `run` needs a thread of its own; `active` may be read from any."""
 

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from standing.gateway.cli import app as gateway
 from standing.ledger.consortium.cli import app as network
 from standing.ledger.service.files import add_entry, give_to_owner_of, new_folder, settings_text, write_over
-from standing.ledger.service.settings import SettingsError, write_private
+from standing.ledger.service.private_files import write_private
+from standing.ledger.service.settings import SettingsError
 from standing.node.cli import app as node
 
 _BANK = {"bic": "YUNXCNB0", "name": 'Yunxi "the bank"'}
@@ -180,7 +181,7 @@ def test_a_secret_that_could_not_be_written_whole_leaves_no_file(
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from standing.ledger.service.settings import new_private_file
+from standing.ledger.service.private_files import new_private_file
 
 with new_private_file(Path(sys.argv[1])) as file:
     file.write("a part")

@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 from standing.ledger.errors import InvalidValue, NotFound, Overloaded
 from standing.ledger.service import problems
 from standing.ledger.service.api_keys import ApiKey, Caller, Keyring, new_key, require
+from standing.ledger.service.private_files import write_private
 from standing.ledger.service.request_limits import BodyLimit, LoadShedding
 from standing.ledger.service.serve import served
 from standing.ledger.service.settings import (
@@ -29,7 +30,6 @@ from standing.ledger.service.settings import (
     load,
     read_secret,
     read_text_secret,
-    write_private,
 )
 from standing.ledger.service.vault import Vault, VaultError
 

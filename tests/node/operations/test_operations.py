@@ -18,7 +18,7 @@ import tomli_w
 from localnet import LocalBank, LocalNet
 from processes import BIN
 from standing.ledger.clock import SystemClock
-from standing.ledger.service.settings import write_private
+from standing.ledger.service.private_files import write_private
 from tests.databases import new_database
 from tests.timeouts import patient_ledger
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, wait_until

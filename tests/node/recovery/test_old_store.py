@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url, text
 
+from standing.ledger.attestations.binding_protocol import GrantDocument
 from standing.ledger.attestations.terms import Status
 from standing.ledger.chain.client import Published
 from standing.ledger.clock import ManualClock
@@ -17,6 +18,17 @@ from standing.node.recovery.service import Recovery
 from tests.databases import new_database
 from tests.node.stepped_node import CARD, OTHER_CARD, SteppedNode
 from tests.world import ACCOUNT, PLATFORM
+
+
+def _bound_after_a_backup(site: SteppedNode) -> tuple[str, GrantDocument, FeedEntry]:
+    """A store's backup, a binding that it lacks and that is on the ledger, and the newest entry of the feed."""
+    site.feed(dict(ACCOUNT))
+    site.publish()
+    old = site.backup()
+    orphan = site.bind()
+    last = site.feed()
+    site.publish()
+    return old, orphan, last
 
 
 @pytest.mark.long
@@ -239,12 +251,7 @@ def test_a_recovery_reads_a_ledger_node_that_lets_few_blocks_be_searched_at_once
 
 
 def test_a_binding_that_a_recovery_ends_ends_now_and_breaks_no_watermark(site: SteppedNode) -> None:
-    site.feed(dict(ACCOUNT))
-    site.publish()
-    old = site.backup()
-    orphan = site.bind()
-    last = site.feed()
-    site.publish()
+    old, orphan, last = _bound_after_a_backup(site)
     vouched_ms = site.client.bank(site.bank.bic).watermark_ms
     assert site.terms(orphan).effective_at_ms <= vouched_ms
     site.stop()
@@ -262,12 +269,7 @@ def test_a_binding_that_a_recovery_ends_ends_now_and_breaks_no_watermark(site: S
 def test_a_binding_that_a_recovery_ends_ends_after_its_last_terms_though_the_clock_was_set_back(
     site: SteppedNode,
 ) -> None:
-    site.feed(dict(ACCOUNT))
-    site.publish()
-    old = site.backup()
-    orphan = site.bind()
-    last = site.feed()
-    site.publish()
+    old, orphan, last = _bound_after_a_backup(site)
     seen_ms = site.terms(orphan).effective_at_ms
     site.stop()
     site.bank.clock = ManualClock(site.world.clock.now_ms() - 1_000)
@@ -322,12 +324,7 @@ def test_a_herd_that_is_stated_again_in_parts_covers_with_no_state_of_the_old_st
 
 @pytest.mark.long
 def test_a_binding_that_nobody_can_open_after_a_recovery_is_made_unreadable(site: SteppedNode) -> None:
-    site.feed(dict(ACCOUNT))
-    site.publish()
-    old = site.backup()
-    orphan = site.bind()
-    last = site.feed()
-    site.publish()
+    old, orphan, last = _bound_after_a_backup(site)
     site.stop()
     site.start(old)
     recovery = site.recovery()
