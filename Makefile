@@ -3,7 +3,8 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
-export PYTHONDONTWRITEBYTECODE = 1
+# Bytecode is kept even where the environment says otherwise: each process of the tests would compile every module again.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help setup demo test fuzz mutants prove analyse bench bench-quick capacity test-browser test-long test-postgresql test-npm test-network test-consortium network soak check format \
   compile catalogue examples clean
@@ -134,3 +135,4 @@ examples: setup ## Make the example data again
 clean: ## Remove what the targets made
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info \
 	  contracts/node_modules hardhat-free-scripts/npm/node_modules hardhat-free-scripts/npm-safe/node_modules tests/contracts/npm/node_modules
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode
@@ -26,6 +27,16 @@ from standing.ledger.service.serve import served
 
 CLIENT_ID = "standing console"  # a space: HTTP Basic carries it form-encoded (RFC 6749, 2.3.1)
 CLIENT_SECRET = "s3cret/with:every=thing&+ %"
+
+
+@cache
+def _primes(number: int) -> dict[str, Any]:
+    """An RSA key for every provider of the process: finding its primes takes longer than a test."""
+    return dict(RSAKey.generate_key(2048, private=True).as_dict(private=True))
+
+
+def _rsa_key(number: int, **parameters: str) -> RSAKey:
+    return RSAKey.import_key(_primes(number) | parameters)
 
 
 class Provider:
@@ -45,11 +56,13 @@ class Provider:
         self.tokens_asked = 0
         self.signing: Any = None
         self._codes: dict[str, dict[str, str]] = {}
+        self._key_number = 0
         self.rotate()
 
     def rotate(self) -> None:
         """Sign with a new key from now on, and publish only that key."""
-        self._key = RSAKey.generate_key(2048, {"kid": secrets.token_hex(4), "use": "sig"}, private=True)
+        self._key_number = 1 - self._key_number
+        self._key = _rsa_key(self._key_number, kid=secrets.token_hex(4), use="sig")
 
     @property
     def public_key(self) -> dict[str, Any]:
@@ -85,7 +98,7 @@ class Provider:
         return JSONResponse(document | self.discovery)
 
     async def _keys(self, _request: Request) -> Response:
-        encryption = RSAKey.generate_key(2048, {"kid": "enc", "use": "enc"}, private=True).as_dict(private=False)
+        encryption = _rsa_key(2, kid="enc", use="enc").as_dict(private=False)
         return JSONResponse({"keys": [encryption, self.public_key]})
 
     async def _authorize(self, request: Request) -> Response:
