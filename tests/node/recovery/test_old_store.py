@@ -219,6 +219,22 @@ def test_an_up_to_date_store_has_nothing_to_recover(site: SteppedNode) -> None:
     site.publish()
 
 
+def test_a_store_that_is_said_to_be_restored_signs_nothing_until_fed_again(site: SteppedNode) -> None:
+    """The backup may lack what the core said since, though all that the ledger holds is in it."""
+    site.feed(dict(ACCOUNT))
+    site.publish()
+    last_ms = site.feed().as_of_ms
+    found = site.recover(restored=True)
+    assert (found.feed_again, found.rebuilt) == (True, 0)
+    assert (found.core_from_ms, found.core_until_ms) == (last_ms, last_ms), "the core's time, ahead of the ledger's"
+    with pytest.raises(PublishingHalted, match="feed again"):
+        site.node.publisher.step()
+    site.recovery().fed_again()
+    site.publish()
+    with pytest.raises(CannotRecover, match="no recovery is waiting"):
+        site.recovery().fed_again()
+
+
 def test_a_recovery_reads_a_ledger_node_that_lets_few_blocks_be_searched_at_once(
     site: SteppedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
