@@ -9,6 +9,7 @@ from eth_utils import to_checksum_address
 from hypothesis import given
 from hypothesis import strategies as st
 
+from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.grant import make_grant
 from standing.ledger.attestations.publication import (
     ATTESTATION_FIELDS,
@@ -101,12 +102,20 @@ def test_a_publication_out_of_the_ledgers_range_cannot_be_constructed(field: str
         dataclasses.replace(_ONE, **{field: value})  # type: ignore[arg-type]
 
 
-def test_a_grants_signature_covers_every_part_of_it() -> None:
+def test_anyone_can_verify_a_grants_signature_with_standard_tools_and_it_covers_every_part() -> None:
     key = b"\x02" * 32
     grant = make_grant(
         _SIGNER, bank="YUNXCNB0", binding=b"\x01" * 32, platform="jinqiao-pay", granted_at_ms=5, binding_key=key
     )
-    assert grant.signer == _SIGNER.address
+    fields = ("bytes11 bank", "bytes32 binding", "string platform", "bytes32 keyCommitment", "uint48 grantedAtMs")
+    stated = (bic_to_bytes11("YUNXCNB0"), grant.binding, "jinqiao-pay", grant.without_key.key_commitment, 5)
+    names = [field.split() for field in fields]
+    message = encode_typed_data(
+        domain_data={"name": "Standing Grant", "version": "1"},
+        message_types={"Grant": [{"type": kind, "name": name} for kind, name in names]},
+        message_data={name: value for (_, name), value in zip(names, stated, strict=True)},
+    )
+    assert Account.recover_message(message, signature=grant.signature) == _SIGNER.address == grant.signer
     for changed in (
         {"bank": "HAIYCNS0001"},
         {"binding": b"\x03" * 32},

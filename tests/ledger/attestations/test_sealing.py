@@ -49,6 +49,12 @@ def test_an_unstated_field_has_the_zero_tag() -> None:
     assert tags == replace(identity_tags(_BINDING, _KEY, _IDENTITY), phone=NOT_STATED)
 
 
+def test_a_stated_field_never_has_the_tag_of_an_unstated_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One value in 2^24 would have it, and a change of that field would never be compared."""
+    monkeypatch.setattr(hmac, "digest", lambda *_: bytes(32))
+    assert identity_tags(_BINDING, _KEY, replace(_IDENTITY, phone="")).pack().hex() == "000001000001000000"
+
+
 def test_the_sealed_terms_match_the_published_vector() -> None:
     assert seal(Terms.unpack(VECTOR), **_PLACE) == (_TAG_AND_HEAD, _TAIL)
     nonce = (7).to_bytes(6, "big") + bytes(6)
@@ -72,6 +78,7 @@ def test_sealed_terms_open_in_their_own_place(terms: Terms) -> None:
     "elsewhere",
     [
         {"key": b"\x01" * 32},
+        {"key": b"\x01" * 31},
         {"bank": "HAIYCNS0001"},
         {"binding": b"\x01" * 32},
         {"publication": 8},

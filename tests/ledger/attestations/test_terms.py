@@ -79,6 +79,12 @@ def test_malformed_terms_are_refused(raw: bytes) -> None:
         Terms.unpack(raw)
 
 
+@pytest.mark.parametrize("field", ["name", "id_document", "phone"])
+def test_a_tag_of_another_size_never_shifts_the_tags_after_it(field: str) -> None:
+    with pytest.raises(InvalidValue, match=f"tags.{field}"):
+        replace(IdentityTags(b"nam", b"doc", b"pho"), **{field: b"four"})
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"account_class": 4}, {"account_class": -1}, {"effective_at_ms": -1}, {"effective_at_ms": MAX_CALENDAR_MS + 1}],
