@@ -223,15 +223,16 @@ async def test_a_kept_connection_closed_by_the_node_fails_no_request() -> None:
         await reader.close()
 
 
-async def test_waiting_requests_fail_at_once_when_the_gateway_stops() -> None:
-    async with fake_ledger(max_in_flight=1) as (ledger, reader):
+async def test_all_requests_fail_at_once_when_the_gateway_stops_and_so_do_later_ones() -> None:
+    async with fake_ledger(budget_ms=600_000, max_in_flight=1) as (ledger, reader):
         ledger.gate.clear()
         sent = asyncio.create_task(reader.read(BANK, BINDING))
         await ledger.until(1)
         waiting = asyncio.create_task(reader.read(BANK, BINDING))
         await asyncio.sleep(0)
-        await reader.close()
-        for task in (sent, waiting):
-            with pytest.raises(LedgerUnreachable):
-                await task
+        async with asyncio.timeout(60):  # a tenth of what an answer may take
+            await reader.close()
+            for task in (sent, waiting, reader.read(BANK, BINDING)):
+                with pytest.raises(LedgerUnreachable, match="stopping"):
+                    await task
         ledger.gate.set()
