@@ -1,15 +1,17 @@
 """The schedule of a webhook's attempts, over three days with the default settings."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from standing.gateway.events import log as event_log
-from standing.gateway.events.deliveries import DeliveryQueues
+from standing.gateway.events.deliveries import Attempt, DeliveryQueues
+from standing.gateway.events.endpoints import Endpoints
 from standing.gateway.events.settings import WebhookSettings
 from standing.gateway.events.types import Event, EventType
 from standing.gateway.storage import schema
@@ -17,6 +19,7 @@ from standing.gateway.storage.database import Storage
 from standing.ledger.clock import ManualClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.database import Database, migrate
+from standing.ledger.service.vault import Vault
 from tests.databases import new_database
 
 _START_MS = 1_700_000_000_000
@@ -77,6 +80,50 @@ def _fail_until_abandoned(storage: Storage, clock: ManualClock, queues: Delivery
         clock.advance(_due_ms(storage) - clock.now_ms() - 1)
         assert queues.claim(_ENDPOINT, None) is None
         clock.advance(1)
+
+
+def _queue_of(storage: Storage, endpoint: str) -> list[Any]:
+    deliveries, endpoints = schema.webhook_deliveries, schema.webhook_endpoints
+    with storage.read() as connection:
+        rows = list(connection.execute(select(deliveries).where(deliveries.c.endpoint == endpoint)))
+        return [*rows, connection.scalar(select(endpoints.c.queued_to).where(endpoints.c.id == endpoint))]
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        lambda queues, attempt, _: queues.delivered(attempt, "http_204", revive=True),
+        lambda queues, attempt, _: queues.failed(attempt, "http_500"),
+        lambda queues, _attempt, _: queues.abandon_old(_ENDPOINT, "http_500"),
+        lambda queues, attempt, _: queues.replay_event(_ENDPOINT, attempt.event.id),
+        lambda queues, _attempt, _: queues.replay_after(_ENDPOINT, 0),
+        lambda _queues, _attempt, endpoints: endpoints.enable(_ENDPOINT),
+        lambda _queues, _attempt, endpoints: endpoints.rotate(_ENDPOINT),
+        lambda _queues, _attempt, endpoints: endpoints.delete(_ENDPOINT),
+    ],
+    ids=["delivered", "failed", "abandoned", "one replayed", "all replayed", "enabled", "rotated", "deleted"],
+)
+def test_nothing_that_is_done_to_one_endpoints_queue_loses_or_moves_an_event_of_another(
+    storage: Storage, done: Callable[[DeliveryQueues, Attempt, Endpoints], object]
+) -> None:
+    clock, settings, vault = ManualClock(_START_MS), WebhookSettings(max_pending=2), Vault([bytes(32)], "gateway")
+    queues, endpoints = (
+        DeliveryQueues(storage, clock, settings, _NoJitter()),
+        Endpoints(storage, vault, clock, settings),
+    )
+    sealed = {"url_sealed": vault.seal_text("https://a.example/"), "secret_sealed": vault.seal_text("whsec_")}
+    table = schema.webhook_endpoints
+    with storage.write() as connection:
+        connection.execute(update(table).values(sealed))
+        connection.execute(insert(table).values(id="we_2", created_at_ms=_START_MS, queued_to=0, **sealed))
+    _more_events(storage, 2)
+    assert queues.claim("we_2", None) is not None
+    attempt = queues.claim(_ENDPOINT, None)
+    assert attempt is not None, "another endpoint's full queue leaves room in this one"
+    before = _queue_of(storage, "we_2")
+    clock.advance(settings.give_up_after_ms)
+    done(queues, attempt, endpoints)
+    assert _queue_of(storage, "we_2") == before
 
 
 def test_attempts_back_off_exponentially_up_to_an_hour_and_end_after_three_days(storage: Storage) -> None:
