@@ -5,6 +5,7 @@ import os
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import LargeBinary, String, delete, insert, select
 
 from standing.ledger.attestations.binding_protocol import GrantDocument
 from standing.ledger.attestations.terms import Status
@@ -13,6 +14,7 @@ from standing.node.feed import cursors, file_load, sql_view
 from standing.node.feed.cursors import Cursor
 from standing.node.publishing.submission import PublishingHalted
 from standing.node.recovery import backup
+from standing.node.storage import schema
 from tests.databases import new_database
 from tests.node.stepped_node import CARD, SteppedNode
 from tests.world import ACCOUNT, PLATFORM
@@ -82,6 +84,43 @@ def site_bind_and_publish(site: SteppedNode) -> GrantDocument:
     grant = site.bind()
     site.publish()
     return grant
+
+
+def test_an_import_restores_every_exported_row_as_it_was(site: SteppedNode) -> None:
+    """Among them the platforms that are being off-boarded: a forgotten one would be granted bindings again."""
+    site.feed(dict(ACCOUNT))
+    site.bind()
+    site.publish()
+    exported = backup._queries()
+    with site.node.database.write() as connection:
+        off_boarding = {"platform": "another-pay", "asked_at_ms": 5, "ended": 2, "finished_at_ms": None}
+        connection.execute(schema.off_boardings.insert().values(off_boarding))
+        cursors.save(connection, Cursor(file_load.SOURCE, {"file": "f", "sha256": "", "line": 1}), 7)
+        before = {table.name: connection.execute(query).all() for table, query in exported}
+    assert all(before.values()), "a table without a row shows nothing"
+    vault, file = site.bank.secrets.vault(), site.folder / "export"
+    rows = backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file)
+    site.stop()
+    site.start(new_database(site.folder, "fresh"))
+    assert backup.import_(site.node.database, vault, site.bank.bic, file) == rows
+    with site.node.database.read() as connection:
+        assert {table.name: connection.execute(query).all() for table, query in exported} == before
+        for table in (schema.accounts, schema.bindings, schema.off_boardings, schema.deployments):
+            assert len(connection.execute(select(table)).all()) == len(before[table.name])
+
+
+def test_an_import_is_refused_where_anything_was_fed_or_published(site: SteppedNode) -> None:
+    vault, file = site.bank.secrets.vault(), site.folder / "export"
+    backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file)
+    for table in (schema.publications, schema.feed_entries):
+        blank = {LargeBinary: b"1", String: "1"}
+        row = {column.name: blank.get(type(column.type), 1) for column in table.columns if not column.nullable}
+        with site.node.database.write() as connection:
+            connection.execute(insert(table).values(row))
+        with pytest.raises(backup.BadExport, match=rf"not empty \({table.name}\)"):
+            backup.import_(site.node.database, vault, site.bank.bic, file)
+        with site.node.database.write() as connection:
+            connection.execute(delete(table))
 
 
 def test_an_export_to_a_full_disk_leaves_no_file(site: SteppedNode, monkeypatch: pytest.MonkeyPatch) -> None:
