@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 import standing.gateway.decisions
 from standing.gateway.storage import schema
-from standing.gateway.warning import risk_store
+from standing.gateway.warning import risk_run, risk_store
 from standing.gateway.warning.risk_facts import DAY_MS, FEATURES, HORIZON_MS
 from standing.gateway.warning.risk_model import MIN_FAILURES, MIN_LEARNED, RiskModel
 from standing.gateway.warning.risk_run import Run
@@ -192,6 +192,27 @@ def test_a_user_can_be_left_out_of_learning_scoring_and_events(it: FollowRig) ->
     assert [(act["action"], act["reason"], act["outcome"]) for act in acts] == [
         ("set_prediction", reason, "done") for reason in ("The user asked", "And again", "The user asked")
     ]
+
+
+def test_a_user_who_opts_out_during_a_run_is_left_out_of_it_and_nobody_else_is(
+    it: FollowRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, other = _used(it, uses=1), _used(it, uses=1)
+    _run(it)
+    it.clock.advance(DAY_MS)
+    read = risk_run.on_record
+
+    def opting_out(*args: Any) -> Any:
+        found = read(*args)
+        with _gateway(it).storage.write() as connection:
+            risk_store.set_opted_out(connection, person.user_id, True, it.clock.now_ms())
+        return found
+
+    monkeypatch.setattr(risk_run, "on_record", opting_out)
+    assert _run(it).scored == 2, "read before the user opted out"
+    with _gateway(it).storage.read() as connection:
+        for table in (schema.binding_risks, schema.risk_samples):
+            assert {"0x" + kept.hex() for kept in connection.scalars(select(table.c.binding))} == {other.binding}
 
 
 def test_a_binding_with_signs_is_reported_once_a_month_as_in_the_check_up(it: FollowRig) -> None:
