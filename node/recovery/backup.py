@@ -1,8 +1,10 @@
 """The bank's own export: what neither the core nor the ledger could give back, in one file.
 
 It holds the bindings with their accounts, the time of the core's last entry, how far the feed's sources were read, and
-the last publication, so that a recovery need not walk the ledger's history from its beginning. The rest comes back
-without it: accounts from the core, publications from the ledger.
+the last publication, so that a recovery need not walk the ledger's history from its beginning. A binding whose last
+change is in no block yet is exported as one to be stated again: its account is exported with that change, so the core's
+state of it would be no news after an import, and the ledger would never hear of it. The rest comes back without it:
+accounts from the core, publications from the ledger.
 
 The file is text, one line per row, each line sealed under the node's vault secret. Its last line counts the rows and
 holds a digest of all of them, so a lost, moved or added line is noticed. It opens only with the same vault secrets, and
@@ -16,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, Select, Table, insert, select
+from sqlalchemy import Connection, Executable, LargeBinary, Select, Table, insert, literal, null, or_, select, true
 
 from standing.ledger.clock import Clock
 from standing.ledger.errors import StandingError
@@ -36,7 +38,7 @@ class BadExport(StandingError):
     """The file is not an export of this bank, is damaged, or does not fit the store; the text says which."""
 
 
-def _queries() -> list[tuple[Table, Select[Any]]]:
+def _queries() -> list[tuple[Table, Executable]]:
     """The exported tables, in an order in which they can be imported."""
     bound = select(schema.bindings.c.account_id)
     last_entry = (
@@ -55,12 +57,24 @@ def _queries() -> list[tuple[Table, Select[Any]]]:
         (schema.accounts, select(schema.accounts).where(schema.accounts.c.id.in_(bound))),
         (schema.bindings, select(schema.bindings)),
         (schema.off_boardings, select(schema.off_boardings)),
+        (schema.restatements, select(schema.restatements).union_all(_unpublished())),
+        (schema.recoveries, select(schema.recoveries).where(schema.recoveries.c.fed_again_at_ms.is_(None))),
         # Without the view's cursor: accounts without a binding are not exported, so the whole view must be read again.
         (schema.feed_cursors, select(schema.feed_cursors).where(schema.feed_cursors.c.source != sql_view.SOURCE)),
         (schema.feed_entries, last_entry),
         (schema.publications, last_publication),
         (schema.deployments, select(schema.deployments)),
     ]
+
+
+def _unpublished() -> Select[Any]:
+    """A restatement for each binding whose last change waits, or is signed and in no block, and that has none yet."""
+    in_no_block = select(schema.publications.c.number).where(schema.publications.c.in_block_at_ms.is_(None))
+    outbox, binding = schema.outbox.c, schema.bindings.c.id
+    changed = select(outbox.binding_id).where(or_(outbox.publication.is_(None), outbox.publication.in_(in_no_block)))
+    return select(binding, literal(0), true(), null(), null()).where(
+        binding.in_(changed), binding.not_in(select(schema.restatements.c.binding_id))
+    )
 
 
 def export(

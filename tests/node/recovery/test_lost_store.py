@@ -12,11 +12,12 @@ from standing.ledger.attestations.terms import Status
 from standing.ledger.service.settings import SettingsError
 from standing.node.feed import cursors, file_load, sql_view
 from standing.node.feed.cursors import Cursor
+from standing.node.publishing import recoveries
 from standing.node.publishing.submission import PublishingHalted
 from standing.node.recovery import backup
 from standing.node.storage import schema
 from tests.databases import new_database
-from tests.node.stepped_node import CARD, SteppedNode
+from tests.node.stepped_node import CARD, OTHER_CARD, SteppedNode
 from tests.world import ACCOUNT, PLATFORM
 
 
@@ -86,13 +87,40 @@ def site_bind_and_publish(site: SteppedNode) -> GrantDocument:
     return grant
 
 
+@pytest.mark.parametrize("signed", [False, True], ids=["waiting", "signed and in no block"])
+def test_what_an_export_finds_unpublished_is_published_after_its_import(site: SteppedNode, signed: bool) -> None:
+    """The core states no state twice: a freeze or an end that was lost here would never reach the ledger."""
+    site.feed(dict(ACCOUNT), {**ACCOUNT, "number": OTHER_CARD})
+    frozen, ended = site.bind(CARD), site.bind(OTHER_CARD)
+    site.publish()
+    site.feed({"number": CARD, "status": "frozen"})
+    site.node.bindings.unbind(PLATFORM, bytes.fromhex(ended.binding[2:]))
+    if signed:
+        site.world.chain.holding = True
+        site.world.clock.advance(60)
+        assert site.node.publisher.step() > 0
+        site.world.chain.lose()
+    vault, file = site.bank.secrets.vault(), site.folder / "export"
+    backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file)
+    site.stop()
+    site.start(new_database(site.folder, "fresh"))
+    backup.import_(site.node.database, vault, site.bank.bic, file)
+    assert site.recover(restored=True).feed_again
+    site.feed()
+    site.recovery().fed_again()
+    site.publish()
+    assert (site.terms(frozen).status, site.terms(ended).status) == (Status.FROZEN, Status.UNBOUND)
+
+
 def test_an_import_restores_every_exported_row_as_it_was(site: SteppedNode) -> None:
     """Among them the platforms that are being off-boarded: a forgotten one would be granted bindings again."""
     site.feed(dict(ACCOUNT))
     site.bind()
     site.publish()
+    site.feed({"number": CARD, "status": "frozen"})
     exported = backup._queries()
     with site.node.database.write() as connection:
+        recoveries.begin(connection, recoveries.PendingRefeed(1, 2), 3)
         off_boarding = {"platform": "another-pay", "asked_at_ms": 5, "ended": 2, "finished_at_ms": None}
         connection.execute(schema.off_boardings.insert().values(off_boarding))
         cursors.save(connection, Cursor(file_load.SOURCE, {"file": "f", "sha256": "", "line": 1}), 7)
