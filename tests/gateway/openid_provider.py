@@ -116,13 +116,15 @@ class Provider:
         return self._back(asked, code=code)
 
     def _back(self, asked: dict[str, str], **answer: str) -> Response:
-        answer |= {"state": asked["state"], "iss": self.issuer}
+        answer |= {"state": asked["state"]}
+        if self.discovery.get("authorization_response_iss_parameter_supported", True):
+            answer["iss"] = self.issuer
         return RedirectResponse(f"{self.redirect_uri}?{urlencode(answer)}", status_code=302)
 
     async def _token(self, request: Request) -> Response:
         self.tokens_asked += 1
         form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
-        if not self._is_the_client(request):
+        if not self._is_the_client(request, form):
             return JSONResponse({"error": "invalid_client"}, status_code=401)
         asked = self._codes.pop(form.get("code", ""), None)
         challenge = base64.urlsafe_b64encode(sha256(form.get("code_verifier", "").encode()).digest()).rstrip(b"=")
@@ -134,7 +136,9 @@ class Provider:
         answer = {"access_token": access_token, "token_type": "Bearer", "expires_in": 60}
         return JSONResponse(answer | {"id_token": self._id_token(asked["nonce"], access_token)})
 
-    def _is_the_client(self, request: Request) -> bool:
+    def _is_the_client(self, request: Request, form: dict[str, str]) -> bool:
+        if self.discovery.get("token_endpoint_auth_methods_supported") == ["client_secret_post"]:
+            return (form.get("client_id"), form.get("client_secret")) == (CLIENT_ID, CLIENT_SECRET)
         kind, _, credentials = request.headers.get("Authorization", "").partition(" ")
         name, _, secret = base64.b64decode(credentials).decode().partition(":")
         return kind == "Basic" and (unquote(name), unquote(secret)) == (CLIENT_ID, CLIENT_SECRET)

@@ -11,6 +11,7 @@ import pytest
 from joserfc.jwk import OctKey, RSAKey
 from pydantic import ValidationError
 
+from standing.gateway.access import openid as openid_module
 from standing.gateway.access.id_token import caller_of
 from standing.gateway.access.settings import OpenIdSettings
 from standing.gateway.app import create_app
@@ -149,6 +150,41 @@ def test_a_key_rotation_at_the_provider_is_followed(honest: Provider, browser: B
         return_to_gateway(browser, sign_in_at_provider(browser))
         assert "openid:li.na" in browser.open("/console/banks")
         honest.rotate()
+
+
+@pytest.mark.parametrize(
+    "discovery",
+    [
+        {"authorization_response_iss_parameter_supported": False},
+        {"token_endpoint_auth_methods_supported": ["client_secret_post"]},
+    ],
+    ids=["its answers name no issuer", "it takes the client's secret in the form only"],
+)
+def test_people_of_a_provider_that_offers_less_sign_in_as_well(
+    discovery: dict[str, Any], openid: tuple[Rig, Provider], honest: Provider, browser: Browser
+) -> None:
+    openid[0].clock.advance(60 * 60_000)  # the provider's metadata is fetched again
+    honest.discovery = discovery
+    return_to_gateway(browser, sign_in_at_provider(browser))
+    assert "openid:li.na" in browser.open("/console/banks")
+    openid[0].clock.advance(60 * 60_000)
+
+
+def test_sign_ins_at_once_are_bounded_and_old_ones_take_no_place(
+    openid: tuple[Rig, Provider], browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openid_module, "_MAX_STATES", 1)
+    openid[0].clock.advance(10 * 60_000)
+    return_to_gateway(browser, sign_in_at_provider(browser))
+    assert browser.page.status_code == 200
+    second = Browser(openid[0].url)
+    return_to_gateway(second, sign_in_at_provider(second))
+    assert browser.page.status_code == 200
+    assert (second.page.status_code, second.page.headers["Retry-After"]) == (503, "60")
+    openid[0].clock.advance(10 * 60_000)
+    return_to_gateway(second, sign_in_at_provider(second))
+    assert second.page.status_code == 200
+    second.http.close()
 
 
 #: Twists of the provider's ID token, each of which must keep everybody out.
