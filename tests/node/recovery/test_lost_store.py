@@ -10,6 +10,7 @@ from sqlalchemy import LargeBinary, String, delete, insert, select
 from standing.ledger.attestations.binding_protocol import GrantDocument
 from standing.ledger.attestations.terms import Status
 from standing.ledger.service.settings import SettingsError
+from standing.node.accounts.changes import AccountChange, FeedEntry, Trouble
 from standing.node.feed import cursors, file_load, sql_view
 from standing.node.feed.cursors import Cursor
 from standing.node.publishing import recoveries
@@ -112,6 +113,28 @@ def test_what_an_export_finds_unpublished_is_published_after_its_import(site: St
     assert (site.terms(frozen).status, site.terms(ended).status) == (Status.FROZEN, Status.UNBOUND)
 
 
+def test_an_account_that_was_unstated_at_an_export_stays_so_after_its_import(site: SteppedNode) -> None:
+    """What the core said of its status was not understood, and may have been a freeze."""
+    site.feed(dict(ACCOUNT))
+    grant = site.bind()
+    at_ms = site.world.clock.advance(10)
+    odd = AccountChange.not_understood(CARD, at_ms, ["status"], Trouble("a file", "not a status"))
+    site.node.feed.accept(FeedEntry(as_of_ms=at_ms, changes=[odd]))
+    site.publish()
+    assert site.terms(grant).status is Status.UNSTATED
+    vault, file = site.bank.secrets.vault(), site.folder / "export"
+    backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file)
+    site.stop()
+    site.start(new_database(site.folder, "fresh"))
+    backup.import_(site.node.database, vault, site.bank.bic, file)
+    site.feed({"number": CARD, "daily_limit_minor": 5})
+    site.publish()
+    assert site.terms(grant).status is Status.UNSTATED
+    site.feed({"number": CARD, "status": "active"})
+    site.publish()
+    assert site.terms(grant).status is Status.ACTIVE
+
+
 def test_an_import_restores_every_exported_row_as_it_was(site: SteppedNode) -> None:
     """Among them the platforms that are being off-boarded: a forgotten one would be granted bindings again."""
     site.feed(dict(ACCOUNT))
@@ -123,6 +146,16 @@ def test_an_import_restores_every_exported_row_as_it_was(site: SteppedNode) -> N
         recoveries.begin(connection, recoveries.PendingRefeed(1, 2), 3)
         off_boarding = {"platform": "another-pay", "asked_at_ms": 5, "ended": 2, "finished_at_ms": None}
         connection.execute(schema.off_boardings.insert().values(off_boarding))
+        account_id = connection.scalar(select(schema.accounts.c.id))
+        unstated = {
+            "number_lookup": b"n",
+            "number_sealed": b"",
+            "since_ms": 1,
+            "fields": "[]",
+            "source": "",
+            "problem": "",
+        }
+        connection.execute(schema.unstated_accounts.insert().values(account_id=account_id, **unstated))
         cursors.save(connection, Cursor(file_load.SOURCE, {"file": "f", "sha256": "", "line": 1}), 7)
         before = {table.name: connection.execute(query).all() for table, query in exported}
     assert all(before.values()), "a table without a row shows nothing"
