@@ -26,6 +26,8 @@ from standing.ledger.service.vault import Vault, VaultError
 
 OVERLAP_MS = 24 * 3600 * 1000
 _MAX_URL = 2_000
+#: Of old secrets that still sign: each adds a signature to every message.
+_MAX_OLD_SECRETS = 4
 
 
 class TooManyEndpoints(Conflict):
@@ -124,16 +126,19 @@ class Endpoints:
         structlog.get_logger().info("webhook_endpoint_deleted", endpoint=endpoint)
 
     def rotate(self, endpoint: str) -> Endpoint:
-        """Generate a new secret; the old one also signs for one more day. Raises: NotFound."""
+        """Generate a new secret; the old one also signs for one more day, and so do those before it that still sign.
+
+        A client that got no answer rotates again, while its receiver knows none but the first. Raises: NotFound.
+        """
         secret = _new_secret()
 
         def work(connection: Connection) -> None:
-            row = _row(connection, endpoint)
+            old = self._signing(_row(connection, endpoint))[:_MAX_OLD_SECRETS]
             _set(
                 connection,
                 endpoint,
                 secret_sealed=self._vault.seal_text(secret),
-                old_secret_sealed=row.secret_sealed,
+                old_secret_sealed=self._vault.seal_text(" ".join(old)),
                 old_secret_until_ms=self._clock.now_ms() + OVERLAP_MS,
             )
 
@@ -171,14 +176,18 @@ class Endpoints:
             check_host(host)
         return url
 
-    def _endpoint(self, row: Row[Any]) -> Endpoint:
+    def _signing(self, row: Row[Any]) -> list[str]:
+        """The secrets that sign now, the newest first."""
         signing = [self._vault.unseal_text(row.secret_sealed)]
         if row.old_secret_sealed is not None and row.old_secret_until_ms > self._clock.now_ms():
-            signing.append(self._vault.unseal_text(row.old_secret_sealed))
+            signing += self._vault.unseal_text(row.old_secret_sealed).split(" ")
+        return signing
+
+    def _endpoint(self, row: Row[Any]) -> Endpoint:
         return Endpoint(
             id=row.id,
             url=self._vault.unseal_text(row.url_sealed),
-            secrets=tuple(signing),
+            secrets=tuple(self._signing(row)),
             types=tuple(json.loads(row.types)) if row.types is not None else None,
             created_at_ms=row.created_at_ms,
             disabled_at_ms=row.disabled_at_ms,

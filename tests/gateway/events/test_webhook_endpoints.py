@@ -125,6 +125,15 @@ def test_a_secret_is_shown_once_and_neither_it_nor_the_url_is_in_the_database(ri
     assert b"token-in-a-path" not in kept
 
 
+def test_a_secret_still_signs_though_it_was_rotated_more_than_once_within_the_day(rig: FollowRig) -> None:
+    """A client that got no answer rotates again, and its receiver still has the first secret."""
+    made = rig.admin("POST", "/v1/webhook-endpoints", json={"url": "http://hooks.example.com/"}).json()
+    issued = [made["secret"]]
+    for _ in range(5):
+        issued.insert(0, rig.admin("POST", f"/v1/webhook-endpoints/{made['id']}/rotate-secret").json()["secret"])
+        assert rig.following.endpoints.find(made["id"]).secrets == tuple(issued[:5]), "a bounded number"
+
+
 def test_the_number_of_endpoints_is_bounded(strict: FollowRig) -> None:
     for _ in range(2):
         add(strict, "https://hooks.example.com/")
