@@ -14,7 +14,7 @@ from standing.ledger.service.settings import SettingsError, read_secret
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.accounts.quarantine import Quarantine
-from standing.node.accounts.store import AccountStore
+from standing.node.accounts.store import AccountStore, check_bank_secrets
 from standing.node.bindings.assembly import make_bindings
 from standing.node.bindings.certificates import Certificates
 from standing.node.bindings.housekeeping import housekeeping_tasks
@@ -54,6 +54,13 @@ class Secrets:
     def bank_secrets(self) -> BankSecrets:
         """The bank's secrets, by version. Raises: InvalidValue."""
         return BankSecrets([self.bank_secret, *self.newer_bank_secrets])
+
+    def bank_secrets_of(self, database: NodeDatabase) -> BankSecrets:
+        """As `bank_secrets`, checked against the bindings in the database. Raises: DatabaseUnavailable as well."""
+        checked = self.bank_secrets()
+        with database.read() as connection:
+            check_bank_secrets(connection, checked)
+        return checked
 
     def vault(self) -> Vault:
         """The vault for personal data in the node's database. Raises: InvalidValue."""
@@ -130,7 +137,7 @@ def _services(
 ) -> Node:
     """The services, on a database that is up to date. Raises: InvalidValue, VaultError."""
     vault = secrets.vault_of(database)
-    issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer, settings.publisher.herd_size)
+    issuer = Issuer(settings.bic, secrets.bank_secrets_of(database), secrets.signer, settings.publisher.herd_size)
     leadership, meters = Leadership(database, clock, faults), Meters()
     publisher = _publisher(settings, secrets, vault, database, client, issuer, clock, leadership, meters, faults)
     feed = Feed(

@@ -3,7 +3,8 @@ them.
 
 A binding's id shows the bank, and nobody else, the version it was made under: its last 8 bytes are a tag over the 24
 random bytes before, keyed by that version. The version needs no column and survives the loss of the store. To anyone
-without the secret all 32 bytes are random. An id without a tag is of version 1: it was made before there were versions.
+without the secret all 32 bytes are random. An id whose tag is of none of the versions counts as version 1: it is
+somebody else's, such as a thief's, or its version is missing.
 """
 
 import hmac
@@ -57,6 +58,11 @@ class BankSecrets:
             if hmac.compare_digest(_tag(self._tag_keys[version - 1], nonce), tag):
                 return version
         return 1
+
+    def made(self, binding: bytes) -> bool:
+        """Whether a binding's id was made under one of these versions."""
+        nonce, tag = binding[:-_TAG_SIZE], binding[-_TAG_SIZE:]
+        return any(hmac.compare_digest(_tag(key, nonce), tag) for key in self._tag_keys)
 
     def binding_key(self, binding: bytes, platform: str) -> bytes:
         """The key of a binding, see `ledger.attestations.sealing.derive_binding_key`. Raises: InvalidValue."""

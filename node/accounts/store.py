@@ -257,6 +257,24 @@ def count_accounts(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(schema.accounts)).scalar_one())
 
 
+def check_bank_secrets(connection: Connection, bank_secrets: BankSecrets) -> None:
+    """Check that the oldest and the newest active binding were made under one of the secrets.
+
+    Without its secret, what is stated of a binding would be sealed under a key that its platform does not have, and
+    would stay unreadable after the secret is back. Raises: InvalidValue.
+    """
+    table = schema.bindings.c
+    active = select(table.id).where(table.ended_at_ms.is_(None)).limit(1)
+    for order in (table.granted_at_ms, table.granted_at_ms.desc()):
+        binding = connection.execute(active.order_by(order)).scalar_one_or_none()
+        if binding is not None and not bank_secrets.made(binding):
+            raise InvalidValue(
+                "bank secrets",
+                "one under which active bindings were granted is missing",
+                "all versions with active bindings, in bank_secret_file and newer_bank_secret_files",
+            )
+
+
 class AccountStore:
     """Accounts in the database: numbers found by keyed hash, numbers and holders encrypted."""
 

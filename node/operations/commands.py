@@ -220,7 +220,7 @@ def _recovery(settings: NodeSettings, secrets: Secrets, database: NodeDatabase, 
     return Recovery(
         database,
         client,
-        Issuer(settings.bic, secrets.bank_secrets(), secrets.signer, settings.publisher.herd_size),
+        Issuer(settings.bic, secrets.bank_secrets_of(database), secrets.signer, settings.publisher.herd_size),
         SystemClock(),
         platforms=[key.platform for key in settings.api_keys if key.platform is not None],
         in_flight=lambda: max(0, sender.next_nonce("pending") - sender.next_nonce("latest")),

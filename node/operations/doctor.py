@@ -60,6 +60,7 @@ def _secrets(settings: NodeSettings) -> Iterator[Finding]:
     # The check of the database reports a store that is missing or cannot be read.
     with suppress(NotFound, DatabaseUnavailable), opened_unchanged(settings.database_url) as database:
         secrets.vault_of(database)
+        secrets.bank_secrets_of(database)
     files: Iterable[Path | None] = (
         settings.bank_secret_file,
         *settings.newer_bank_secret_files,

@@ -126,7 +126,7 @@ def send(
             feed = Feed(
                 database,
                 vault,
-                all_secrets.bank_secrets(),
+                all_secrets.bank_secrets_of(database),
                 SystemClock(),
                 max_waiting=settings.max_waiting,
                 on_change=_nothing,

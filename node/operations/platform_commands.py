@@ -109,9 +109,10 @@ def _off_boardings(platform: str, config: Config) -> Iterator[OffBoardings]:
     check_platform(platform)
     settings = load(NodeSettings, config)
     secrets = read_secrets(settings)
-    issuer = Issuer(settings.bic, secrets.bank_secrets(), secrets.signer, settings.publisher.herd_size)
     faults = no_faults if settings.fault_point is None else kill_at(settings.fault_point)
     with opened(settings.database_url) as database:
+        bank_secrets = secrets.bank_secrets_of(database)
+        issuer = Issuer(settings.bic, bank_secrets, secrets.signer, settings.publisher.herd_size)
         yield OffBoardings(
             database, secrets.vault_of(database), issuer, SystemClock(), max_waiting=settings.max_waiting, faults=faults
         )

@@ -302,6 +302,28 @@ def test_a_node_without_the_oldest_vault_secret_in_its_place_does_not_start(a_wo
     build(bank.settings, rotated, bank.clock).database.close()
 
 
+def test_a_node_without_a_bank_secret_of_active_bindings_does_not_start(a_world: World) -> None:
+    """It would seal the freeze of a bound account so that its platform could not read it, even once the secret is back."""
+    bank = a_world.make_bank()
+    good, new = bank.secrets, bytes(range(32))
+    both = replace(good, newer_bank_secrets=(new,))
+    with ExitStack() as stack:
+        bank.start(stack)
+        bank.feed(ACCOUNT)
+        old = bank.bind().json()["grant"]["binding"]
+    replaced = replace(good, bank_secret=new)
+    with pytest.raises(InvalidValue, match="under which active bindings were granted is missing"):
+        build(bank.settings, replaced, bank.clock)
+    bank.secrets = both
+    with ExitStack() as stack:
+        bank.start(stack)
+        wait_until(lambda: bank.get("/readyz").status_code == 200)
+        bank.post(f"/v1/bindings/{old}/regrant", bank.platform_key, json={"request_id": "regrant-1"})
+    with pytest.raises(InvalidValue, match="is missing"):
+        build(bank.settings, good, bank.clock)
+    build(bank.settings, replaced, bank.clock).database.close()  # no binding uses the first one any more
+
+
 def test_a_new_secret_applies_to_new_bindings_and_old_ones_keep_theirs(a_world: World) -> None:
     first, second = b"\1" * 32, b"\2" * 32
     old = BankSecrets([first])
