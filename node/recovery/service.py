@@ -115,6 +115,7 @@ class Recovery:
                 touched = self._settle_fork(connection, state, findings, take_ledger=take_ledger, from_block=from_block)
                 touched |= self._settle_oversized(connection, state, findings, give_up=give_up_oversized)
                 self._make_level(connection, state, findings, touched, restored=restored, from_block=from_block)
+                self._note_refeed(connection, findings)
                 if not confirm:
                     raise _OnlyLooked
         except _OnlyLooked:
@@ -212,7 +213,6 @@ class Recovery:
         findings.store_publication = last.number if last is not None else 0
         findings.new_deployment = last is not None and self._is_new(connection, deployment, state)
         behind = state.publication > findings.store_publication
-        findings.feed_again = behind or restored
         if not (behind or findings.new_deployment or restored or touched):
             return
         if findings.new_deployment and not behind and last is not None:
@@ -228,11 +228,18 @@ class Recovery:
                     )
                 deployments.begin(connection, self._client.domain, base_number, self._clock.now_ms())
         self._plan_restatements(connection, touched, findings)
-        if findings.feed_again:
-            findings.core_from_ms = outbox.last_as_of_ms(connection)
-            findings.core_until_ms = max(state.watermark_ms, findings.core_from_ms)
-            wanted = recoveries.PendingRefeed(findings.core_from_ms, findings.core_until_ms)
+        if behind or restored:
+            core_from_ms = outbox.last_as_of_ms(connection)
+            wanted = recoveries.PendingRefeed(core_from_ms, max(state.watermark_ms, core_from_ms))
             recoveries.begin(connection, wanted, self._clock.now_ms())
+
+    def _note_refeed(self, connection: Connection, findings: Findings) -> None:
+        """What the core has to feed again, whether this recovery asks for it or an earlier one that is not confirmed:
+        that one's report may be lost, as where its command was killed."""
+        unmet = recoveries.pending(connection)
+        if unmet is not None:
+            findings.feed_again = True
+            findings.core_from_ms, findings.core_until_ms = unmet.core_from_ms, unmet.core_until_ms
 
     def _is_new(self, connection: Connection, deployment: Deployment | None, state: BankState) -> bool:
         """Whether the ledger is another one than the store has published to, or has lost what it held."""

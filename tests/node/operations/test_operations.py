@@ -113,7 +113,7 @@ def test_a_lost_store_is_rebuilt_by_commands_alone_even_if_each_is_killed(operat
     assert "nothing has been changed" in looked.stdout
     assert "recover --confirm" in looked.stdout
     again = operator.killed_and_again("recovered", "recover", "--confirm")
-    assert "nothing to recover" in again.stdout, again.stdout + again.stderr
+    assert "The core must feed again" in again.stdout, again.stdout + again.stderr
 
     net.start_bank(bank)
     trouble = wait_until(lambda: httpx.get(bank.url + "/readyz").json()["reason"])

@@ -211,6 +211,25 @@ def replace_in_flight(site: SteppedNode, transactions: int) -> Recovery:
     )
 
 
+def test_a_recovery_that_is_repeated_says_again_what_the_core_must_feed(site: SteppedNode) -> None:
+    """The first one may have been killed after it took effect, and its report with it."""
+    site.feed(dict(ACCOUNT))
+    site.publish()
+    old = site.backup()
+    last = site.feed({"number": CARD, "status": "frozen"})
+    site.publish()
+    site.stop()
+    site.start(old)
+    first, again = site.recover(), site.recover()
+    assert (first.rebuilt, again.rebuilt) == (1, 0)
+    assert not again.nothing_to_do
+    assert (again.core_from_ms, again.core_until_ms) == (first.core_from_ms, first.core_until_ms)
+    site.node.feed.accept(last)
+    site.recovery().fed_again()
+    site.publish()
+    assert site.recover().nothing_to_do
+
+
 def test_an_up_to_date_store_has_nothing_to_recover(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     site.publish()

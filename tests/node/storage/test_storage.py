@@ -303,7 +303,7 @@ def test_a_node_without_the_oldest_vault_secret_in_its_place_does_not_start(a_wo
 
 
 def test_a_node_without_a_bank_secret_of_active_bindings_does_not_start(a_world: World) -> None:
-    """It would seal the freeze of a bound account so that its platform could not read it, even once the secret is back."""
+    """It would seal the freeze of a bound account so that its platform could not read it, even with the secret back."""
     bank = a_world.make_bank()
     good, new = bank.secrets, bytes(range(32))
     both = replace(good, newer_bank_secrets=(new,))
