@@ -44,9 +44,9 @@ class GatewaySettings(ServiceSettings):
 
     platform: str = Field(pattern=PLATFORM_PATTERN, description="This platform's id, as the banks know it")
     database_url: DatabaseUrl = Field(repr=False)
-    listen_host: str = "127.0.0.1"
+    listen_host: str = Field("127.0.0.1", min_length=1)
     listen_port: int = Field(8200, ge=0, le=65535)
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     ledger_url: AnyHttpUrl | None = Field(None, repr=False, description="The ledger node; use ledger_urls for several")
     ledger_urls: list[AnyHttpUrl] = Field(

@@ -2,13 +2,14 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.chain.connection import parse_address
+from standing.ledger.chain.failover import check_url
 from standing.ledger.service.api_keys import ApiKey
 from standing.ledger.service.console.settings import SessionSettings
 from standing.ledger.service.database import DatabaseUrl
@@ -22,6 +23,10 @@ ROLES = ("core", "platform", "operator")
 PEOPLE = ("operator",)
 
 
+#: The address of a ledger node.
+LedgerUrl = Annotated[str, checked(check_url)]
+
+
 class NodeSettings(ServiceSettings):
     """A node's settings. No default is unsafe in production."""
 
@@ -29,12 +34,12 @@ class NodeSettings(ServiceSettings):
 
     bic: Annotated[str, checked(partial(parse_bic, field="bic"))]
     database_url: DatabaseUrl = Field(repr=False)
-    listen_host: str = "127.0.0.1"
+    listen_host: str = Field("127.0.0.1", min_length=1)
     listen_port: int = Field(8100, ge=0, le=65535)
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    ledger_url: str = Field("", description="JSON-RPC URL of a ledger node; use ledger_urls for several")
-    ledger_urls: list[str] = Field([], max_length=8, description="Several nodes: the first that answers is used")
+    ledger_url: LedgerUrl = Field("", description="JSON-RPC URL of a ledger node; use ledger_urls for several")
+    ledger_urls: list[LedgerUrl] = Field([], max_length=8, description="Several nodes: the first that answers is used")
     ledger_contract: Annotated[str, checked(partial(parse_address, field="ledger_contract"))]
     chain_id: int | None = Field(None, ge=1, description="Refuse to start on any other chain")
     ledger_timeout_ms: int = Field(5_000, ge=100, le=60_000)

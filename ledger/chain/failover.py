@@ -123,6 +123,13 @@ def _may_be_its_own_trouble(method: RPCEndpoint, answer: RPCResponse) -> bool:
     return not (isinstance(data, str) and data.startswith("0x")) and "revert" not in str(error).lower()
 
 
+def check_url(text: str) -> str:
+    """The address of a ledger node. Raises: InvalidValue, which does not show it: it may hold a secret."""
+    if not _is_url(text):
+        raise InvalidValue("ledger_url", "not a URL", "such as http://127.0.0.1:8545")
+    return text
+
+
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
@@ -142,10 +149,7 @@ class Failover(JSONBaseProvider):
         super().__init__()
         if not 1 <= len(urls) <= MAX_URLS:
             raise InvalidValue("ledger_urls", f"{len(urls)} URLs", f"1 to {MAX_URLS}")
-        for url in urls:
-            if not _is_url(url):  # which is not shown: it may hold a secret
-                raise InvalidValue("ledger_url", "not a URL", "such as http://127.0.0.1:8545")
-        self._nodes = [_Node(url, timeout_s) for url in urls]
+        self._nodes = [_Node(check_url(url), timeout_s) for url in urls]
         self._current = 0
         self._monotonic_s = monotonic_s
         self._lock = threading.Lock()

@@ -148,13 +148,16 @@ def test_a_malformed_key_or_missing_password_file_is_reported_in_one_line_withou
 
 
 def test_every_mistake_in_the_settings_gets_its_own_line(tmp_path: Path) -> None:
-    (tmp_path / "node.toml").write_text('bic = "x"\nlisten_port = 70000\n')
+    (tmp_path / "node.toml").write_text(
+        'bic = "x"\nlisten_port = 70000\nlisten_host = ""\nlog_level = "loud"\nledger_urls = ["127.0.0.1:8545"]\n'
+    )
     result = run(["config", "check", "-c", tmp_path / "node.toml"])
     assert result.exit_code == 1
     lines = result.stderr.splitlines()
     assert all(line.startswith("error: ") for line in lines)
-    for field in ("bic:", "listen_port:", "database_url:", "api_keys:"):
+    for field in ("bic:", "listen_port:", "listen_host:", "log_level:", "ledger_urls.0:", "database_url:", "api_keys:"):
         assert sum(line.startswith(f"error: {field}") for line in lines) == 1, lines
+    assert "error: log_level: Input should be 'debug', 'info', 'warning' or 'error'" in lines
 
 
 def test_no_platform_key_is_written_if_the_settings_would_become_invalid(tmp_path: Path) -> None:
