@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from standing.ledger.errors import InvalidValue
 
 HOUR_MS = 3_600_000
+#: How long hours are kept.
+KEEP_HOURS = 40 * 24
 _S, _MIN = 1_000, 60_000
 
 #: Upper edges of the bins, in ms. They include the usual policy bounds, so that time beyond a bound is exact.
@@ -71,9 +73,13 @@ class BankHours:
     hours: dict[int, Hour] = field(default_factory=dict)
 
     def advance(self, to_ms: int) -> None:
-        """Advance the time to `to_ms`, with the watermark in force."""
+        """Advance the time to `to_ms`, with the watermark in force.
+
+        Hours that would not be kept are left out: the ledger may have had no block for months.
+        """
         if not self.to_ms:  # nothing has been counted yet
             self.to_ms = to_ms
+        self.to_ms = max(self.to_ms, to_ms - to_ms % HOUR_MS - KEEP_HOURS * HOUR_MS)
         while self.to_ms < to_ms:
             start = self.to_ms - self.to_ms % HOUR_MS
             end = min(to_ms, start + HOUR_MS)

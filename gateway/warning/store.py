@@ -2,13 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from standing.gateway.storage import schema
-from standing.gateway.warning.hours import HOUR_MS, BankHours, Hour
-
-#: How long hours are kept.
-KEEP_HOURS = 40 * 24
+from standing.gateway.warning.hours import HOUR_MS, KEEP_HOURS, BankHours, Hour
 
 
 def hours_between(connection: Connection, bank: str, from_ms: int, until_ms: int) -> dict[int, Hour]:
@@ -57,14 +54,14 @@ def save(connection: Connection, banks: Mapping[str, BankHours], block: int, was
 
 
 def _save_hours(connection: Connection, bank: str, hours: Mapping[int, Hour]) -> None:
+    """Store a bank's newest hours, in two statements whatever their number: decisions wait for the same writer."""
+    if not hours:
+        return
     table = schema.bank_hours
-    for start_ms, hour in hours.items():
-        stored = update(table).where(table.c.bank == bank, table.c.hour_ms == start_ms).values(figures=hour.to_json())
-        if not connection.execute(stored).rowcount:
-            connection.execute(insert(table).values(bank=bank, hour_ms=start_ms, figures=hour.to_json()))
-            connection.execute(
-                delete(table).where(table.c.bank == bank, table.c.hour_ms < start_ms - KEEP_HOURS * HOUR_MS)
-            )
+    replaced, outdated = table.c.hour_ms >= min(hours), table.c.hour_ms < max(hours) - KEEP_HOURS * HOUR_MS
+    connection.execute(delete(table).where(table.c.bank == bank, or_(replaced, outdated)))
+    rows = [{"bank": bank, "hour_ms": start_ms, "figures": hour.to_json()} for start_ms, hour in hours.items()]
+    connection.execute(insert(table), rows)
 
 
 def mark_slowing(connection: Connection, bank: str, since_ms: int | None) -> bool:

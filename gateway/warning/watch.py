@@ -64,7 +64,9 @@ class PaceWatch:
             if bank not in stored:
                 counted[bank] = primed(self._ledger, bank, min(start, head.number))
         while start < head.number or len(stored) < len(counted):
-            end = min(head.number, start + _MAX_BLOCKS)
+            # Not past a bank that is counted further: it goes on from its own block.
+            further = [block for block, _ in stored.values() if block > start]
+            end = min(head.number, start + _MAX_BLOCKS, *further)
             behind = {bank: hours for bank, hours in counted.items() if bank not in stored or stored[bank][0] <= start}
             if end > start:
                 walk(self._ledger, behind, start, end)

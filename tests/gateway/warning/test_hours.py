@@ -4,8 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from standing.gateway.warning.hours import EDGES_MS, HOUR_MS, BankHours, Hour, LedgerFigures, edge_for, summary
+from standing.gateway.warning.hours import (
+    EDGES_MS,
+    HOUR_MS,
+    KEEP_HOURS,
+    BankHours,
+    Hour,
+    LedgerFigures,
+    edge_for,
+    summary,
+)
 from standing.gateway.warning.verdict import Pace, verdict
+from standing.ledger.clock import MAX_CALENDAR_MS
 from standing.ledger.errors import InvalidValue
 
 START_MS = 1_800_000_000_000 - 1_800_000_000_000 % HOUR_MS
@@ -35,6 +45,16 @@ def test_silence_is_only_the_time_beyond_the_bound() -> None:
     bank.published(START_MS, START_MS, 0)
     bank.published(START_MS + BOUND_MS + 7_000, START_MS + BOUND_MS + 7_000, 0)
     assert _figures(bank).silent_ms == 7_000
+
+
+@pytest.mark.parametrize("end_ms", [START_MS + 365 * 24 * HOUR_MS, MAX_CALENDAR_MS])
+def test_a_ledger_without_a_block_for_long_adds_only_the_hours_that_are_kept(end_ms: int) -> None:
+    bank = BankHours()
+    bank.published(START_MS, START_MS, 0)
+    bank.published(end_ms, end_ms, 0)
+    assert len(bank.hours) == 1 + KEEP_HOURS + 1  # the first one, those that are kept, and the present one
+    assert max(bank.hours) - sorted(bank.hours)[1] == KEEP_HOURS * HOUR_MS
+    assert sum(bank.hours[max(bank.hours)].age_time_ms) == end_ms % HOUR_MS
 
 
 def test_suspensions_and_rotations_are_counted_in_their_own_hour() -> None:

@@ -8,10 +8,15 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
 from typer.testing import CliRunner
 
 from standing.gateway.app import create_app
 from standing.gateway.cli import app
+from standing.gateway.warning import store
+from standing.gateway.warning import watch as watch_module
+from standing.gateway.warning.hours import BankHours
+from standing.gateway.warning.watch import PaceWatch
 from standing.ledger.chain import governance
 from standing.ledger.service.serve import served
 from tests.databases import new_database
@@ -74,7 +79,7 @@ def test_two_gateways_and_anyone_with_the_ledgers_url_compute_the_same_figures(i
         arguments = ["--ledger", it.chain_url, "--contract", it.contract, "--period", "day", "--json"]
         done = CliRunner().invoke(app, ["scorecard", *arguments])
         assert done.exit_code == 0, done.output
-        recomputed = {card["bank"]: card["ledger"] for card in json.loads(done.output)}
+        recomputed = {card["bank"]: card["ledger"] for card in json.loads(done.stdout)}
         assert set(recomputed) == set(BICS)
         for bank in BICS:
             mine = _card(it, bank, "day")["ledger"]
@@ -154,3 +159,34 @@ def test_a_bank_about_to_fall_silent_is_reported_once_with_the_time_left(
 
 def _types(events: list[dict[str, Any]]) -> list[str]:
     return [event["type"] for event in events]
+
+
+def test_a_bank_that_is_counted_further_misses_no_block_while_another_catches_up(
+    it: FollowRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "_MAX_BLOCKS", 6)
+    storage, policy = it.app.state.gateway.storage, it.settings.policy
+    watch = PaceWatch(storage=storage, ledger=it.ledger, clock=it.clock, every_ms=0)
+    behind, further = BICS
+    watch.step(it.ledger.head(), [behind], policy)
+    _publish(it, 2, 1_000)
+    watch.step(it.ledger.head(), [further], policy)
+    _publish(it, 4, 1_000)
+    watch.step(it.ledger.head(), [behind, further], policy)
+    with storage.read() as connection:
+        hours = [store.hours_between(connection, bank, 0, it.clock.now_ms()) for bank in (behind, further)]
+    assert [sum(hour.publications for hour in each.values()) for each in hours] == [6, 4]
+
+
+def test_hours_that_a_silent_ledger_left_are_stored_in_two_statements(it: FollowRig) -> None:
+    it.follow()
+    database = it.app.state.gateway.storage
+    bank = BankHours(watermark_ms=1, to_ms=it.clock.now_ms())
+    bank.advance(bank.to_ms + 30 * 24 * HOUR_MS)
+    statements: list[str] = []
+    with database.write() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *told: statements.append(told[2]))
+        assert store.save(connection, {"DEUTDEFF": bank}, 7, {})
+    assert len(statements) == 3  # how far it is counted, the delete, and the insert
+    with database.read() as connection:
+        assert len(store.hours_between(connection, "DEUTDEFF", 0, bank.to_ms)) == len(bank.hours) > 30 * 24
