@@ -12,7 +12,6 @@ from standing.gateway.access.dependencies import PROBLEMS
 from standing.gateway.accounts import routes as account_routes
 from standing.gateway.bindings import routes as binding_routes
 from standing.gateway.composition import Gateway, build
-from standing.gateway.console.app import PATH as CONSOLE_PATH
 from standing.gateway.console.app import create_console
 from standing.gateway.decisions import routes as decision_routes
 from standing.gateway.decisions.hot_path import HotPath
@@ -29,6 +28,7 @@ from standing.ledger.clock import Clock
 from standing.ledger.service import openapi as service_openapi
 from standing.ledger.service import problems
 from standing.ledger.service.api_keys import Keyring
+from standing.ledger.service.console.app import mount
 from standing.ledger.service.injection import provide
 from standing.ledger.service.reloading import Reloader
 from standing.ledger.service.request_limits import BodyLimit, LoadShedding
@@ -71,6 +71,7 @@ def create_app(
         description="A payment platform's gateway: binds bank accounts, and decides on each payment and withdrawal by "
         "the bank's attestation of the account, read from the ledger at that moment.",
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would name the Host header, and send the body and the key there
         generate_unique_id_function=service_openapi.operation_id,
         openapi_tags=[
             binding_routes.TAG,
@@ -95,7 +96,7 @@ def create_app(
     service_openapi.install(app)
     openapi.install(app)
     if settings.console.enabled:
-        app.mount(CONSOLE_PATH, create_console(app.state.services))
+        mount(app, create_console(app.state.services))
     app.state.load = app.middleware_stack = _in_front(app, gateway, keyring)
     return app
 

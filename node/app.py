@@ -10,12 +10,12 @@ from fastapi_offline import FastAPIOffline
 
 from standing.ledger.service import openapi, problems
 from standing.ledger.service.api_keys import Keyring
+from standing.ledger.service.console.app import mount
 from standing.ledger.service.injection import provide
 from standing.ledger.service.request_limits import BodyLimit
 from standing.node.bindings import routes as binding_routes
 from standing.node.bindings.velocity import TooManyAttempts
 from standing.node.composition import Node
-from standing.node.console.app import PATH as CONSOLE_PATH
 from standing.node.console.app import create_console
 from standing.node.feed import routes as feed_routes
 from standing.node.operations import routes as operation_routes
@@ -55,6 +55,7 @@ def create_app(node: Node, read_again: Callable[[], NodeSettings] | None = None)
         version="0.1.0",
         description="A bank's attestations of its accounts: the core's feed, and bindings for platforms.",
         lifespan=lifespan,
+        redirect_slashes=False,  # as in the gateway
         generate_unique_id_function=openapi.operation_id,
         openapi_tags=[feed_routes.TAG, binding_routes.PLATFORMS_TAG, operation_routes.TAG],
     )
@@ -83,5 +84,5 @@ def create_app(node: Node, read_again: Callable[[], NodeSettings] | None = None)
     app.include_router(operation_routes.router)
     openapi.install(app)
     if node.settings.console.enabled:
-        app.mount(CONSOLE_PATH, create_console(app.state.services))
+        mount(app, create_console(app.state.services))
     return app

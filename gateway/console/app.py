@@ -19,9 +19,7 @@ from standing.gateway.console import (
     webhooks,
 )
 from standing.ledger.service.console.app import create
-from standing.ledger.service.console.pages import PATH, Console
-
-__all__ = ["PATH", "create_console"]
+from standing.ledger.service.console.pages import Console
 
 _ROUTERS = (
     openid.router,

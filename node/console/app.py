@@ -6,11 +6,9 @@ from zoneinfo import ZoneInfo
 from fastapi import FastAPI
 
 from standing.ledger.service.console.app import create
-from standing.ledger.service.console.pages import PATH, Console
+from standing.ledger.service.console.pages import Console
 from standing.node.composition import Node
 from standing.node.console import routes
-
-__all__ = ["PATH", "create_console"]
 
 
 def create_console(services: Mapping[type, object]) -> FastAPI:

@@ -48,7 +48,7 @@ def create(
 
     `routers`: its pages, besides those for sign-in. `problems`: HTTP status and title of the service's own errors.
     """
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.services = services
     app.state.console = console
     # Errors that only a console has come first.
@@ -63,6 +63,13 @@ def create(
     app.add_middleware(UnexpectedErrors, answer=lambda request: error_page(request, 500, "unexpected"))
     app.add_middleware(_Headers)
     return app
+
+
+def mount(app: FastAPI, console: FastAPI) -> None:
+    """Serve a console at PATH. The slash behind it is added by a path alone: the service does not know its own address,
+    as a browser sees it."""
+    app.add_route(PATH, lambda _request: RedirectResponse(HOME), methods=["GET"], include_in_schema=False)
+    app.mount(PATH, console)
 
 
 def error_page(
