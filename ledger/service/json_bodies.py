@@ -14,6 +14,8 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 _MAX_SHOWN = 40
+#: In place of a position that the parser does not tell.
+SOMEWHERE = -1
 
 
 def strict_json(body: bytes) -> Any:
@@ -25,11 +27,11 @@ def strict_json(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise json.JSONDecodeError("not UTF-8", "", error.start) from None
     except _DuplicateKey as error:
-        raise json.JSONDecodeError(f"the key {error.key[:_MAX_SHOWN]!r} occurs twice", "", 0) from None
+        raise json.JSONDecodeError(f"the key {error.key[:_MAX_SHOWN]!r} occurs twice", "", SOMEWHERE) from None
     except RecursionError:
-        raise json.JSONDecodeError("nested too deeply", "", 0) from None
+        raise json.JSONDecodeError("nested too deeply", "", SOMEWHERE) from None
     except ValueError:
-        raise json.JSONDecodeError("a number is too long", "", 0) from None
+        raise json.JSONDecodeError("a number is too long", "", SOMEWHERE) from None
 
 
 class _DuplicateKey(ValueError):

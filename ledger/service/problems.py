@@ -31,6 +31,7 @@ from standing.ledger.errors import (
     StandingError,
     Unavailable,
 )
+from standing.ledger.service.json_bodies import SOMEWHERE
 from standing.ledger.service.languages import Language
 from standing.ledger.service.problem_language import asked_for, localized
 
@@ -109,7 +110,8 @@ def _described(item: Mapping[str, Any]) -> dict[str, str]:
     """One of pydantic's errors: where, what is wrong, and what is allowed."""
     kind, problem = item["type"], str(item["msg"])
     if kind == "json_invalid":  # its location is a character of the body
-        problem = f"not JSON: {item['ctx']['error']}, at character {item['loc'][-1]}"
+        what, place = item["ctx"]["error"], item["loc"][-1]
+        problem = f"not JSON: {what}" if place == SOMEWHERE else f"not JSON: {what}, at character {place}"
         return {"field": "body", "problem": problem, "allowed": _ALLOWED[kind]}
     if kind == "value_error":  # raised by our own check, which states what is allowed
         return {"field": _place(item["loc"], kind), "problem": "not allowed", "allowed": str(item["ctx"]["error"])}
