@@ -86,7 +86,14 @@ _NOTHING_STALLED = Localized(
     "No hop is stalled: decisions use the bank's newest attestation.",
     "没有停滞的环节：决策使用的是银行最新的状态证明。",
 )
+_ON_ITS_WAY = Localized(
+    "No hop is stalled: the newest change is on its way to the ledger. Decisions use it once it is there.",
+    "没有停滞的环节：最近一次变更正在上链途中，上链后决策才会使用。",
+)
 _NOTHING_KNOWN = Localized("No changes to this account are known yet.", "该账户目前没有变更记录。")
+
+
+_BEFORE_LEDGER = {HopName.ACCEPTED, HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK}
 
 
 def plain(trail: BindingTrail) -> tuple[list[str], list[str]]:
@@ -96,10 +103,14 @@ def plain(trail: BindingTrail) -> tuple[list[str], list[str]]:
 
 
 def remedy(trail: BindingTrail) -> Localized:
-    """The stalled hop and its remedy, in one message."""
-    if trail.stalled is None:
-        return _NOTHING_STALLED
-    return REMEDIES[trail.cause or trail.stalled]
+    """The stalled hop and its remedy, in one message. Where none is stalled: whether decisions use the newest change."""
+    if trail.stalled is not None:
+        return REMEDIES[trail.cause or trail.stalled]
+    if not trail.changes:
+        return _NOTHING_KNOWN
+    newest = trail.changes[0].hops
+    on_its_way = any(hop.state is HopState.WAITING and hop.name in _BEFORE_LEDGER for hop in newest)
+    return _ON_ITS_WAY if on_its_way else _NOTHING_STALLED
 
 
 def _summary(trail: BindingTrail) -> list[Localized]:
@@ -134,7 +145,7 @@ _OUTCOMES = {"approve": "通过", "decline": "拒绝", "review": "人工审核"}
 
 def _newest(trail: BindingTrail) -> list[Localized]:
     if not trail.changes:
-        return [_NOTHING_KNOWN]
+        return []
     change = trail.changes[0]
     name = f"publication {change.publication}" if change.publication is not None else "not published yet"
     zh_name = f"第 {change.publication} 号发布" if change.publication is not None else "尚未发布"

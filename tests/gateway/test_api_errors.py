@@ -120,6 +120,40 @@ def test_a_body_with_a_duplicate_key_is_refused_everywhere(a_rig: Rig) -> None:
             assert answer.json()["errors"][0]["field"] == "body"
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b'{"reason": 1, "reason": 2}', "不是 JSON：键 'reason' 重复"),
+        (b"[" * 60_000, "不是 JSON：嵌套过深"),
+        (b"9" * 5_000, "不是 JSON：数字过长"),
+        (b"\xef\xbb\xbf{}", "不是 JSON：以字节顺序标记（BOM）开头，位于第 0 个字符"),
+        (b'{"transaction_id": "\\ud800"}', "应为有效的 Unicode 文本"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_told_in_one_language_and_names_no_invented_place(
+    a_rig: Rig, content: bytes, problem: str
+) -> None:
+    headers = {"Content-Type": "application/json", "Accept-Language": "zh"}
+    answer = a_rig.platform("POST", "/v1/decisions", content=content, headers=headers)
+    assert problem in [error["problem"] for error in answer.json()["errors"]]
+    assert "at character" not in a_rig.platform("POST", "/v1/decisions", content=b'{"a": 1, "a": 2}').text
+
+
+@pytest.mark.parametrize("path", ["/v1/decisions/", "/v1/bindings/", "/v1/decisions:batch/", "/healthz/", "/docs/"])
+def test_a_slash_too_many_does_not_send_a_body_and_a_key_to_the_host_that_the_request_names(
+    a_rig: Rig, path: str
+) -> None:
+    for method in ("GET", "POST"):
+        answer = httpx.request(method, a_rig.url + path, headers={"Host": "elsewhere.example"})
+        assert kind_of(answer) == (404, "http-not-found")
+        assert "location" not in answer.headers
+
+
+def test_the_console_is_found_without_its_last_slash_behind_any_proxy(a_rig: Rig) -> None:
+    answer = httpx.get(a_rig.url + "/console", headers={"Host": "upstream"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, "/console/")
+
+
 def test_a_wrong_method_is_answered_with_every_allowed_method(a_rig: Rig) -> None:
     for path, allowed in (
         ("/v1/decisions", "GET, POST"),

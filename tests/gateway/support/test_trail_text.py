@@ -81,7 +81,7 @@ def test_every_cause_and_every_trouble_has_a_remedy_in_both_languages(cause: Cau
     en, zh = check(trail(hop, stalled=HopName.IN_BLOCK, cause=cause, troubles=(cause,)))
     assert (en[0], zh[0]) == (REMEDIES[cause].en, REMEDIES[cause].zh)
     assert en.count(REMEDIES[cause].en) == 1  # the stalled hop is not repeated as a problem
-    en, _ = check(trail(hop, troubles=(cause,)))
+    en, _ = check(trail(Hop(HopName.IN_BLOCK, HopState.DONE, AT_MS), troubles=(cause,)))
     assert en[:2] == ["No hop is stalled: decisions use the bank's newest attestation.", REMEDIES[cause].en]
 
 
@@ -110,4 +110,11 @@ def test_the_time_since_the_banks_last_publication_is_shown_in_both_languages(st
 
 def test_an_account_without_a_known_change_is_shown_as_such() -> None:
     en, _ = check(trail(staleness_ms=None))
-    assert en[-1] == "No changes to this account are known yet."
+    assert en == ["No changes to this account are known yet."]  # nor is it said that decisions use one
+
+
+@pytest.mark.parametrize("name", list(HopName))
+def test_decisions_are_not_said_to_use_a_change_that_is_not_on_the_ledger(name: HopName) -> None:
+    before = name in {HopName.ACCEPTED, HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK}
+    en, _ = check(trail(Hop(name, HopState.WAITING)))
+    assert ("once it is there" in en[0], "decisions use the bank's newest" in en[0]) == (before, not before)
