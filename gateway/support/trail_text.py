@@ -103,7 +103,7 @@ def plain(trail: BindingTrail) -> tuple[list[str], list[str]]:
 
 
 def remedy(trail: BindingTrail) -> Localized:
-    """The stalled hop and its remedy, in one message. Where none is stalled: whether decisions use the newest change."""
+    """The stalled hop and its remedy, in one message. If none is stalled: whether decisions use the newest change."""
     if trail.stalled is not None:
         return REMEDIES[trail.cause or trail.stalled]
     if not trail.changes:
