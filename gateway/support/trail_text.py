@@ -86,6 +86,11 @@ _NOTHING_STALLED = Localized(
     "No hop is stalled: decisions use the bank's newest attestation.",
     "没有停滞的环节：决策使用的是银行最新的状态证明。",
 )
+#: Where the bank's node gives no answer: it may hold a newer change.
+_NONE_KNOWN_TO_BE_STALLED = Localized(
+    "No stalled hop is known: decisions use the newest attestation on the ledger.",
+    "目前未发现停滞的环节：决策使用的是账本上最新的状态证明。",
+)
 _ON_ITS_WAY = Localized(
     "No hop is stalled: the newest change is on its way to the ledger. Decisions use it once it is there.",
     "没有停滞的环节：最近一次变更正在上链途中，上链后决策才会使用。",
@@ -93,6 +98,7 @@ _ON_ITS_WAY = Localized(
 _NOTHING_KNOWN = Localized("No changes to this account are known yet.", "该账户目前没有变更记录。")
 
 
+_NODE_TROUBLES = {Cause.NODE_UNREACHABLE, Cause.NODE_REFUSES}
 _BEFORE_LEDGER = {HopName.ACCEPTED, HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK}
 
 
@@ -110,7 +116,9 @@ def remedy(trail: BindingTrail) -> Localized:
         return _NOTHING_KNOWN
     newest = trail.changes[0].hops
     on_its_way = any(hop.state is HopState.WAITING and hop.name in _BEFORE_LEDGER for hop in newest)
-    return _ON_ITS_WAY if on_its_way else _NOTHING_STALLED
+    if on_its_way:
+        return _ON_ITS_WAY
+    return _NONE_KNOWN_TO_BE_STALLED if _NODE_TROUBLES.intersection(trail.troubles) else _NOTHING_STALLED
 
 
 def _summary(trail: BindingTrail) -> list[Localized]:
