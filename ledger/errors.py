@@ -10,6 +10,7 @@ StandingError
 ├── TermsUnreadable           sealed terms do not open, or what opens is not terms
 └── LedgerError
     ├── LedgerUnreachable     no usable answer in time
+    │   └── RequestTooLong    a ledger node, or a proxy before it, takes no request of this length
     ├── LedgerMismatch        an answer, but from another chain, or no contract at the address
     └── LedgerRejected        the contract refused, with its own error
 """
@@ -72,6 +73,10 @@ class LedgerError(StandingError):
 
 class LedgerUnreachable(LedgerError):
     """The ledger gave no usable answer within the time allowed."""
+
+
+class RequestTooLong(LedgerUnreachable):
+    """A ledger node, or a proxy before it, takes no request of this length. A shorter one may succeed."""
 
 
 class LedgerMismatch(LedgerError):

@@ -171,9 +171,15 @@ class Connections:
     def close(self) -> None:
         """Close all connections. Requests in flight fail."""
         self._closed = True
-        self._abort_idle()
+        self.end_idle()
         for connection in tuple(self._busy):
             connection.abort()
+
+    def end_idle(self) -> None:
+        """Close the connections that wait for a request."""
+        for connection, _ in self._idle:
+            connection.abort()
+        self._idle.clear()
 
     def _kept(self) -> _Connection | None:
         used_after_s = asyncio.get_running_loop().time() - _MAX_IDLE_S
@@ -183,11 +189,6 @@ class Connections:
                 return connection
             connection.abort()
         return None
-
-    def _abort_idle(self) -> None:
-        for connection, _ in self._idle:
-            connection.abort()
-        self._idle.clear()
 
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
@@ -211,7 +212,7 @@ class Connections:
         try:
             answer = await connection.post(request, max_bytes)
         except BaseException:
-            self._abort_idle()  # the others may be as dead as this one, and each would cost a request its time
+            self.end_idle()  # the others may be as dead as this one, and each would cost a request its time
             raise
         finally:
             self._busy.discard(connection)

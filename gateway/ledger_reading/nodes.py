@@ -36,7 +36,7 @@ from standing.gateway.ledger_reading.rpc import Endpoint
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.failover import MAX_URLS
 from standing.ledger.clock import Clock
-from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable
+from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable, RequestTooLong
 
 _SPARE_CONNECTIONS = 2  # beside the reads: the watch, and a block's hash
 
@@ -131,7 +131,8 @@ class LedgerNodes:
     async def ask(self, question: Callable[[LedgerNode], Awaitable[_T]]) -> _T:
         """The first usable answer to `question` that is not late; the newest one where all are.
 
-        `question` raises LedgerUnreachable for an unusable answer. Raises: LedgerUnreachable, the last node's.
+        `question` raises LedgerUnreachable for an unusable answer. Raises: LedgerUnreachable, the last node's;
+        RequestTooLong where that was one node's answer, and no other answers.
         """
         order = self.usable()
         if not order:
@@ -212,7 +213,7 @@ class LedgerNodes:
                 for task in done:
                     answered = running.pop(task)
                     if (error := task.exception()) is not None:
-                        failure = error
+                        failure = failure if isinstance(failure, RequestTooLong) else error
                         continue
                     answer = task.result()
                     if self._is_late(answer):
@@ -232,6 +233,8 @@ class LedgerNodes:
             if self._watch is not None and not node.checked:
                 await self._check(node, self._watch.chain_id)
             answer = await question(node)
+        except RequestTooLong:
+            raise  # nothing is wrong with the node
         except LedgerUnreachable as error:
             node.checked = False  # after a restart it may be another node
             if node.state < NodeState.FAILING:

@@ -19,7 +19,7 @@ from standing.gateway.ledger_reading.node import LedgerNode
 from standing.gateway.ledger_reading.nodes import LedgerNodes
 from standing.gateway.metrics import Meters
 from standing.ledger.chain.codec import Reading, Record, decode_read, encode_query, encode_read
-from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, Overloaded
+from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, Overloaded, RequestTooLong
 
 #: The most queries of one call. A node bounds the gas of a call; 500 reads are far below every usual bound.
 MAX_QUERIES = 500
@@ -70,10 +70,9 @@ class Reader:
         self._budget_s = budget_ms / 1000
         self._max_waiting = max_waiting
         self._max_in_flight = max_in_flight
-        self._before = (
-            b'{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[{"to":"%s","data":"0x' % contract.encode()
-        )
+        self._before = b'"method":"eth_call","params":[{"to":"%s","data":"0x' % contract.encode()
         self._after = b'"},"%s"]}'
+        self._most = MAX_QUERIES  # fewer where a proxy before the nodes takes no call of that length
         self._waiting: deque[tuple[bytes, asyncio.Future[Seen]]] = deque()
         # Deadlines in order of arrival. One timer serves all: one timer each costs as much as the rest.
         self._due: deque[tuple[float, asyncio.Future[Seen]]] = deque()
@@ -184,7 +183,7 @@ class Reader:
         while self._waiting and len(self._in_flight) < self._max_in_flight:
             queries: list[bytes] = []
             answers: list[asyncio.Future[Seen]] = []
-            while self._waiting and len(queries) < MAX_QUERIES:
+            while self._waiting and len(queries) < self._most:
                 query, answer = self._waiting.popleft()
                 if not answer.done():  # its time was up, or its caller has gone
                     queries.append(query)
@@ -194,19 +193,26 @@ class Reader:
                     self._meters.call_queries.observe(len(queries))
                 call = asyncio.get_running_loop().create_task(self._call(queries))
                 self._in_flight.add(call)
-                call.add_done_callback(partial(self._settle, answers))
+                call.add_done_callback(partial(self._settle, queries, answers))
 
-    def _settle(self, answers: list[asyncio.Future[Seen]], call: asyncio.Task[_Answered]) -> None:
+    def _settle(self, queries: list[bytes], answers: list[asyncio.Future[Seen]], call: asyncio.Task[_Answered]) -> None:
         self._in_flight.discard(call)
+        error = None if call.cancelled() else call.exception()
+        if isinstance(error, RequestTooLong) and len(queries) > 1:
+            self._most = min(self._most, len(queries) // 2)
+            self._waiting.extendleft(reversed(list(zip(queries, answers, strict=True))))
+            self._wake()
+            return
         self._wake()
         if call.cancelled():
             _fail(answers, LedgerUnreachable("the gateway is stopping"))
             return
-        error = call.exception()
         self._log_change(error)
         if error is not None:
             _fail(answers, error)
             return
+        if len(queries) == self._most < MAX_QUERIES:
+            self._most += 1  # the limit may have gone
         answered = call.result()
         block_number, block_hash = answered.reading.block_number, answered.block_hash
         for answer, record in zip(answers, answered.reading.records, strict=True):

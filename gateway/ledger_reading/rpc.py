@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 
 from standing.gateway.ledger_reading.connections import AnswerTooLong, BadAnswer, Connections
-from standing.ledger.errors import LedgerUnreachable
+from standing.ledger.chain.request_ids import is_answer_to, request_ids
+from standing.ledger.errors import LedgerUnreachable, RequestTooLong
 
 _SUCCESS = range(200, 300)
 _OTHER_ANSWER_BYTES = 4 * 1024 * 1024  # a block's header with its transactions' hashes, a contract's code, a proof
@@ -17,8 +19,8 @@ _OTHER_ANSWER_BYTES = 4 * 1024 * 1024  # a block's header with its transactions'
 class Endpoint:
     """A node's JSON-RPC endpoint. Stays in one event loop, from `open` to `close`.
 
-    Every call raises LedgerUnreachable where no usable answer comes. The text names the node by host and port only,
-    because a URL's path or user part may be a secret.
+    Every call raises LedgerUnreachable where no usable answer comes, RequestTooLong for HTTP 413. The text names the
+    node by host and port only, because a URL's path or user part may be a secret.
     """
 
     def __init__(self, url: str, *, timeout_s: float, max_connections: int) -> None:
@@ -26,6 +28,7 @@ class Endpoint:
         self._timeout_s = timeout_s
         self._max_connections = max_connections
         self._connections: Connections | None = None
+        self._ids = request_ids()
         self.name = urlsplit(url).netloc.rpartition("@")[2]
 
     async def open(self) -> None:
@@ -40,13 +43,15 @@ class Endpoint:
 
     async def call(self, method: str, params: list[Any], *, max_bytes: int = _OTHER_ANSWER_BYTES) -> Any:
         """The `result` of a call."""
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-        return await self.ask(body, max_bytes)
+        return await self.ask(json.dumps({"method": method, "params": params}).encode()[1:], max_bytes)
 
-    async def ask(self, body: bytes, max_bytes: int) -> Any:
-        """The `result` of a call whose JSON is already written. An answer of more than `max_bytes` is refused."""
+    async def ask(self, call: bytes, max_bytes: int) -> Any:
+        """The `result` of a call whose JSON is already written, without the brace before `"method"`. An answer of more
+        than `max_bytes` is refused."""
         if self._connections is None:
             raise LedgerUnreachable("the gateway is stopping")
+        request_id = next(self._ids)
+        body = b'{"jsonrpc":"2.0","id":%d,%s' % (request_id, call)
         try:
             async with asyncio.timeout(self._timeout_s):
                 status, raw = await self._connections.post(body, max_bytes)
@@ -57,18 +62,23 @@ class Endpoint:
         except (BadAnswer, OSError) as error:
             raise LedgerUnreachable(f"the ledger does not answer ({type(error).__name__}, {self.name})") from error
         if status not in _SUCCESS:
-            raise LedgerUnreachable(f"the ledger's node {self.name} answers HTTP {status}")
+            error = RequestTooLong if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else LedgerUnreachable
+            raise error(f"the ledger's node {self.name} answers HTTP {status}")
         try:
-            return _result(raw)
+            answer = orjson.loads(raw)  # an answer to 500 queries has 160,000 characters
+            if not isinstance(answer, dict):
+                raise ValueError("not an object")
         except (ValueError, RecursionError) as error:  # endless nesting, which is no ValueError
             raise LedgerUnreachable(f"the ledger's answer is not JSON-RPC ({self.name})") from error
+        if not is_answer_to(request_id, answer):
+            if self._connections is not None:
+                self._connections.end_idle()  # on each of them, the next answer may be to this call
+            raise LedgerUnreachable(f"the ledger's answer is to another request ({self.name})")
+        return _result(answer)
 
 
-def _result(raw: bytes) -> Any:
-    """The `result` of an answer. Raises: LedgerUnreachable, ValueError where it is malformed."""
-    answer = orjson.loads(raw)  # an answer to 500 queries has 160,000 characters
-    if not isinstance(answer, dict):
-        raise ValueError("not an object")
+def _result(answer: dict[str, Any]) -> Any:
+    """The `result` of an answer. Raises: LedgerUnreachable."""
     if "result" not in answer or answer.get("error") is not None:
         error = answer.get("error")
         message = error.get("message") if isinstance(error, dict) else None

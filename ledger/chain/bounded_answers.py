@@ -1,4 +1,4 @@
-"""web3's HTTP provider with a bound on an answer's time and size.
+"""web3's HTTP provider with a bound on an answer's time and size, which takes no other request's answer.
 
 A timeout of `requests` bounds each read of the socket, so a node, or a proxy before it, that sends a byte now and then
 holds a call for as long as it likes. Here the bound is below the parser of HTTP, so it holds for status line, headers,
@@ -16,8 +16,11 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError, ReadTimeoutError
-from web3 import HTTPProvider
+from web3 import HTTPProvider, Web3
+from web3.exceptions import BadResponseFormat
 from web3.types import RPCEndpoint, RPCResponse
+
+from standing.ledger.chain.request_ids import is_answer_to, request_ids
 
 #: The longest answer that is read: logs of a few thousand blocks take a few MiB.
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -31,11 +34,12 @@ class AnswerTooLong(requests.RequestException):
 class BoundedProvider(HTTPProvider):
     """HTTPProvider whose answers must begin within `timeout_s`, and end within as long again.
 
-    Thread-safe. Raises: requests.RequestException.
+    Thread-safe. Raises: requests.RequestException; BadResponseFormat for an answer to another request.
     """
 
     def __init__(self, url: str, timeout_s: float) -> None:
         super().__init__(url, request_kwargs={"timeout": timeout_s, "stream": True}, exception_retry_configuration=None)
+        self._ids = request_ids()
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _BoundedAdapter())
@@ -56,10 +60,39 @@ class BoundedProvider(HTTPProvider):
                 raise requests.ConnectionError(type(error).__name__) from error
             return bytes(body)
 
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """The answer to a call."""
+        call = self._call(method, params)
+        answer = self.decode_rpc_response(self._make_request(method, Web3.to_json(call).encode()))
+        self._check([call], [answer])
+        return answer
+
     def make_batch_request(self, batch_requests: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse] | RPCResponse:
-        """The answers to several calls in one request, bounded as well; an error alone where it takes no batches."""
-        body = self._make_request(RPCEndpoint("batch"), self.encode_batch_rpc_request(batch_requests))
-        return cast(list[RPCResponse] | RPCResponse, self.decode_rpc_response(body))
+        """The answers to several calls in one request, in the calls' order, bounded as well; an error alone where the
+        node takes no batches."""
+        calls = [self._call(method, params) for method, params in batch_requests]
+        body = self._make_request(RPCEndpoint("batch"), Web3.to_json(calls).encode())
+        answers = cast(list[RPCResponse] | RPCResponse, self.decode_rpc_response(body))
+        if isinstance(answers, list) and len(answers) == len(calls):
+            answers.sort(key=_place)  # a node may change the order
+            self._check(calls, answers)
+        return answers
+
+    def _call(self, method: RPCEndpoint, params: Any) -> dict[str, Any]:
+        return {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params or []}
+
+    def _check(self, calls: list[dict[str, Any]], answers: list[RPCResponse]) -> None:
+        """Raises: BadResponseFormat where the answers are not to these calls."""
+        for call, answer in zip(calls, answers, strict=True):
+            if isinstance(answer, dict) and not is_answer_to(call["id"], answer):
+                self._session.close()  # its connections: on each, the next answer may be to this call
+                raise BadResponseFormat("it is to another request than was sent")
+
+
+def _place(answer: Any) -> int:
+    """An answer's place in its batch."""
+    identity = answer.get("id") if isinstance(answer, dict) else None
+    return identity if isinstance(identity, int) else 0
 
 
 class _UntilDeadline(io.RawIOBase):

@@ -1,7 +1,7 @@
 """The typed client of the ledger contract, in Standing's own terms."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -26,7 +26,14 @@ from standing.ledger.chain.connection import (
 from standing.ledger.chain.contract import artifact
 from standing.ledger.chain.failover import Failover, NodeNotServing
 from standing.ledger.clock import MAX_CALENDAR_MS
-from standing.ledger.errors import InvalidValue, LedgerError, LedgerMismatch, LedgerRejected, LedgerUnreachable
+from standing.ledger.errors import (
+    InvalidValue,
+    LedgerError,
+    LedgerMismatch,
+    LedgerRejected,
+    LedgerUnreachable,
+    RequestTooLong,
+)
 
 #: The receipt of a transaction, as web3 types it.
 Receipt = TxReceipt
@@ -219,7 +226,21 @@ class LedgerClient:
         return BankState(signer, publication, watermark_ms, admin, suspended, head)
 
     def read(self, queries: Sequence[tuple[str, bytes]], block: BlockIdentifier = "latest") -> Reading:
-        """The records of (BIC, binding) pairs, all from the state of one block."""
+        """The records of (BIC, binding) pairs, all from the state of one block.
+
+        Where a request for all of them is too long for a proxy before the ledger's node, they are read in parts.
+        """
+        try:
+            return self._read(queries, block)
+        except RequestTooLong:
+            if len(queries) < 2:
+                raise
+        half = len(queries) // 2
+        first = self.read(queries[:half], block)
+        second = self.read(queries[half:], first.block_number)
+        return replace(first, records=first.records + second.records)
+
+    def _read(self, queries: Sequence[tuple[str, bytes]], block: BlockIdentifier) -> Reading:
         data = encode_read([encode_query(bic_to_bytes11(bic), binding) for bic, binding in queries])
         with ledger_errors():
             answer = self.w3.eth.call({"to": self.address, "data": HexStr("0x" + data.hex())}, block)

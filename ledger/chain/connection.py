@@ -21,8 +21,8 @@ from web3.exceptions import (
 from web3.types import EventData
 
 from standing.ledger.chain.contract import decode_rejection
-from standing.ledger.chain.failover import Failover, NodeNotServing
-from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable
+from standing.ledger.chain.failover import Failover, NodeNotServing, is_too_long
+from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachable, RequestTooLong
 
 _WORD_MAX = 2**256 - 1
 _DIGEST_SIZE = 32
@@ -75,7 +75,8 @@ def ledger_errors() -> Iterator[None]:
         raise decode_rejection(_revert_data(error.data)) from error
     except requests.HTTPError as error:
         host = urlsplit(error.response.url).netloc.rpartition("@")[2]  # the rest of a URL may be a secret
-        raise LedgerUnreachable(f"the ledger's node {host} answers HTTP {error.response.status_code}") from error
+        unreachable = RequestTooLong if is_too_long(error) else LedgerUnreachable
+        raise unreachable(f"the ledger's node {host} answers HTTP {error.response.status_code}") from error
     except NodeNotServing as error:
         raise LedgerUnreachable(str(error)) from error
     except requests.RequestException as error:

@@ -18,6 +18,7 @@ asks for its newest block, in the same request: behind a load balancer, two requ
 import threading
 import time
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -96,7 +97,7 @@ class _Node:
             raise
         if not isinstance(answers, list) or len(answers) != len(calls):
             return None
-        return sorted((self._checked(answer) for answer in answers), key=_place)
+        return [self._checked(answer) for answer in answers]
 
     def _checked(self, answer: Any) -> RPCResponse:
         """An answer of a node that serves."""
@@ -108,10 +109,9 @@ class _Node:
         return cast(RPCResponse, answer)
 
 
-def _place(answer: RPCResponse) -> int:
-    """An answer's place in its batch, whose order a node may change."""
-    identity = answer.get("id")
-    return identity if isinstance(identity, int) else 0
+def is_too_long(error: Exception | None) -> bool:
+    """Whether a node, or a proxy before it, refused a request for its length."""
+    return isinstance(error, requests.HTTPError) and error.response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 def _may_be_its_own_trouble(method: RPCEndpoint, answer: RPCResponse) -> bool:
@@ -167,7 +167,8 @@ class Failover(JSONBaseProvider):
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """The answer of the first node that gives one and is not late; an error only where no node does better.
 
-        Raises: the last node's error where none answers; LedgerMismatch where all that do belong to another ledger.
+        Raises: the last node's error where none answers, or that of one to which the request is too long;
+        LedgerMismatch where all that answer belong to another ledger.
         """
         failure: Exception | None = None
         late: list[tuple[int, int, RPCResponse]] = []
@@ -183,7 +184,7 @@ class Failover(JSONBaseProvider):
                 # A node on another chain will not recover: report it instead of skipping it silently.
                 failure = error
             except (requests.RequestException, BadResponseFormat, ValueError) as error:
-                failure = error if not isinstance(failure, LedgerMismatch) else failure
+                failure = failure if isinstance(failure, LedgerMismatch) or is_too_long(failure) else error
             else:
                 if _may_be_its_own_trouble(method, answer):
                     refused.append((node, answer))

@@ -17,15 +17,22 @@ _BLOCK_TIME_S = 1_767_225_600
 class FakeLedger:
     """Answers every query with a record whose publication is the number of the call: 1, 2, 3 …
 
-    `gate` holds answers back while it is cleared. `spoil` replaces the next answers' bodies, one each.
+    `gate` holds answers back while it is cleared. `spoil` replaces the next answers' bodies, one each. While `mixed_up`
+    is set, a call gets the answer to the one before it on its connection, as from a proxy that gave up on a call too
+    early. A call of more than `longest` queries is refused as too long.
     """
 
     def __init__(self) -> None:
         self.calls: list[list[bytes]] = []  # the requested bindings, one list per call, in order of arrival
+        self.ids: list[int] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.spoil: list[bytes] = []
+        self.mixed_up = False
+        self.longest: int | None = None
+        self.refused = 0
         self.most_at_once = 0
+        self._last: dict[asyncio.BaseTransport | None, str] = {}  # the last answer on each connection
         self._now = 0
         self._came_in = asyncio.Condition()
 
@@ -37,9 +44,13 @@ class FakeLedger:
     async def answer(self, request: web.Request) -> web.Response:
         call = json.loads(await request.read())
         assert (call["method"], call["params"][0]["to"], call["params"][1]) == ("eth_call", CONTRACT, "latest")
+        self.ids.append(call["id"])
         data = bytes.fromhex(call["params"][0]["data"][2:])
         count = int.from_bytes(data[36:68], "big")
         assert len(data) == 68 + 64 * count
+        if self.longest is not None and count > self.longest:
+            self.refused += 1
+            return web.Response(status=413)
         self.calls.append([data[68 + 64 * index + 32 :][:32] for index in range(count)])
         number = len(self.calls)
         async with self._came_in:
@@ -52,7 +63,9 @@ class FakeLedger:
             return web.Response(body=self.spoil.pop(0))
         result = b"".join(value.to_bytes(32, "big") for value in (number, _BLOCK_TIME_S, 0x60, count))
         result += b"".join(value.to_bytes(32, "big") for value in (number, 0, 0, 2, 0)) * count
-        return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": "0x" + result.hex()})
+        answer = json.dumps({"jsonrpc": "2.0", "id": call["id"], "result": "0x" + result.hex()})
+        before, self._last[request.transport] = self._last.get(request.transport), answer
+        return web.Response(text=before if self.mixed_up and before is not None else answer)
 
 
 @asynccontextmanager

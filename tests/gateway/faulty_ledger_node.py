@@ -19,11 +19,13 @@ Lie = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
 
 @dataclass
 class NodeProxy:
-    """Passes calls on to `behind`. `lie` may change each answer; while `down`, every answer is an empty 502."""
+    """Passes calls on to `behind`. `lie` may change each answer; while `down`, every answer is an empty 502. A request
+    of more than `longest` bytes gets a 413."""
 
     behind: str
     lie: Lie | None = None
     down: bool = False
+    longest: int | None = None
     url: str = ""
     calls: list[str] = field(default_factory=list)
     #: Receives each call and may answer it in place of the node, which then never sees it.
@@ -32,15 +34,19 @@ class NodeProxy:
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        asked = await Request(scope, receive).json()
+        body = await Request(scope, receive).body()
+        if self.longest is not None and len(body) > self.longest:
+            await Response(status_code=413)(scope, receive, send)
+            return
+        asked = json.loads(body)
         calls = asked if isinstance(asked, list) else [asked]
         self.calls += [call["method"] for call in calls]
         if self.down:
             await Response(status_code=502)(scope, receive, send)
             return
         answers = [await self._answer(call) for call in calls]
-        body = json.dumps(answers if isinstance(asked, list) else answers[0])
-        await Response(body, media_type="application/json")(scope, receive, send)
+        answer = json.dumps(answers if isinstance(asked, list) else answers[0])
+        await Response(answer, media_type="application/json")(scope, receive, send)
 
     async def _answer(self, call: dict[str, Any]) -> dict[str, Any]:
         answer = self.instead(call) if self.instead is not None else None

@@ -1,10 +1,12 @@
 """The coalescing reader: batching without caching, bounds, and recovery."""
 
 import asyncio
+import json
 import random
 
 import pytest
 
+from standing.gateway.ledger_reading.node import NodeState
 from standing.gateway.ledger_reading.reader import MAX_QUERIES, Reader, Seen
 from standing.ledger.errors import InvalidValue, LedgerUnreachable, Overloaded
 from tests.gateway.fake_ledger import CONTRACT, fake_ledger
@@ -83,6 +85,38 @@ async def test_requests_beyond_one_calls_capacity_go_into_several_calls() -> Non
         assert sorted(binding for call in ledger.calls for binding in call) == bindings
 
 
+async def test_reads_that_a_proxy_finds_too_long_are_sent_in_parts_and_none_fails() -> None:
+    async with fake_ledger(max_in_flight=1) as (ledger, reader):
+        ledger.longest = 100
+        bindings = [index.to_bytes(32, "big") for index in range(2 * MAX_QUERIES)]
+        seen = await asyncio.gather(*(reader.read(BANK, binding) for binding in bindings))
+        assert len(seen) == len(bindings)
+        assert ledger.refused == 3  # of 500, 250 and 125; 62 are taken
+        assert sorted(binding for call in ledger.calls for binding in call) == bindings
+        assert {node.state for node in reader.nodes.all} == {NodeState.FIT}
+
+
+async def test_after_a_proxys_limit_has_gone_reads_grow_to_their_full_size_again() -> None:
+    async with fake_ledger(max_in_flight=1) as (ledger, reader):
+        bindings = [index.to_bytes(32, "big") for index in range(MAX_QUERIES)]
+        ledger.longest = MAX_QUERIES - 5
+        await asyncio.gather(*(reader.read(BANK, binding) for binding in bindings))
+        ledger.longest = MAX_QUERIES
+        for _ in range(MAX_QUERIES):
+            ledger.calls.clear()
+            await asyncio.gather(*(reader.read(BANK, binding) for binding in bindings))
+            if len(ledger.calls) == 1:
+                break
+        assert [len(call) for call in ledger.calls] == [MAX_QUERIES]
+
+
+async def test_a_single_read_that_a_proxy_finds_too_long_fails() -> None:
+    async with fake_ledger() as (ledger, reader):
+        ledger.longest = 0
+        with pytest.raises(LedgerUnreachable, match="HTTP 413"):
+            await reader.read(BANK, BINDING)
+
+
 @pytest.mark.parametrize(
     "spoiled",
     [
@@ -106,6 +140,23 @@ async def test_an_invalid_answer_fails_the_requests_of_its_call_and_no_other(spo
         failed = await asyncio.gather(*(reader.read(BANK, BINDING) for _ in range(3)), return_exceptions=True)
         assert [type(each) for each in failed] == [LedgerUnreachable] * 3
         assert (await reader.read(BANK, BINDING)).record.publication == 2
+
+
+async def test_an_answer_to_an_earlier_call_is_not_used_and_its_connection_is_closed() -> None:
+    async with fake_ledger() as (ledger, reader):
+        assert (await reader.read(BANK, BINDING)).record.publication == 1
+        ledger.mixed_up = True
+        with pytest.raises(LedgerUnreachable, match="to another request"):
+            await reader.read(BANK, BINDING)
+        assert (await reader.read(BANK, BINDING)).record.publication == 3
+
+
+async def test_no_two_calls_have_one_id() -> None:
+    async with fake_ledger() as (ledger, reader), fake_ledger() as (others, other_reader):
+        for each in (reader, other_reader):
+            for _ in range(3):
+                await each.read(BANK, BINDING)
+        assert len({*ledger.ids, *others.ids}) == 6
 
 
 async def test_a_binding_of_the_wrong_size_fails_alone_and_not_the_requests_beside_it() -> None:
@@ -204,10 +255,11 @@ async def test_a_kept_connection_closed_by_the_node_fails_no_request() -> None:
         connections += 1
         head = await incoming.readuntil(b"\r\n\r\n")
         length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
-        await incoming.readexactly(length)
+        asked = json.loads(await incoming.readexactly(length))
         if connections != 2:  # the second connection is closed on its first request, without an answer
             words = (5, 6, 0x60, 1, 9, 0, 0, 2, 0)
-            body = b'{"result":"0x%s"}' % b"".join(word.to_bytes(32, "big") for word in words).hex().encode()
+            result = b"".join(word.to_bytes(32, "big") for word in words).hex()
+            body = json.dumps({"id": asked["id"], "result": "0x" + result}).encode()
             outgoing.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
             await outgoing.drain()
         outgoing.close()

@@ -70,6 +70,24 @@ def test_a_publication_can_be_read_back_and_followed(a_world: World, client: Led
     assert client.published(0, client.block_number(), "HAIYCNS0001") == []
 
 
+def test_records_are_read_in_parts_of_one_block_where_a_proxy_takes_no_longer_requests(
+    a_world: World, client: LedgerClient
+) -> None:
+    attestations = tuple(_attestation() for _ in range(9))
+    _submit(client, _publication(a_world, attestations))
+    queries = [(_BIC, each.binding) for each in attestations]
+    with proxied(a_world.chain.url) as proxy:
+        proxy.longest = 700  # of three queries
+        through = LedgerClient([proxy.url, "http://127.0.0.1:1"], a_world.client.address)
+        reading = through.read(queries)
+        assert reading == client.read(queries)
+        assert [record.tail for record in reading.records] == [each.tail for each in attestations]
+        assert proxy.calls.count("eth_call") == 4
+        proxy.longest = 100
+        with pytest.raises(LedgerUnreachable, match="HTTP 413"):
+            through.read(queries)
+
+
 @pytest.mark.long
 def test_the_largest_publication_fits_its_gas_limit(a_world: World, client: LedgerClient) -> None:
     publication = _publication(a_world, tuple(_attestation() for _ in range(client.max_attestations)))
