@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import Connection, Row, select
 
 from standing.ledger.chain.client import BankState, LedgerClient
+from standing.ledger.chain.sender import NonceAhead
 from standing.ledger.clock import Clock, has_passed
 from standing.ledger.errors import LedgerError, LedgerUnreachable, Unavailable
 from standing.ledger.service.times import exactly
@@ -118,19 +119,21 @@ class Publisher:
 
         Raises: LeadershipLost where another node took over.
         """
-        failures = 0
+        failures, said = 0, ""
         while not self._stop.is_set():
             self._wake.clear()
             try:
                 in_flight = self.step()
                 if failures:
                     _log.info("publishing_resumed")
-                self.trouble, failures = self._stuck(), 0
+                self.trouble, failures, said = self._stuck(), 0, ""
             except (LedgerError, PublishingHalted, Unavailable) as error:
                 self._meters.ledger_errors.labels(type(error).__name__).inc()
-                if str(error) != self.trouble:
+                if str(error) != said:
                     _log.error("publishing_stopped", reason=str(error))
-                self.trouble, failures, in_flight = str(error), failures + 1, 0
+                failures, in_flight, said = failures + 1, 0, str(error)
+                # Of a ledger that makes no blocks, nodes may know one transaction and refuse the next for its nonce.
+                self.trouble = (self._stuck() if isinstance(error, NonceAhead) else None) or said
             except Exception as error:
                 # A fault of this program: report it, and let the thread end visibly.
                 self.trouble = f"the publisher failed unexpectedly ({type(error).__name__}): start the node again"

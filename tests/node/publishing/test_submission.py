@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.attestations.terms import Status
 from standing.ledger.chain import governance
-from standing.ledger.chain.sender import Sender
+from standing.ledger.chain.sender import NonceAhead, Sender
 from standing.ledger.clock import ManualClock
 from standing.ledger.errors import LedgerUnreachable
 from standing.node.accounts.changes import FeedEntry
@@ -333,6 +333,35 @@ def test_a_pooled_transaction_is_reported_as_trouble_until_it_is_mined(a_world: 
     reason = wait_until(lambda: bank.get("/readyz").json()["reason"])
     assert "no block holds it" in reason
     assert bank.get("/readyz").status_code == 503
+    a_world.chain.release()
+    wait_until(lambda: bank.get("/readyz").status_code == 200)
+
+
+def test_a_refused_nonce_does_not_hide_that_the_ledger_makes_no_blocks(
+    a_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While no block is made, a node may say of a transaction that it knows it, and refuse the one after it."""
+    bank = a_world.start_bank(publisher={"resend_after_ms": 1_000})
+    bank.change(dict(ACCOUNT))
+    wait_until(lambda: bank.get("/readyz").status_code == 200)
+    assert bank.bind().json()["outcome"] == "granted"
+    bank.wait_until_published()
+    a_world.chain.holding = True
+    bank.feed({"number": NUMBER, "status": "frozen"})
+    wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 1)
+
+    def refuse(*_: Any) -> None:
+        raise NonceAhead("the ledger's node refuses nonce 7: invalid nonce")
+
+    with monkeypatch.context() as patched, capture_logs() as logs:
+        patched.setattr(bank.node.publisher._submitter, "see_through", refuse)
+        bank.node.publisher.wake()
+        wait_until(lambda: bank.get("/readyz").json()["reason"] == "the ledger's node refuses nonce 7: invalid nonce")
+        a_world.clock.advance(2_001)
+        wait_until(lambda: "no block holds it" in (bank.get("/readyz").json()["reason"] or ""))
+        a_world.clock.advance(5_000)
+        wait_until(lambda: "for 7 s and no block" in (bank.get("/readyz").json()["reason"] or ""))
+    assert [line["event"] for line in logs if line["event"].startswith("publishing")] == ["publishing_stopped"]
     a_world.chain.release()
     wait_until(lambda: bank.get("/readyz").status_code == 200)
 
