@@ -29,6 +29,7 @@ def reservation_document(reservation: Reservation | None) -> dict[str, Any] | No
         "expires_at_ms": reservation.expires_at_ms,
         "captured_minor": reservation.captured_minor,
         "refunded_minor": reservation.refunded_minor,
+        "settled_at_ms": reservation.settled_at_ms,
     }
 
 

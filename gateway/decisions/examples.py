@@ -47,6 +47,7 @@ DECISION_EXAMPLES: dict[str, Any] = {
                 "expires_at_ms": 1_767_229_200_000,
                 "captured_minor": None,
                 "refunded_minor": 0,
+                "settled_at_ms": None,
             },
             "hold": None,
             "review": None,

@@ -278,6 +278,7 @@ def present(connection: Connection, transaction_ids: Sequence[str], now_ms: int)
             held.expires_at_ms,
             held.captured_minor,
             held.refunded_minor,
+            held.settled_at_ms,
         )
         .select_from(schema.decisions.outerjoin(schema.reservations).outerjoin(schema.reviews, _OF_DECISION))
         .where(schema.decisions.c.transaction_id.in_(transaction_ids))

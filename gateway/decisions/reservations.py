@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from standing.gateway.decisions.caps import Caps, Used, month_of, year_of
 from standing.gateway.decisions.question import Kind
@@ -81,10 +81,18 @@ SettlementRequest = Capture | Void | Refund
 
 def current_reservation(row: Row[*tuple[Any, ...]], now_ms: int) -> Reservation:
     """The current state of a row's reservation. An overdue one is expired, even if that is not written yet."""
-    state = State(row.state)
+    state, settled_at_ms = State(row.state), row.settled_at_ms
     if state is State.RESERVED and row.expires_at_ms is not None and now_ms >= row.expires_at_ms:
-        state = State.EXPIRED
-    return Reservation(state, row.amount_minor, row.day, row.expires_at_ms, row.captured_minor, row.refunded_minor)
+        state, settled_at_ms = State.EXPIRED, row.expires_at_ms
+    return Reservation(
+        state,
+        row.amount_minor,
+        row.day,
+        row.expires_at_ms,
+        row.captured_minor,
+        row.refunded_minor,
+        settled_at_ms,
+    )
 
 
 def expire_due(connection: Connection, accounts: Collection[bytes], now_ms: int) -> None:
@@ -238,7 +246,7 @@ class _ReservationBook:
         if amount_minor > held.amount_minor:
             raise InvalidValue("amount_minor", "more than was reserved", f"1 to {held.amount_minor}")
         self._give_back(request.transaction_id, held.amount_minor - amount_minor)
-        return replace(held, state=State.CAPTURED, captured_minor=amount_minor)
+        return replace(held, state=State.CAPTURED, captured_minor=amount_minor, settled_at_ms=self._now_ms)
 
     def _void(self, request: Void, held: Reservation) -> Reservation:
         # An expired reservation holds nothing any more, so there is nothing to void.
@@ -246,7 +254,7 @@ class _ReservationBook:
             return held
         _check_reserved(held)
         self._give_back(request.transaction_id, held.amount_minor)
-        return replace(held, state=State.VOIDED)
+        return replace(held, state=State.VOIDED, settled_at_ms=self._now_ms)
 
     def _refund(self, request: Refund, held: Reservation) -> Reservation:
         if held.state is not State.CAPTURED or held.captured_minor is None:
@@ -290,7 +298,7 @@ class _ReservationBook:
                 .where(_TABLE.transaction_id == bindparam("of_transaction"))
                 .values(
                     state=bindparam("new_state"),
-                    settled_at_ms=func.coalesce(_TABLE.settled_at_ms, bindparam("now_settled_at_ms")),
+                    settled_at_ms=bindparam("now_settled_at_ms"),
                     captured_minor=bindparam("now_captured_minor"),
                     refunded_minor=bindparam("now_refunded_minor"),
                 ),
@@ -304,7 +312,7 @@ class _ReservationBook:
         return {
             "of_transaction": name,
             "new_state": held.state.value,
-            "now_settled_at_ms": held.expires_at_ms if held.state is State.EXPIRED else self._now_ms,
+            "now_settled_at_ms": held.settled_at_ms,
             "now_captured_minor": held.captured_minor,
             "now_refunded_minor": held.refunded_minor,
         }

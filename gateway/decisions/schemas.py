@@ -110,6 +110,7 @@ class ReservationDocument(BaseModel):
     )
     captured_minor: int | None = Field(description="null: not captured")
     refunded_minor: int
+    settled_at_ms: int | None = Field(None, description="When it was captured, voided or expired; null: still reserved")
 
 
 class HoldDocument(BaseModel):

@@ -88,7 +88,8 @@ class Reservation:
     """An amount, in minor units, reserved on an account's day, with its state.
 
     `captured_minor` is None until the capture, which releases the rest. `expires_at_ms` is None for a withdrawal: money
-    that may have been paid out counts until the platform voids it.
+    that may have been paid out counts until the platform voids it. `settled_at_ms`: when it was captured, voided or
+    expired; None while it is reserved.
     """
 
     state: State
@@ -97,6 +98,7 @@ class Reservation:
     expires_at_ms: int | None
     captured_minor: int | None = None
     refunded_minor: int = 0
+    settled_at_ms: int | None = None
 
 
 def day_of(now_ms: int, zone: ZoneInfo) -> date:

@@ -74,6 +74,15 @@ def test_the_page_of_a_decision_says_that_its_message_is_for_the_user_and_copies
     assert 'data-copy="say-zh"' in text
 
 
+def test_the_page_of_a_decision_says_when_its_reservation_was_captured(a_rig: Rig, admin: Browser) -> None:
+    decided = a_rig.bound().decide()
+    path = f"/v1/decisions/{decided['transaction_id']}"
+    page = f"/console/decisions/{decided['transaction_id']}"
+    assert re.search(r"Reservation</dt><dd>reserved</dd>", admin.open(page))
+    a_rig.platform("POST", f"{path}/capture").raise_for_status()
+    assert re.search(r"Reservation</dt><dd>captured · \d{4}-\d\d-\d\d \d\d:\d\d", admin.open(page))
+
+
 def test_a_closed_review_is_counted_by_its_outcome_today_and_told_so_in_the_trail(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -182,6 +182,7 @@ def test_a_payment_is_partly_captured_and_refunded_over_http(a_rig: Rig) -> None
         "expires_at_ms": a_rig.clock.now_ms() + HOUR_MS,
         "captured_minor": None,
         "refunded_minor": 0,
+        "settled_at_ms": None,
     }
     captured = a_rig.platform("POST", f"{path}/capture", json={"amount_minor": 1_500})
     assert captured.json()["reservation"]["captured_minor"] == 1_500

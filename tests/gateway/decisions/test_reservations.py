@@ -105,6 +105,26 @@ async def test_captured_and_voided_reservations_do_not_expire(tmp_path: Path) ->
         assert (await rig.settle(gone, State.VOIDED))["state"] == "voided"
 
 
+@pytest.mark.anyio
+async def test_a_reservation_states_when_it_was_settled_first(tmp_path: Path) -> None:
+    with decision_rig(tmp_path, reservation_lifetime_ms=HOUR_MS) as rig:
+        account = rig.bind()
+        kept, gone, late = [await reserve(rig, account, 1_000) for _ in range(3)]
+        assert json.loads(await rig.decisions.find(kept))["reservation"]["settled_at_ms"] is None
+        rig.clock.advance(1)
+        for _ in range(2):  # the repeat, a second later, changes nothing
+            assert (await rig.settle(kept, State.CAPTURED))["settled_at_ms"] == NOON_MS + 1
+            assert (await rig.settle(gone, State.VOIDED))["settled_at_ms"] == NOON_MS + 1
+            rig.clock.advance(1_000)
+        refunded = json.loads(await rig.decisions.refund(kept, "r-1", 400))["reservation"]
+        assert (refunded["refunded_minor"], refunded["settled_at_ms"]) == (400, NOON_MS + 1)
+        rig.clock.advance(2 * HOUR_MS)
+        for _ in range(2):  # by the clock alone, and once a decision has written it
+            expired = json.loads(await rig.decisions.find(late))["reservation"]
+            assert (expired["state"], expired["settled_at_ms"]) == ("expired", NOON_MS + HOUR_MS)
+            await rig.decide(account, 1)
+
+
 @pytest.mark.long
 @pytest.mark.anyio
 async def test_a_decision_releases_every_expired_reservation_of_its_account(tmp_path: Path) -> None:
