@@ -79,7 +79,7 @@ def post_resync(
     tags=["operation"],
     summary="End all bindings of a platform",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=responses(*_ALWAYS, Overloaded, *STORE_DOWN),
+    responses=responses(*_ALWAYS),
 )
 def post_off_boarding(platform: PlatformId, off_boardings: OffBoardingsDep, _caller: Operator) -> OffBoarding:
     """From now on the platform is granted nothing, and its bindings end in batches. Repeat the request to see the

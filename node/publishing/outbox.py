@@ -15,7 +15,7 @@ from standing.ledger.attestations.publication import Signer
 from standing.ledger.attestations.terms import Terms
 from standing.ledger.errors import Overloaded
 from standing.node.accounts.bank_secrets import BankSecrets
-from standing.node.publishing import deployments, herds
+from standing.node.publishing import herds
 from standing.node.publishing.deployments import Deployment
 from standing.node.publishing.herds import Cover
 from standing.node.storage import schema
@@ -110,14 +110,10 @@ def waiting(connection: Connection, at_most: int | None = None) -> int:
 def on_its_way(connection: Connection, binding: bytes) -> bool:
     """Whether the newest terms of a binding are on their way: queued, or signed and not yet seen in a block.
 
-    Abandoned publications of an earlier deployment do not count.
+    A publication that a move to another deployment abandoned counts too: all bindings are then stated again.
     """
-    deployment = deployments.current(connection)
     table = schema.outbox.c
-    in_flight = select(schema.publications.c.number).where(
-        schema.publications.c.in_block_at_ms.is_(None),
-        schema.publications.c.number > (deployment.base_number if deployment is not None else 0),
-    )
+    in_flight = select(schema.publications.c.number).where(schema.publications.c.in_block_at_ms.is_(None))
     found = connection.execute(
         select(table.id)
         .where(table.binding_id == binding, or_(table.publication.is_(None), table.publication.in_(in_flight)))

@@ -137,6 +137,12 @@ def test_an_off_boarded_platform_gets_no_new_grants_and_the_api_documents_it(
     assert examples == {"403": {"wrong-role", "platform-off-boarded"}, "422": {"malformed-request"}}
 
 
+def test_the_api_states_no_overload_for_an_off_boarding_which_a_full_outbox_only_delays(bank: Bank) -> None:
+    path = httpx.get(bank.url + "/openapi.json", timeout=30).json()["paths"]["/v1/platforms/{platform}/off-board"]
+    unavailable = path["post"]["responses"]["503"]["content"]["application/problem+json"]["examples"]
+    assert set(unavailable) == {"standby", "database-unavailable"}
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("platform", ["Not-A-Platform", "-", "x" * 33])
 def test_off_boarding_an_unknown_platform_is_refused(staffed: Staffed, bank: Bank, platform: str) -> None:

@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from standing.ledger.attestations.terms import Status
 from standing.ledger.errors import LedgerError
+from standing.node.publishing import outbox
 from standing.node.publishing.submission import PublishingHalted
 from standing.node.recovery.history import CannotRecover
 from standing.node.storage import schema
@@ -63,6 +64,29 @@ def test_a_new_ledger_that_admitted_the_bank_with_another_history_is_refused_wit
         site.recover()
     with pytest.raises(PublishingHalted):
         site.node.publisher.step()
+
+
+def test_a_resync_adds_nothing_to_what_a_recovery_states_again(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    grant = site.bind(CARD)
+    site.publish()
+    # The newest terms are signed but on no ledger when the ledger is lost, and their publication is never sent again.
+    site.world.chain.holding = True
+    site.feed({"number": CARD, "status": "frozen"})
+    site.world.clock.advance(60)
+    assert site.node.publisher.step() == 1
+    site.world.chain.lose()
+    with site.node.database.read() as connection:
+        last = outbox.last_publication(connection)
+    assert last is not None
+    site.stop()
+    site.start(contract=site.deploy_again(last.number, last.digest))
+    site.recover()
+    assert not site.node.resync.resync(PLATFORM, bytes.fromhex(grant.binding[2:])).queued
+    with site.node.database.read() as connection:
+        assert outbox.waiting(connection) == 0
+    site.publish()
+    assert site.terms(grant).status is Status.FROZEN
 
 
 def test_two_histories_under_one_key_are_never_merged(site: SteppedNode, a_world: World) -> None:
