@@ -12,6 +12,8 @@ from standing.gateway.storage.database import Storage
 
 #: The most rows per list.
 MAX_LISTED = 50
+
+_LAST_DECISIONS = 20
 _decisions, _bindings, _holds = schema.decisions.c, schema.bindings.c, schema.holds.c
 
 
@@ -52,7 +54,7 @@ class Lookups:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def ending_in(self, digits: str, *, begins: str = "") -> Listed[StoredBinding]:
+    async def ending_in(self, digits: str, *, begins: str) -> Listed[StoredBinding]:
         """Bindings of accounts whose number ends in these four digits, newest first. `begins`: what is shown of its
         beginning, if anything."""
         query = stored_bindings().where(schema.LAST_FOUR.in_([digits]))
@@ -66,10 +68,13 @@ class Lookups:
             await self._rows(select(_decisions.transaction_id).where(_decisions.transaction_id == transaction_id))
         )
 
-    async def last_decisions(self, binding: bytes, limit: int = 20) -> list[DecisionLine]:
-        """The newest decisions on a binding, newest first."""
+    async def last_decisions(self, binding: bytes) -> list[DecisionLine]:
+        """The newest decisions on a binding, newest first, at most 20."""
         query = _lines().where(_decisions.binding == binding)
-        return [_line(row) for row in await self._rows(query.order_by(_decisions.decided_at_ms.desc()).limit(limit))]
+        return [
+            _line(row)
+            for row in await self._rows(query.order_by(_decisions.decided_at_ms.desc()).limit(_LAST_DECISIONS))
+        ]
 
     async def open_holds(self, now_ms: int) -> Listed[Row[Any]]:
         """Holds in force now, oldest first."""

@@ -67,7 +67,7 @@ class RiskRunner:
         policy: Policy,
         clock: Clock,
         settings: WarningSettings,
-        wake: Callable[[], None] = lambda: None,
+        wake: Callable[[], None],
     ) -> None:
         self._storage = storage
         self._vault = vault

@@ -2,11 +2,9 @@
 
 from collections.abc import Collection
 
-from standing.gateway.warning.settings import WARN_PER_MILLE
-
 
 def next_warning(
-    reported: Collection[str], per_mille: int, cause: str | None, *, warn_per_mille: int = WARN_PER_MILLE
+    reported: Collection[str], per_mille: int, cause: str | None, *, warn_per_mille: int
 ) -> tuple[str | None, frozenset[str]]:
     """The cause to report for a binding at its newest probability, and the causes that count as reported from then on.
 

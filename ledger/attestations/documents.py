@@ -85,28 +85,28 @@ def stated_document(scheme: str | None, country: str | None, number: str | None)
     return IdDocument(scheme, country or "", number)
 
 
-def canonical_id_document(document: IdDocument, field: str = "id_document") -> str:
+def canonical_id_document(document: IdDocument) -> str:
     """The canonical form `scheme:country:number`; the country is empty where no country issues the number.
 
     Raises: InvalidValue for an unknown scheme, an invalid country code, or a number without a letter or digit, masked,
     or rounded by a spreadsheet.
     """
     if document.scheme not in SCHEMES:
-        raise InvalidValue(f"{field}_scheme", "unknown", ", ".join(SCHEMES))
+        raise InvalidValue("id_document_scheme", "unknown", ", ".join(SCHEMES))
     country = "" if document.scheme in GLOBAL_SCHEMES else document.country
     if document.scheme not in GLOBAL_SCHEMES and not _COUNTRY.fullmatch(country):
-        raise InvalidValue(f"{field}_country", "not a country code", "two capital letters (ISO 3166-1)")
+        raise InvalidValue("id_document_country", "not a country code", "two capital letters (ISO 3166-1)")
     if len(document.number) > MAX_DOCUMENT:
-        raise InvalidValue(f"{field}_number", "too long", f"at most {MAX_DOCUMENT} characters")
+        raise InvalidValue("id_document_number", "too long", f"at most {MAX_DOCUMENT} characters")
     allowed = f"1 to {MAX_DOCUMENT} characters"
     written = _written(document)
     number = compacted(written).translate(_LIKE_LATIN)
     if not number:
-        raise InvalidValue(f"{field}_number", "no letter or digit in it", allowed)
+        raise InvalidValue("id_document_number", "no letter or digit in it", allowed)
     if is_scientific(written):
-        raise InvalidValue(f"{field}_number", "rounded by a spreadsheet", f"{allowed}, from a column of text")
+        raise InvalidValue("id_document_number", "rounded by a spreadsheet", f"{allowed}, from a column of text")
     if is_masked(written, number):
-        raise InvalidValue(f"{field}_number", "masked, or with lost characters", allowed)
+        raise InvalidValue("id_document_number", "masked, or with lost characters", allowed)
     if (document.scheme, country) == ("NIDN", "CN") and _RESIDENT_15.fullmatch(number):
         # Before 1999: the year without its century, and no check digit (GB 11643).
         number = number[:6] + "19" + number[6:]

@@ -47,16 +47,18 @@ def currency_number(code: str, field: str = "currency") -> int:
     return number
 
 
-def check_in_use(code: str, field: str = "currency") -> None:
+def check_in_use(code: str) -> None:
     """Check that a currency may be that of a new account.
 
     Raises: InvalidValue for one that is withdrawn or unknown, and for XXX and XTS, which name none.
     """
     if code in _NO_CURRENCY:
-        raise InvalidValue(field, "not a currency", "an ISO 4217 alphabetic code, such as CNY")
+        raise InvalidValue("currency", "not a currency", "an ISO 4217 alphabetic code, such as CNY")
     if code not in _IN_USE:
-        currency_number(code, field)
-        raise InvalidValue(field, "withdrawn, and a new account needs a currency in use", "an ISO 4217 code in use")
+        currency_number(code)
+        raise InvalidValue(
+            "currency", "withdrawn, and a new account needs a currency in use", "an ISO 4217 code in use"
+        )
 
 
 def currency_code(number: int) -> str:

@@ -88,13 +88,13 @@ _SPACING_ACCENTS = "Sk"
 _HAN = re.compile("[\u4e00-\u9fff]*")
 
 
-def canonical_name(name: str, field: str = "holder_name") -> str:
+def canonical_name(name: str) -> str:
     """The canonical form of a name. Raises: InvalidValue where nothing is left, or it is too long."""
     if len(name) > MAX_NAME:
-        raise InvalidValue(field, f"longer than {MAX_NAME} characters", f"1 to {MAX_NAME} characters")
+        raise InvalidValue("holder_name", f"longer than {MAX_NAME} characters", f"1 to {MAX_NAME} characters")
     canonical = folded(name)
     if not canonical.strip(_LOST + "?"):
-        raise InvalidValue(field, "no letters in it", f"a name of 1 to {MAX_NAME} characters")
+        raise InvalidValue("holder_name", "no letters in it", f"a name of 1 to {MAX_NAME} characters")
     return canonical
 
 

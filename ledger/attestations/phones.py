@@ -41,7 +41,7 @@ _VIETNAM_2018 |= {"123": "83", "124": "84", "125": "85", "127": "81", "129": "82
 _VIETNAM_2018 |= {"186": "56", "188": "58", "199": "59"}
 
 
-def canonical_phone(phone: str, field: str = "phone") -> str:
+def canonical_phone(phone: str) -> str:
     """The E.164 form of a phone number. A number without a country code is read as Chinese, except that 852, 853 and
     886 are country codes without a plus, too: no number of these places could be a Chinese one.
 
@@ -50,15 +50,15 @@ def canonical_phone(phone: str, field: str = "phone") -> str:
     if (mobile := _CHINESE_MOBILE.fullmatch(phone)) is not None:
         return f"+86{mobile[1]}"
     if len(phone) > MAX_PHONE:
-        raise InvalidValue(field, "too long", _ALLOWED)
+        raise InvalidValue("phone", "too long", _ALLOWED)
     plain = without_zero_decimals(_before_extension(visible(phone)))
     if is_scientific(plain):
-        raise InvalidValue(field, "rounded by a spreadsheet", _ALLOWED)
+        raise InvalidValue("phone", "rounded by a spreadsheet", _ALLOWED)
     if _hides_digits(plain):
-        raise InvalidValue(field, "masked, or with lost characters", _ALLOWED)
+        raise InvalidValue("phone", "masked, or with lost characters", _ALLOWED)
     digits = "".join(str(unicodedata.decimal(each)) for each in plain if each.isdecimal())
     if not digits:
-        raise InvalidValue(field, "no digit in it", _ALLOWED)
+        raise InvalidValue("phone", "no digit in it", _ALLOWED)
     canonical, before = plain, ""
     while canonical != before:  # a removed prefix may leave another one
         before, canonical = canonical, _e164(canonical)

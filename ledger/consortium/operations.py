@@ -10,6 +10,7 @@ from standing.ledger.consortium.besu import METRICS_PORT, RPC_PORT
 from standing.ledger.consortium.plan import Member
 
 _PORTS = {"node": 8100, "gateway": 8200}
+_BESU_IMAGE = "hyperledger/besu:25.8.0"
 _HARDENED = """NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=yes
@@ -21,13 +22,13 @@ RestrictSUIDSGID=yes
 """
 
 
-def compose(member: Member, *, besu_image: str = "hyperledger/besu:25.8.0") -> str:
+def compose(member: Member) -> str:
     """A compose file. All of it shares the host's loopback, so that nothing listens outside but Besu's own port."""
     port = _PORTS[member.kind]
     host = {"network_mode": "host", "restart": "unless-stopped"}
     services = {
         "besu": {
-            "image": besu_image,
+            "image": _BESU_IMAGE,
             "command": ["--config-file=/etc/standing/besu.toml"],
             "volumes": ["./:/etc/standing:ro", "besu:/var/lib/besu"],
             **host,

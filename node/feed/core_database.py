@@ -228,7 +228,7 @@ def _pages(partitions: Iterator[Sequence[RowMapping]]) -> Iterator[list[dict[str
 class CoreView:
     """The view of the settings. Raises: InvalidValue where the URL or its dialect is not usable."""
 
-    def __init__(self, settings: SqlViewSettings, profile: Profile | None = None) -> None:
+    def __init__(self, settings: SqlViewSettings, profile: Profile | None) -> None:
         url = settings.url.get_secret_value()
         try:
             dialect = make_url(url).get_backend_name()

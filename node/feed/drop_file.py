@@ -74,7 +74,7 @@ def sha256_of(path: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def whole_problem(path: Path, max_bytes: int, profile: Profile | None = None) -> LineProblem | None:
+def whole_problem(path: Path, max_bytes: int, profile: Profile | None) -> LineProblem | None:
     """The problem of the file as a whole: empty, too large, in UTF-16, or cut short. Raises: OSError."""
     ends_well = profile is None or profile.final_line_break
     # The line break of UTF-16, little-endian, ends with a zero.

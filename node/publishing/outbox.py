@@ -20,7 +20,8 @@ from standing.node.publishing.deployments import Deployment
 from standing.node.publishing.herds import Cover
 from standing.node.storage import schema
 
-#: How far an entry's time may be ahead of the node's clock, in milliseconds; the ledger allows no more.
+#: How far an entry's time may be ahead of the node's clock, in milliseconds. The ledger allows twice as much ahead of
+#: its block, so a clock that is a few seconds ahead stops nothing.
 AHEAD_ALLOWANCE_MS = 5_000
 
 

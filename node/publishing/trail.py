@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import Row, func, select
 
 from standing.ledger.errors import NotFound
@@ -30,12 +30,12 @@ class ChangeTrail(BaseModel):
     changes: int
     attestations: int
     waiting: int
-    #: Whether the entry is complete; false while more parts of it are to come.
-    complete: bool
+    complete: bool = Field(description="false while more parts of the entry are to come")
     publications: list[PublicationHops]
-    #: Whether all its attestations are in blocks. An entry without changes has none: it is on the ledger once the
-    #: bank's watermark has reached it.
-    on_ledger: bool
+    on_ledger: bool = Field(
+        description="Whether all its attestations are in blocks. An entry without changes has none: it is on the "
+        "ledger once the bank's watermark has reached it"
+    )
 
 
 class BindingHop(BaseModel):

@@ -25,7 +25,7 @@ def check_grant(
     means: VerifierInputs,
     grant: Grant | KeylessGrant,
     history: History | None,
-    proved: Proved | None = None,
+    proved: Proved | None,
 ) -> None:
     """9: the bank signed that this binding has this key. Offline, `proved` names its signer in that block."""
     if (grant.bank, grant.binding, grant.platform) != (claims.bank, claims.binding_id, claims.platform):
