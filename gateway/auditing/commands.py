@@ -19,14 +19,13 @@ from standing.gateway.auditing.ledger import Progress, audit_ledger
 from standing.gateway.evidence.verification.case import VerifierInputs
 from standing.gateway.evidence.verification.commands import jwk
 from standing.gateway.settings import GatewaySettings, read_vault_secrets
-from standing.gateway.storage.database import Storage
+from standing.gateway.storage.database import opened
 from standing.gateway.storage.vault import open_vault
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, console, one_line_errors
-from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.private_files import new_private_file
 from standing.ledger.service.settings import load
 
@@ -81,17 +80,12 @@ def export_command(
     count = 0
     with one_line_errors():
         settings = load(GatewaySettings, config)
-        database = Database(settings.database_url)
-        migrate(database, "standing.gateway.storage")
-        storage = Storage(database)
-        try:
+        with opened(settings.database_url) as storage:
             vault = open_vault(storage, read_vault_secrets(settings)) if with_keys else None
             with new_private_file(output) as file:
                 for line in exported(storage, vault, SystemClock().now_ms()):
                     file.write(line.line() + "\n")
                     count += 1
-        finally:
-            storage.close()
     console.print(f"wrote {count} decisions to {output}", highlight=False, soft_wrap=True)
 
 

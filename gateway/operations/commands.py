@@ -17,13 +17,12 @@ from standing.gateway.operations.rekey import count_sealed
 from standing.gateway.operations.rekey import rekey as renew
 from standing.gateway.operations.schemas import StatusDocument
 from standing.gateway.settings import GatewaySettings, read_vault_secrets
-from standing.gateway.storage.database import Storage
+from standing.gateway.storage.database import opened
 from standing.gateway.storage.vault import open_vault
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service import logs
 from standing.ledger.service.client_command import call_service, key_from
 from standing.ledger.service.commands import Config, console, one_line_errors, print_json
-from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.files import write_over
 from standing.ledger.service.settings import load
 from standing.ledger.service.times import iso, seconds
@@ -69,16 +68,11 @@ def rekey_command(config: Config = None) -> None:
     """
     with one_line_errors():
         settings = load(GatewaySettings, config)
-        database = Database(settings.database_url)
-        migrate(database, "standing.gateway.storage")
-        storage = Storage(database)
-        try:
+        with opened(settings.database_url) as storage:
             vault = open_vault(storage, read_vault_secrets(settings))
             with Progress(console=console) as progress:
                 task = progress.add_task("values", total=count_sealed(storage))
                 done = renew(storage, vault, lambda count: progress.advance(task, count))
-        finally:
-            storage.close()
     console.print(
         f"{done.renewed} of {done.seen} values re-encrypted; the others already used the newest secret", highlight=False
     )

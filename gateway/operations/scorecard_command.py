@@ -9,7 +9,7 @@ from rich.table import Table
 
 from standing.gateway.bindings.banks import BankDirectory
 from standing.gateway.settings import GatewaySettings, read_policy
-from standing.gateway.storage.database import Storage
+from standing.gateway.storage.database import opened
 from standing.gateway.warning.hours import HOUR_MS, summary
 from standing.gateway.warning.schemas import ScoreCardDocument
 from standing.gateway.warning.scorecard import Period, ScoreCards
@@ -21,7 +21,6 @@ from standing.ledger.chain.connection import parse_address
 from standing.ledger.clock import MAX_CALENDAR_MS, SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, console, one_line_errors, print_json
-from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.settings import load
 
 _TIMEOUT_S = 30.0
@@ -95,16 +94,11 @@ def _recomputed(
 async def _stored(
     settings: GatewaySettings, bank: str | None, period: Period, until_ms: int | None
 ) -> list[dict[str, Any]]:
-    database = Database(settings.database_url)
-    migrate(database, "standing.gateway.storage")
-    storage = Storage(database)
-    try:
+    with opened(settings.database_url) as storage:
         banks = BankDirectory(settings.banks)
         score_cards = ScoreCards(storage=storage, banks=banks, policy=read_policy(settings), clock=SystemClock())
         wanted = [bank] if bank is not None else [each.bic for each in banks]
         cards = [await score_cards.of(bic, period, until_ms) for bic in wanted]
-    finally:
-        storage.close()
     return [ScoreCardDocument.of(card).model_dump(mode="json") for card in cards]
 
 

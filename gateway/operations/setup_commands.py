@@ -22,11 +22,10 @@ from standing.gateway.settings import (
     read_policy,
     read_vault_secrets,
 )
-from standing.gateway.storage.database import Storage
+from standing.gateway.storage.database import opened
 from standing.ledger.attestations.money import amount_text
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, api_key_app, config_app, console, one_line_errors, say, secret_app
-from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.settings import load
 from standing.ledger.service.vault import Vault
 
@@ -92,14 +91,8 @@ def policy_try(
     with one_line_errors():
         since_ms = _day_ms(since)
         settings = load(GatewaySettings, config)
-        database = Database(settings.database_url)
-        migrate(database, "standing.gateway.storage")
-        storage = Storage(database)
-        try:
-            with storage.read() as connection:
-                run = dry_run(connection, load_policy(file).risk, since_ms)
-        finally:
-            storage.close()
+        with opened(settings.database_url) as storage, storage.read() as connection:
+            run = dry_run(connection, load_policy(file).risk, since_ms)
     if as_json:
         print(json.dumps(asdict(run), indent=1))  # noqa: T201 - for other programs
         return

@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from standing.gateway.errors import StorageUnavailable
-from standing.ledger.service.database import Database, error_kind
+from standing.ledger.errors import NotFound
+from standing.ledger.service.database import Database, error_kind, is_of_this_version
 
 _ATTEMPTS = 3
 _RETRY_AFTER_S = 1
@@ -49,8 +50,8 @@ class Storage:
             yield connection
 
     def write_all(self, work: Callable[[Connection], _T], *, shared: bool = False) -> _T:
-        """Do `work` in one writing transaction. Where another process wrote the same row first, do it once more on the
-        new state.
+        """Do `work` in one writing transaction. Where another process wrote the same row first, do it again on the new
+        state, twice at most.
 
         Raises: StorageUnavailable, IntegrityError where that does not help.
         """
@@ -87,6 +88,27 @@ class Storage:
         for threads in (self.writer, self.looker, self._readers):
             threads.shutdown()
         self._database.close()
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Storage]:
+    """A gateway's database for a command; closed at the end. Only a gateway makes or upgrades it: a command of a newer
+    version must not change it under gateways that run, and an empty one has nothing to show.
+
+    Raises: InvalidValue, StorageUnavailable; NotFound where the database has not the schema of this version.
+    """
+    storage = Storage(database := Database(url))
+    try:
+        with storage_errors():
+            ready = is_of_this_version(database, "standing.gateway.storage")
+        if not ready:
+            raise NotFound(
+                "the gateway's database is not there yet, or another version's: check database_url, or start the "
+                "gateway first"
+            )
+        yield storage
+    finally:
+        storage.close()
 
 
 @contextmanager

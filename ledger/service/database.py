@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Annotated, Any
 
 from alembic import command
@@ -217,6 +218,16 @@ def revisions(database: Database, package: str) -> tuple[str | None, str, bool]:
     """
     with _migrations(package) as config, database.read() as connection:
         return _revisions(config, connection)
+
+
+def is_of_this_version(database: Database, package: str) -> bool:
+    """Whether the database is there, with the newest schema of `package`. Changes nothing. Raises: SQLAlchemyError."""
+    url = database.engine.url
+    # A query would make the file.
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return False
+    present, newest, _ = revisions(database, package)
+    return present == newest
 
 
 def _revisions(config: Config, connection: Connection) -> tuple[str | None, str, bool]:

@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Table, func, make_url, select
+from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from standing.ledger.errors import NotFound, Unavailable
-from standing.ledger.service.database import Database, error_kind, migrate, revisions
+from standing.ledger.service.database import Database, error_kind, is_of_this_version, migrate
 
 _RETRY_AFTER_S = 2
 _MAX_KEYS = 500
@@ -71,12 +70,9 @@ def in_chunks(keys: Sequence[_T]) -> Iterator[Sequence[_T]]:
 def opened_unchanged(url: str) -> Iterator[NodeDatabase]:
     """The node's database for a command that changes nothing, not even its schema. Raises: NotFound where the database
     has not the schema of this version."""
-    file = make_url(url)
     database = NodeDatabase(url)
     try:
-        missing = file.get_backend_name() == "sqlite" and not Path(file.database or "").exists()
-        present, newest, _ = (None, "", True) if missing else revisions(database, "standing.node.storage")
-        if present != newest:
+        if not is_of_this_version(database, "standing.node.storage"):
             raise NotFound(
                 "the node's store is not there yet, or another version's: start the node first, or leave out --config"
             )

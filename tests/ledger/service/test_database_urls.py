@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from standing.gateway.cli import app as gateway
+from standing.ledger.service.database import Database, revisions
 from standing.node.cli import app as node
 
 _CONTRACT = ["--contract", "0x" + "11" * 20]
@@ -75,6 +76,38 @@ def test_commands_whose_database_does_not_answer_end_with_one_line(tmp_path: Pat
             assert result.stderr.startswith("error: ")
             assert "secret" not in result.stderr
     assert not (tmp_path / "export").exists()
+
+
+def test_a_gateways_commands_neither_make_a_database_nor_take_an_empty_one_for_a_gateways(tmp_path: Path) -> None:
+    (policy := tmp_path / "policy.toml").write_text('name = "p"\n')
+    config, database = _a_gateway(tmp_path), tmp_path / "elsewhere.sqlite3"
+    commands: list[list[object]] = [
+        ["rekey"],
+        ["scorecard"],
+        ["policy", "try", policy, "--since", "2026-03-01"],
+        ["export", "-o", tmp_path / "export"],
+    ]
+    for command in commands:
+        env = {"STANDING_GATEWAY_DATABASE_URL": f"sqlite:///{database}"}
+        result = _run(gateway, [*command, "-c", config], env=env)
+        assert (result.exit_code, result.stdout) == (1, ""), result.output
+        assert "the gateway's database is not there yet" in result.stderr
+    assert not database.exists()
+    assert not (tmp_path / "export").exists()
+
+
+def test_a_gateways_commands_leave_a_database_of_an_older_version_as_it_is(tmp_path: Path) -> None:
+    (policy := tmp_path / "policy.toml").write_text('name = "p"\n')
+    url = f"sqlite:///{tmp_path}/older.sqlite3"
+    older = Database(url)
+    with older.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('0001')")
+    command = ["policy", "try", policy, "--since", "2026-03-01", "-c", _a_gateway(tmp_path)]
+    result = _run(gateway, command, env={"STANDING_GATEWAY_DATABASE_URL": url})
+    assert (result.exit_code, "another version's" in result.stderr) == (1, True), result.output
+    assert revisions(older, "standing.gateway.storage")[0] == "0001"
+    older.close()
 
 
 def test_a_feed_file_is_not_compared_with_a_store_that_is_not_there_yet_and_none_is_made(tmp_path: Path) -> None:
