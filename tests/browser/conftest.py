@@ -16,3 +16,12 @@ def chromium() -> Iterator[Any]:
 
     with chromium_started() as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The demo's page on a network of its own: its URL and its stage."""
+    from tests.browser.demo_visits import demo_served  # noqa: PLC0415 - there only with Playwright
+
+    with demo_served(tmp_path_factory.mktemp("demo-page")) as opened:
+        yield opened
