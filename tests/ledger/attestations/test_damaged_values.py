@@ -48,6 +48,10 @@ def test_an_account_number_that_a_spreadsheet_took_for_an_amount_is_refused(numb
         "622202??????2345",
         "62220202001123?5",
         "622202XXXXXX2345",
+        "XXXXXXXX2345",
+        "xxxx-2345",
+        "622202XXXX",
+        "SBXXXXXX45",
         "622202xxxxxx2345",
         "6222 02xx xxxx 2345",
         "622202××××2345",
@@ -133,7 +137,17 @@ def test_letters_that_look_different_stay_apart_in_documents() -> None:
 
 @pytest.mark.parametrize(
     "number",
-    ["110105********002X", "110105xxxxxxxx0021", "1101051949123100**", "11010519491231?021", "11010519491231\ufffd021"],
+    [
+        "110105********002X",
+        "110105xxxxxxxx0021",
+        "1101051949123100**",
+        "11010519491231?021",
+        "11010519491231\ufffd021",
+        "XXXX XXXX 1234",
+        "xxx-xx-1234",
+        "ABXXXXXX4F",
+        "11010519XXXXXXXXXX",
+    ],
 )
 def test_a_masked_document_is_refused(number: str) -> None:
     with pytest.raises(InvalidValue, match="id_document_number: masked") as caught:
