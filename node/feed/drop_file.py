@@ -6,10 +6,11 @@ core's own, UTC.
 """
 
 import re
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import file_digest
+from io import BufferedReader
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,9 @@ _NAME_ALLOWED = (
 LONE_RETURNS = "its lines end with CR alone"
 LINE_BREAKS = "LF or CR LF after every line"
 _LOOKED_AT = 65_536
+_HAN = re.compile("[\u3400-\u9fff]")
+#: How many Chinese characters tell UTF-8: one may be three bytes of GB18030 by chance, two hardly ever.
+_TELLING = 2
 
 Kind = Literal["full", "changes"]
 
@@ -75,7 +79,7 @@ def sha256_of(path: Path) -> str:
 
 
 def whole_problem(path: Path, max_bytes: int, profile: Profile | None) -> LineProblem | None:
-    """The problem of the file as a whole: empty, too large, in UTF-16, or cut short. Raises: OSError."""
+    """The problem of the file as a whole: empty, too large, in another encoding, or cut short. Raises: OSError."""
     ends_well = profile is None or profile.final_line_break
     # The line break of UTF-16, little-endian, ends with a zero.
     wide = profile is not None and profile.encoding.startswith("utf-16")
@@ -86,6 +90,9 @@ def whole_problem(path: Path, max_bytes: int, profile: Profile | None) -> LinePr
         if profile is None and file.read(2) in {BOM_UTF16_LE, BOM_UTF16_BE}:
             return LineProblem(0, "file", "written in UTF-16", "UTF-8, or a profile with that encoding (feed learn)")
         file.seek(0)
+        if profile is not None and profile.encoding == "gb18030" and _is_utf8(file):
+            return LineProblem(0, "file", "written in UTF-8", "GB18030, or a profile with that encoding (feed learn)")
+        file.seek(0)
         first = file.read(_LOOKED_AT)
         if b"\n" not in first and b"\r" in first.rstrip(b"\r\0"):
             return LineProblem(0, "file", LONE_RETURNS, LINE_BREAKS)
@@ -94,3 +101,17 @@ def whole_problem(path: Path, max_bytes: int, profile: Profile | None) -> LinePr
         if ends_well and not (end in {b"\n\0", b"\0\n"} if wide else end.endswith(b"\n")):
             return LineProblem(0, "file", "the last line has no end: cut short?", "a line break after every line")
     return None
+
+
+def _is_utf8(file: BufferedReader) -> bool:
+    """Whether all of a file is UTF-8, with Chinese in it. Read as GB18030, most of its names would be other names."""
+    decoder = getincrementaldecoder("utf-8")()
+    found = 0
+    try:
+        while piece := file.read(_LOOKED_AT):
+            text = decoder.decode(piece)
+            found += 0 if text.isascii() else len(_HAN.findall(text))
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return found >= _TELLING

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from standing.ledger.errors import InvalidValue
+from standing.node.feed.drop_file import whole_problem
 from standing.node.feed.file_encoding import guess_encoding
+from standing.node.feed.profile import Profile
 from standing.node.feed.profile_draft import draft_profile
 
 #: Files that the feed cannot read, but whose bytes are GB18030 too, or were taken for it. All names are invented.
@@ -92,3 +94,27 @@ def test_a_file_without_a_line_break_is_refused_for_that(line_break: bool, tmp_p
     refused = "file: no line break in its first 1048576 bytes; allowed: each record on a line"
     with pytest.raises(InvalidValue, match=refused):
         draft_profile(path)
+
+
+@pytest.mark.parametrize("content", ["no,name\n1,李娜\n", "\ufeff1,李娜\n", "1,Li Na\n" * 9_000 + "2,李娜\n"])
+def test_a_utf8_file_is_refused_by_a_profile_of_gb18030_in_place_of_loading_other_names(
+    content: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "full.csv"
+    path.write_text(content, encoding="utf-8")
+    profile = Profile.model_validate({"encoding": "gb18030", "columns": {"number": "no", "holder_name": "name"}})
+    problem = whole_problem(path, 1_000_000, profile)
+    assert problem is not None
+    assert problem.problem == "written in UTF-8"
+    utf8 = profile.model_copy(update={"encoding": "utf-8"})
+    assert whole_problem(path, 1_000_000, utf8) is None
+    path.write_text(content, encoding="gb18030")
+    assert whole_problem(path, 1_000_000, profile) is None
+
+
+@pytest.mark.parametrize("content", ["no,name\n1,Li Na\n", "no,name\n1,联通\n", "no,name\n1,欧阳云\n2,李娜\n"])
+def test_a_gb18030_file_is_read_though_its_bytes_may_be_utf8_as_well(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "full.csv"
+    path.write_text(content, encoding="gb18030")
+    profile = Profile.model_validate({"encoding": "gb18030", "columns": {"number": "no", "holder_name": "name"}})
+    assert whole_problem(path, 1_000_000, profile) is None
