@@ -34,6 +34,8 @@ _NSN = phonenumbers.national_significant_number
 _CHINESE_MOBILE = re.compile(r"(?:\+86)?(1(?:[3-68-9][0-9]|7[0-8])[0-9]{8})")
 
 _MEXICO, _BRAZIL, _VIETNAM, _CHINA, _IVORY_COAST, _BENIN = 52, 55, 84, 86, 225, 229
+#: Mexico: until 2019, 1, 044 or 045 before a mobile number, and 01 before one of another town.
+_MEXICO_BEFORE_2019 = re.compile("(?:0?1|04[45])([0-9]{10})")
 #: Vietnam, 2018: mobile numbers of eleven digits lost one (the ministry's plan 798/QĐ-BTTTT).
 _VIETNAM_2018 = {f"16{digit}": f"3{digit}" for digit in range(2, 10)}
 _VIETNAM_2018 |= {"120": "70", "121": "79", "122": "77", "126": "76", "128": "78"}
@@ -65,17 +67,38 @@ def canonical_phone(phone: str) -> str:
     return canonical
 
 
+def international_phone(phone: str, country: str) -> str:
+    """A phone number with its country code, which is that of `country` (ISO 3166) where none is written.
+
+    What has one, is masked, or cannot be read is returned as written.
+    """
+    plain = without_zero_decimals(visible(phone).strip())
+    if plain.startswith("+") or is_masked_phone(plain) or is_scientific(plain) or not _has_digits(plain):
+        return phone
+    # Outside many countries' plans, too, people write 00 before a country code.
+    for written in (f"+{plain[2:]}", plain) if plain.startswith("00") else (plain,):
+        parsed = parsed_phone(written, country)
+        if parsed is not None and (written == plain or phonenumbers.is_valid_number(parsed)):
+            return f"+{parsed.country_code}{_NSN(parsed)}"
+    return phone
+
+
 def is_masked_phone(phone: str) -> bool:
     """Whether digits of a phone number are hidden or lost, as in 138****8000."""
     return _hides_digits(_before_extension(visible(phone)))
 
 
-def parsed_phone(phone: str) -> phonenumbers.PhoneNumber | None:
-    """A phone number as the library reads it; None where it does not."""
+def parsed_phone(phone: str, country: str = _HOME) -> phonenumbers.PhoneNumber | None:
+    """A phone number as the library reads it, in `country` where it has no country code; None where it does not."""
     try:
-        return phonenumbers.parse(phone, _HOME)
+        return phonenumbers.parse(phone, country)
     except phonenumbers.NumberParseException:
         return None
+
+
+def _has_digits(plain: str) -> bool:
+    """Whether digits are in it, and not zeros alone."""
+    return any(unicodedata.decimal(each, 0) for each in plain)
 
 
 def _before_extension(shown: str) -> str:
@@ -120,8 +143,8 @@ def _e164(phone: str) -> str:
 
 def _of_today(country_code: int, national: str) -> str:
     """A national number in today's plan of its country."""
-    if country_code == _MEXICO and len(national) == 11 and national[0] == "1":
-        return national[1:]  # since 2019 no 1 before mobile numbers
+    if country_code == _MEXICO and (prefixed := _MEXICO_BEFORE_2019.fullmatch(national)) is not None:
+        return prefixed[1]
     if country_code == _BRAZIL and len(national) == 10 and national[2] in "6789":
         return f"{national[:2]}9{national[2:]}"  # since 2016 every mobile number has nine digits
     if country_code == _VIETNAM and len(national) == 10 and national[:3] in _VIETNAM_2018:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
+import phonenumbers
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from standing.ledger.errors import InvalidValue
@@ -98,6 +99,23 @@ class Times(BaseModel):
         return zone
 
 
+class Phones(BaseModel):
+    """How phones are written. `country`: that of numbers without a country code."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    country: str = Field("CN", description="ISO 3166, two letters")
+
+    @field_validator("country")
+    @classmethod
+    def _check_country(cls, country: str) -> str:
+        if country == TO_FILL_IN:
+            raise ValueError(f"still {TO_FILL_IN!r}; say what it is")
+        if country not in phonenumbers.SUPPORTED_REGIONS:
+            raise ValueError("no country with a numbering plan; allowed: two capital letters (ISO 3166-1)")
+        return country
+
+
 def _reads_dates(form: str) -> bool:
     """Whether `strptime` can use a form, and reads a whole date by it."""
     try:
@@ -135,6 +153,7 @@ class Profile(BaseModel):
     empty: dict[FieldName, Word | bool] = {}
     amounts: Amounts = Amounts()
     times: Times = Times()
+    phones: Phones = Phones()
 
     @model_validator(mode="after")
     def _check(self) -> "Profile":

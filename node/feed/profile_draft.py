@@ -3,13 +3,11 @@
 What the file does not show is left as `?`; a profile that still holds one is refused.
 """
 
-import json
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Container, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import AccountChange
 from standing.node.feed.amount_signs import read_signs
 from standing.node.feed.column_guess import ColumnGuess, folded, folded_word, guess_columns, units_of
+from standing.node.feed.draft_text import Draft, one_line
 from standing.node.feed.file_sample import Sample, read_sample
 from standing.node.feed.profile import MAX_JOINED, TO_FILL_IN
 from standing.node.feed.profile_values import EMPTY_PART
@@ -44,25 +43,16 @@ _UNIT_IN_TITLE = re.compile(
     r"|\b(?:in|unit):? (thousands?|millions?|lakhs?|crores?)\b",
     re.IGNORECASE,
 )
+#: What has no more digits than a short number is no phone of a holder.
+_FEW_DIGITS = 4
+#: A Chinese mobile number, or a landline with its area code.
+_CHINESE_PHONE = re.compile(
+    r"(?:(?:00)?86[ -]?)?(?:1[3-9]\d[ -]?\d{4}[ -]?\d{4}|0(?:10|2\d)[ -]?\d{8}|0[3-9]\d\d[ -]?\d{7,8})(?!\d)"
+)
 _ONE_ZERO = re.compile(r"\d+([.,]0)?")
 #: Years of Buddhist calendars, 1900 to 2100 of ours.
 _BUDDHIST = range(2443, 2644)
 _KNOWN = frozenset(name for usual in HEADINGS.values() for name in usual)
-
-
-@dataclass
-class _Draft:
-    lines: list[str] = field(default_factory=list)
-
-    def table(self, name: str, why: str = "") -> None:
-        self.lines += ["", f"[{name}]" + (f"  # {why}" if why else "")]
-
-    def put(self, key: str, value: Any, why: str) -> None:
-        shown = key if re.fullmatch(r"[a-z_]+", key) else _toml(key)
-        self.lines.append(f"{shown} = {_toml(value)}  # {why}")
-
-    def note(self, text: str) -> None:
-        self.lines.append(f"# {_one_line(text)}")
 
 
 def draft_profile(path: Path) -> str:
@@ -70,7 +60,7 @@ def draft_profile(path: Path) -> str:
     sample = read_sample(path)
     guess = guess_columns(sample)
     columns = guess.found
-    draft = _Draft(["# Drafted from a file; each line says why. Read it all, and put the right thing for every '?'."])
+    draft = Draft(["# Drafted from a file; each line says why. Read it all, and put the right thing for every '?'."])
     _put_form(draft, sample)
     draft.table("profile.columns")
     _put_columns(draft, sample, guess)
@@ -83,27 +73,23 @@ def draft_profile(path: Path) -> str:
     _put_empty(draft, sample, columns)
     _put_amounts(draft, sample, columns)
     _put_times(draft, sample, columns)
+    _put_phones(draft, sample, columns)
     return "\n".join(draft.lines) + "\n"
 
 
-def _put_columns(draft: _Draft, sample: Sample, guess: ColumnGuess) -> None:
+def _put_columns(draft: Draft, sample: Sample, guess: ColumnGuess) -> None:
     for name in guess.found:
         if name == "status" and guess.status:
             why = f"all of them tell of it; joined by spaces, and an empty one is {EMPTY_PART!r}"
         else:
             why = f"heading {_named(sample, guess, name)!r}" if sample.heading else "the look of its values"
         if name in {"number", "id_document_number"} and _looks_rounded(sample, guess.found[name]):
-            draft.put(name, TO_FILL_IN, _one_line(f"{why}, but all end in zeros: has a spreadsheet rounded them?"))
+            draft.put(name, TO_FILL_IN, one_line(f"{why}, but all end in zeros: has a spreadsheet rounded them?"))
         else:
-            draft.put(name, _named(sample, guess, name), _one_line(why))
+            draft.put(name, _named(sample, guess, name), one_line(why))
     for name, headings in guess.open.items():
         several = f", or a list of up to {MAX_JOINED}" if name in {"status", "holder_name"} else ""
-        draft.put(name, TO_FILL_IN, _one_line(f"one of these{several}: {', '.join(headings)}"))
-    phones = guess.found.get("phone", -1)
-    if not _is_chinese(sample) and any(
-        row[phones][:1] not in {"", "+"} for row in sample.rows if 0 <= phones < len(row)
-    ):
-        draft.note("phone: a number without its country code (+) is read as a Chinese one")
+        draft.put(name, TO_FILL_IN, one_line(f"one of these{several}: {', '.join(headings)}"))
     if guess.unused:
         draft.note(f"not used: {', '.join(guess.unused)}. Make sure that none of them restricts an account")
 
@@ -130,7 +116,7 @@ def _is_chinese(sample: Sample) -> bool:
     return sample.encoding == "gb18030" or any(_HAN.search(text) for text in texts)
 
 
-def _put_form(draft: _Draft, sample: Sample) -> None:
+def _put_form(draft: Draft, sample: Sample) -> None:
     draft.table("profile")
     draft.put("format", sample.form, "the look of the first line")
     draft.put("encoding", sample.encoding, sample.encoding_why)
@@ -149,7 +135,7 @@ def _put_form(draft: _Draft, sample: Sample) -> None:
     draft.put("final_line_break", sample.final_line_break, "as this file ends; true shows a file that was cut short")
 
 
-def _put_constants(draft: _Draft, sample: Sample, columns: dict[str, int], stated: Container[str]) -> None:
+def _put_constants(draft: Draft, sample: Sample, columns: dict[str, int], stated: Container[str]) -> None:
     needed = [*AccountChange.STATE_FIELDS, *(DOCUMENT if "id_document_number" in columns else ())]
     missing = [name for name in dict.fromkeys(needed) if name not in columns and name not in stated]
     draft.table("profile.constants", "what no column states, the same for every account")
@@ -175,7 +161,7 @@ def _put_constants(draft: _Draft, sample: Sample, columns: dict[str, int], state
             draft.note(f"{name}: no column looks like it; full files need one")
 
 
-def _put_number_type(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:
+def _put_number_type(draft: Draft, sample: Sample, columns: dict[str, int]) -> None:
     at = columns.get("number", -1)
     numbers = [row[at] for row in sample.rows if 0 <= at < len(row)]
     if any(re.fullmatch(r"[0-9]{12,19}", number) is None for number in numbers):
@@ -184,7 +170,7 @@ def _put_number_type(draft: _Draft, sample: Sample, columns: dict[str, int]) -> 
         draft.put("number_type", TO_FILL_IN, 'no column: "account", or "card" where every number is a card')
 
 
-def _put_words(draft: _Draft, sample: Sample, columns: dict[str, int], derived: Sequence[str]) -> None:
+def _put_words(draft: Draft, sample: Sample, columns: dict[str, int], derived: Sequence[str]) -> None:
     for name in (*WORDS, *BOOLEANS):
         source = columns.get("status") if name in derived else columns.get(name)
         if source is None:
@@ -229,7 +215,7 @@ def _meaning(name: str, word: str, derived: bool) -> str | bool | None:
     return known
 
 
-def _put_empty(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:
+def _put_empty(draft: Draft, sample: Sample, columns: dict[str, int]) -> None:
     draft.table("profile.empty", "what an empty cell states; otherwise it states nothing")
     for name in LIMITS:
         at = columns.get(name)
@@ -245,7 +231,7 @@ def _put_empty(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:
         _put_words_for_numbers(draft, sample, name, columns.get(name))
 
 
-def _put_words_for_numbers(draft: _Draft, sample: Sample, name: str, at: int | None) -> None:
+def _put_words_for_numbers(draft: Draft, sample: Sample, name: str, at: int | None) -> None:
     """Leave open what stands in place of an amount or a number, such as 不限, N/A or -1."""
     cells = [row[at] for row in sample.rows if at is not None and at < len(row)]
     words = Counter(cell for cell in cells if cell and (cell[0] == "-" or not re.search(r"\d", cell)))
@@ -259,7 +245,7 @@ def _put_words_for_numbers(draft: _Draft, sample: Sample, name: str, at: int | N
         draft.put(word, TO_FILL_IN, f'{times} of {len(sample.rows)} records: "none" where that means {meaning}')
 
 
-def _put_amounts(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:
+def _put_amounts(draft: Draft, sample: Sample, columns: dict[str, int]) -> None:
     stated = [name for name in LIMITS if name in columns]
     if not stated:
         return
@@ -327,7 +313,7 @@ def _has_three_decimals(row: Sequence[str], columns: dict[str, int]) -> bool:
     return False
 
 
-def _put_times(draft: _Draft, sample: Sample, columns: dict[str, int]) -> None:
+def _put_times(draft: Draft, sample: Sample, columns: dict[str, int]) -> None:
     at = columns.get("effective_at_ms")
     if at is None:
         return
@@ -361,17 +347,13 @@ def _fits(cell: str, form: str) -> bool:
     return moment.year >= 1970 and moment.year not in _BUDDHIST
 
 
-def _toml(value: Any) -> str:
-    """A value as TOML writes it; its basic strings are those of JSON, but for DEL."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
-    text = str(value).encode("utf-8", "replace").decode()
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _one_line(text: str) -> str:
-    return "".join(each if each.isprintable() else "?" for each in text)[:1_000]
+def _put_phones(draft: Draft, sample: Sample, columns: dict[str, int]) -> None:
+    """Leave open to which country phones without a country code belong, unless a Chinese file holds Chinese ones."""
+    at = columns.get("phone", -1)
+    cells = [row[at] for row in sample.rows if 0 <= at < len(row) and len(re.findall(r"\d", row[at])) > _FEW_DIGITS]
+    local = [cell for cell in cells if not cell.startswith("+")]
+    chinese = [cell for cell in local if _CHINESE_PHONE.match(cell)]
+    if local and not (_is_chinese(sample) and len(chinese) * 2 >= len(local)):
+        draft.table("profile.phones")
+        why = "have no country code: ISO 3166 of their country, two letters"
+        draft.put("country", TO_FILL_IN, f"{len(local)} of {len(cells)} phones {why}")

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_code, minor_digits
+from standing.ledger.attestations.phones import international_phone
 from standing.ledger.errors import InvalidValue
 from standing.node.feed.profile import Amounts, Profile, Times
 from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS, holds_bad_bytes, trimmed
@@ -134,6 +135,8 @@ def _convert(field: str, words: Mapping[str, Any], profile: Profile) -> Convert:
         usual = _Amount
     elif field == "currency":
         usual = _currency
+    elif field == "phone":
+        usual = _phone_reader(profile.phones.country)
     else:
         usual = _unchanged
     if not words:
@@ -165,6 +168,13 @@ _CLOSED: dict[str, frozenset[str]] = {
 
 def _unchanged(value: Any) -> Any:
     return value
+
+
+def _phone_reader(country: str) -> Convert:
+    """Reads phones. Numbers without a country code are Chinese to the feed."""
+    if country == "CN":
+        return _unchanged
+    return lambda value: international_phone(str(value), country) if type(value) in {str, int} else value
 
 
 def _currency(value: Any) -> Any:

@@ -257,11 +257,24 @@ def test_whole_numbers_to_which_a_program_added_a_decimal_are_not_taken_for_majo
     assert _drafted(tmp_path, "Account No,Daily Limit", *yuan)["amounts"]["unit"] == "major"
 
 
-@pytest.mark.parametrize(("phone", "noted"), [("0171 1234567", True), ("+49 171 1234567", False)])
-def test_a_draft_says_how_phones_without_a_country_code_are_read(phone: str, noted: bool, tmp_path: Path) -> None:
-    path = tmp_path / "book.csv"
-    path.write_text(f"IBAN,Phone\nDE89370400440532013000,{phone}\n")
-    assert ("is read as a Chinese one" in draft_profile(path)) is noted
+@pytest.mark.parametrize(
+    ("heading", "phone", "country"),
+    [
+        ("IBAN,Phone", "0171 1234567", "?"),
+        ("IBAN,Phone", "14155552671", "?"),
+        ("IBAN,Phone", "+49 171 1234567", None),
+        ("账号,手机号", "13800138000", None),
+        ("账号,手机号", "+8613800138000", None),
+        ("账号,联系电话", "0571-88888888", None),
+        ("账号,手机号", "91234567", "?"),
+        ("账号,手机号", "0912-345-678", "?"),
+    ],
+)
+def test_a_draft_leaves_open_whose_numbers_phones_without_a_country_code_are(
+    heading: str, phone: str, country: str | None, tmp_path: Path
+) -> None:
+    drafted = _drafted(tmp_path, heading, f"DE89370400440532013000,{phone}")
+    assert drafted.get("phones", {}).get("country") == country
 
 
 def test_more_lines_of_title_than_records_are_skipped(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
-"""Rows as a profile reads them: holders without a document, and amounts in units of many."""
+"""Rows as a profile reads them: holders without a document, amounts in units of many, and phones of other countries."""
 
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from standing.ledger.attestations.phones import canonical_phone
 from standing.node.feed.file_lines import read_lines
 from standing.node.feed.profile import Profile
 
@@ -56,3 +58,48 @@ def test_amounts_in_a_unit_of_many_are_read_by_their_factor(
     (line,) = read_lines(path, "csv", profile)
     assert line.record.get("daily_limit_minor") == minor
     assert bool(line.problems) == (minor is None)
+
+
+@pytest.mark.parametrize(
+    ("country", "written", "phone"),
+    [
+        ("KE", "0712345678", "+254712345678"),
+        ("KE", "254 712 345678", "+254712345678"),
+        ("KE", "00254712345678", "+254712345678"),
+        ("KE", "+86 138 0013 8000", "+8613800138000"),
+        ("IT", "06 6988 2071", "+390669882071"),
+        ("AR", "011 15-2345-6789", "+5491123456789"),
+        ("MX", "044 55 1234 5678", "+525512345678"),
+        ("MX", "01 55 1234 5678", "+525512345678"),
+        ("BR", "(11) 8765-4321", "+5511987654321"),
+        ("RU", "8 916 123-45-67", "+79161234567"),
+        ("SA", "٠٥٠١٢٣٤٥٦٧", "+966501234567"),
+        ("US", "4155552671.0", "+14155552671"),
+        ("HK", "91234567", "+85291234567"),
+        ("CN", "13800138000", "+8613800138000"),
+    ],
+)
+def test_phones_without_a_country_code_are_of_the_country_that_the_profile_names(
+    country: str, written: str, phone: str, tmp_path: Path
+) -> None:
+    assert canonical_phone(_phone_of(tmp_path, country, written)) == phone
+
+
+@pytest.mark.parametrize("written", ["0000000000", "07****5678", "N/A", "none", "7.12E+08"])
+def test_what_is_no_phone_stays_none_whatever_country_the_profile_names(written: str, tmp_path: Path) -> None:
+    assert _phone_of(tmp_path, "KE", written) == written
+
+
+@pytest.mark.parametrize("country", ["?", "ZZ", "ke", "254"])
+def test_a_profile_names_a_country_that_has_phones(country: str) -> None:
+    with pytest.raises(ValidationError, match=r"phones\.country"):
+        Profile.model_validate({"columns": {"number": "number"}, "phones": {"country": country}})
+
+
+def _phone_of(folder: Path, country: str, written: str) -> str:
+    path = folder / "full.csv"
+    path.write_text(f"number;phone\n1105;{written}\n", encoding="utf-8")
+    columns = {"number": "number", "phone": "phone"}
+    profile = Profile.model_validate({"delimiter": ";", "columns": columns, "phones": {"country": country}})
+    (line,) = read_lines(path, "csv", profile)
+    return str(line.record["phone"])
