@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from standing.node.feed.profile import Profile
 from standing.node.feed.profile_values import Translator
-from standing.node.feed.records import BAD_BYTES, FIELDS, trimmed
+from standing.node.feed.records import BAD_BYTES, FIELDS, flattened, trimmed
 
 MAX_LINE = 65_536
 _MAX_RECORD_LINES = 100
@@ -203,7 +203,7 @@ class _CsvRecords:
 
     def read(self) -> Iterator[Line]:
         heading: list[str] | None = None
-        broken = 0
+        broken, is_at_end = 0, False
         while True:
             self._begin()
             try:
@@ -218,27 +218,40 @@ class _CsvRecords:
                 break
             if self._is_between(heading, cells):
                 continue
-            if heading is None and self._profile.heading:
-                heading = [trimmed(cell) for cell in cells]
-                problem = self._heading_problem(heading)
-                if problem is not None:
-                    yield problem
-                    return
-                continue
             if heading is None:
-                heading = [str(number) for number in range(1, len(cells) + 1)]
+                heading = [trimmed(cell) if self._profile.heading else str(at) for at, cell in enumerate(cells, 1)]
                 problem = self._heading_problem(heading)
                 if problem is not None:
                     yield problem
                     return
-            line = self._line(heading, cells)
+                if self._profile.heading:
+                    continue
+            if not is_at_end and (is_at_end := self._is_trailer(cells)):
+                continue
+            line = self._after_trailer() if is_at_end else self._line(heading, cells)
             broken = broken + 1 if line.is_broken else 0
-            if broken >= _MAX_BROKEN_RUN:
+            if line.fatal or broken >= _MAX_BROKEN_RUN:
                 yield replace(line, fatal=True)
                 return
             yield line
+        if (problem := self._end_problem(heading, is_at_end)) is not None:
+            yield problem
+
+    def _end_problem(self, heading: list[str] | None, is_at_end: bool) -> Line | None:
         if heading is None and self._profile.heading:
-            yield self._bad("header", "missing", ", ".join(FIELDS), fatal=True)
+            return self._bad("header", "missing", ", ".join(FIELDS), fatal=True)
+        if self._profile.trailer and not is_at_end:
+            allowed = "a last line that begins as the profile's trailer"
+            return self._bad("trailer", "missing: cut short?", allowed, fatal=True)
+        return None
+
+    def _after_trailer(self) -> Line:
+        return self._bad("line", "after the trailer", "nothing after the profile's trailer", fatal=True)
+
+    def _is_trailer(self, cells: list[str]) -> bool:
+        """Whether a line is the one that ends the file, with its total or the like."""
+        trailer = self._profile.trailer
+        return trailer != "" and self._profile.delimiter.join(map(trimmed, cells)).startswith(trailer)
 
     def _is_between(self, heading: list[str] | None, cells: list[str]) -> bool:
         """Whether a line is blank, or the heading once more, as on each page, or of each file that was put into one."""
@@ -328,6 +341,8 @@ def _read_jsonl(lines: _TextLines, translator: Translator | None) -> Iterator[Li
             if not text:
                 return
             record = json.loads(text, object_pairs_hook=_distinct)
+            if translator is not None and isinstance(record, dict):
+                record = flattened(record)
         except _TooLong:
             problem = LineProblem(lines.number, "line", "too long", f"at most {MAX_LINE} characters")
         except (ValueError, RecursionError):  # endless nesting, and numbers without end

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ import clevercsv
 from standing.ledger.errors import InvalidValue
 from standing.node.feed.drop_file import LINE_BREAKS, LONE_RETURNS
 from standing.node.feed.file_encoding import guess_encoding
-from standing.node.feed.records import trimmed
+from standing.node.feed.records import flattened, trimmed
 
 _SAMPLE_BYTES = 1_048_576
+_TAIL_BYTES = 65_536
 _SNIFFED_LINES = 200
 _MAX_RECORDS = 5_000
 #: How many columns a file has before a short first record is taken for a title.
@@ -29,7 +31,8 @@ _DELIMITERS = (",", "\t", ";", "|")
 
 @dataclass
 class Sample:
-    """The first records of a file, and how they were read. `title`: the text before the heading."""
+    """The first records of a file, and how they were read. `title`: the text before the heading; `trailer`: how
+    the last line begins, if it is no record."""
 
     form: str
     encoding: str
@@ -42,6 +45,7 @@ class Sample:
     final_line_break: bool = True
     skip_lines: int = 0
     title: str = ""
+    trailer: str = ""
 
 
 def read_sample(path: Path) -> Sample:
@@ -68,12 +72,18 @@ def read_sample(path: Path) -> Sample:
     options: dict[str, Any] = {"delimiter": delimiter, "escapechar": escape or None}
     options |= {"quotechar": quote, "doublequote": not escape} if quote else {"quoting": csv.QUOTE_NONE}
     rows, lines_before = _records(text, options)
-    skipped = _banner(rows)
+    usual = _usual_width(rows)
+    skipped = _banner(rows, usual)
     heading = rows[skipped] if _is_heading(rows[skipped]) else None
     records = rows[skipped + 1 :] if heading else rows[skipped:]
+    last = _last_row(path, encoding, options) if len(raw) < size else records.pop() if len(records) > 1 else []
+    trailer = _trailer(records, last, usual, delimiter) if last else ""
+    if last and not trailer and len(raw) == size:
+        records.append(last)
     form = ("csv", encoding, why, heading, records, delimiter, quote, escape, ended)
     title = " ".join(cell for row in rows[:skipped] for cell in row)
-    return Sample(*form, skip_lines=lines_before[skipped] if skipped else 0, title=title)
+    before = lines_before[skipped] if skipped else 0
+    return Sample(*form, skip_lines=before, title=title, trailer=trailer)
 
 
 def _records(text: str, options: dict[str, Any]) -> tuple[list[list[str]], list[int]]:
@@ -95,13 +105,45 @@ def _records(text: str, options: dict[str, Any]) -> tuple[list[list[str]], list[
     return rows, lines_before
 
 
-def _banner(rows: list[list[str]]) -> int:
+def _usual_width(rows: list[list[str]]) -> int:
+    counted = Counter(map(len, rows))
+    return max((width for width, times in counted.items() if times > 1), default=max(counted))
+
+
+def _banner(rows: list[list[str]], usual: int) -> int:
     """How many records before the heading are a title or the like: less than half as wide as the others. A file may
     have more lines of title than records."""
-    counted = Counter(map(len, rows))
-    usual = max((width for width, times in counted.items() if times > 1), default=max(counted))
-    wide = (index for index, row in enumerate(rows) if sum(map(bool, row)) * 2 >= usual)
+    wide = (index for index, row in enumerate(rows) if not _is_narrow(row, usual))
     return next(wide, 0) if usual >= _MIN_WIDTH else 0
+
+
+def _is_narrow(row: Sequence[str], usual: int) -> bool:
+    """Whether a record has so few cells that it is none."""
+    return sum(map(bool, row)) * 2 < usual or len(row) * 2 <= usual
+
+
+def _last_row(path: Path, encoding: str, options: dict[str, Any]) -> list[str]:
+    """The last line of a file that is longer than its sample; empty where the encoding does not tell it."""
+    if encoding.startswith("utf-16"):
+        return []
+    with path.open("rb") as file:
+        file.seek(-_TAIL_BYTES, 2)
+        lines = file.read().decode(encoding, "replace").split("\n")
+    with suppress(csv.Error):
+        rows = [row for row in csv.reader([line + "\n" for line in lines[1:]], **options) if any(map(trimmed, row))]
+        return [trimmed(cell) for cell in rows[-1]] if rows else []
+    return []
+
+
+def _trailer(others: list[list[str]], last: list[str], usual: int, delimiter: str) -> str:
+    """How a file's last line begins, where it is no record but a total or the like; empty where it may be one."""
+    has_number = re.compile(r"\d{4}").search
+    if usual < _MIN_WIDTH or (has_number(last[0]) if len(last) > 1 else last[0][:1].isdigit()):
+        return ""
+    if not all(has_number(row[0]) for row in others) and not _is_narrow(last, usual):
+        return ""
+    found = re.match(r"\D+", delimiter.join(last))
+    return found[0] if found is not None else f"{last[0]}{delimiter}"
 
 
 def _guess_dialect(text: str) -> tuple[str, str, str]:
@@ -127,9 +169,10 @@ def _objects(text: str) -> tuple[list[str], list[list[str]]]:
     for line in text.splitlines()[:_MAX_RECORDS]:
         try:
             record = json.loads(line)
+            record = flattened(record) if isinstance(record, dict) else None
         except (ValueError, RecursionError):
             continue  # a draft is made from what can be read; `feed check` judges every line
-        if isinstance(record, dict):
+        if record is not None:
             records.append(record)
             heading |= dict.fromkeys(record)
     if not records:

@@ -144,6 +144,11 @@ class Profile(BaseModel):
     multiline: bool = Field(False, description="Whether a quoted cell may contain whole lines")
     heading: bool = True
     skip_lines: int = Field(0, ge=0, le=100, description="Lines before the heading, or before the first record")
+    trailer: str = Field(
+        "",
+        max_length=100,
+        description="How the last line begins, which is no record: T|, or 合计. Empty: there is none",
+    )
     final_line_break: bool = Field(
         True, description="Whether the last line ends with a line break, which shows that it is complete"
     )
@@ -163,6 +168,8 @@ class Profile(BaseModel):
             raise ValueError(f"constants: {', '.join(twice)}: named under columns as well")
         if self.delimiter in {"\r", "\n"} or self.delimiter in {self.quote, self.escape}:
             raise ValueError("delimiter: not a line break, and neither quote nor escape")
+        if self.trailer and self.format == "jsonl":
+            raise ValueError("trailer: only in CSV")
         for field, words in self.words.items():
             if len(words) > _MAX_WORDS:
                 raise ValueError(f"words.{field}: at most {_MAX_WORDS}")

@@ -132,6 +132,8 @@ def _put_form(draft: Draft, sample: Sample) -> None:
         )
     if sample.skip_lines:
         draft.put("skip_lines", sample.skip_lines, "what is before the heading has fewer cells, as a title")
+    if sample.trailer:
+        draft.put("trailer", sample.trailer, "the last line is no record; a file without such a line is rejected")
     draft.put("final_line_break", sample.final_line_break, "as this file ends; true shows a file that was cut short")
 
 

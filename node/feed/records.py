@@ -5,6 +5,7 @@ are `true` and `false` in any case, or 1 and 0. Limits are whole numbers or `non
 by commas. Space around a value does not count: cores pad their columns. Errors name the field and never show a value.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -119,6 +120,22 @@ def holds_bad_bytes(text: str) -> bool:
 def trimmed(text: str) -> str:
     """A value without surrounding space and padding."""
     return text.strip(_PADDING)
+
+
+def flattened(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON object without objects within it: their values have joined names, such as `status.value`. A list is text,
+    its texts separated by commas. Raises: ValueError where two values have one name; RecursionError."""
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        inner = {name: value}
+        if isinstance(value, dict):
+            inner = {f"{name}.{key}": each for key, each in flattened(value).items()}
+        elif isinstance(value, list):
+            inner = {name: ",".join(x if isinstance(x, str) else json.dumps(x, ensure_ascii=False) for x in value)}
+        if inner.keys() & flat.keys():
+            raise ValueError("a name twice")
+        flat |= inner
+    return flat
 
 
 def value_problems(change: AccountChange) -> list[InvalidValue]:

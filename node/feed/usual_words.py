@@ -12,7 +12,7 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     "number_type": ("账号类型", "卡账标志", "介质类型", "numbertype", "accounttype", "mediatype"),
     "status": (
         "账户状态", "帐户状态", "账号状态", "卡状态", "状态", "status", "acctstatus", "accountstatus",
-        "cardstatus", "state",
+        "cardstatus", "accountstate", "state",
     ),
     "debit_allowed": ("允许借记", "可借记", "借记许可", "可支出", "debitallowed", "maydebit", "debit"),
     "credit_allowed": ("允许贷记", "可贷记", "贷记许可", "可收入", "creditallowed", "maycredit", "credit"),
@@ -50,8 +50,7 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     ),
     "holder_name": (
         "户名", "账户名称", "账户名", "客户名称", "姓名", "客户姓名", "持卡人", "holdername", "name",
-        "custname", "customername",
-        "accountname",
+        "custname", "customername", "clientname", "accountname",
     ),
     "id_document_scheme": (
         "证件类型", "证件种类", "证件类别", "iddocumentscheme", "idtype", "documenttype", "certtype",

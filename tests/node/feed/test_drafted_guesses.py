@@ -340,3 +340,45 @@ def test_what_stands_in_place_of_a_document_or_a_phone_is_left_open(tmp_path: Pa
     assert drafted["words"]["id_document_number"] == {"无": "?"}
     assert drafted["words"]["phone"] == {"未留": "?"}
     assert drafted["empty"]["id_document_number"] == "?"
+
+
+@pytest.mark.parametrize(
+    ("last", "trailer"),
+    [
+        ("合计,2,,", "合计,"),
+        ("T,000002", "T,"),
+        ("9,2", "9,"),
+        ("(2 rows affected)", "("),
+        ("11050137001000000773,,,", None),
+        ("11050137001000000773", None),
+        ("11050137001000000773,正常,CNY,王小云", None),
+    ],
+)
+def test_a_last_line_that_is_no_record_is_drafted_as_the_trailer(
+    last: str, trailer: str | None, tmp_path: Path
+) -> None:
+    records = [f"1105013700100000077{index},正常,CNY,王小云" for index in range(3)]
+    drafted = _drafted(tmp_path, "H,20260101", "账号,账户状态,币种,户名", *records, last)
+    assert drafted.get("trailer") == trailer
+    assert drafted["skip_lines"] == 1
+    assert drafted["columns"]["number"] == "账号"
+
+
+@pytest.mark.parametrize(
+    ("last", "trailer"), [("合计,30000,,", "合计,"), ("11050137001000000773,冻结,CNY,王小云", None)]
+)
+def test_the_trailer_of_a_file_that_is_longer_than_its_sample_is_drafted(
+    last: str, trailer: str | None, tmp_path: Path
+) -> None:
+    records = ["11050137001000000771,正常,CNY,王小云"] * 30_000
+    assert _drafted(tmp_path, "账号,账户状态,币种,户名", *records, last).get("trailer") == trailer
+
+
+def test_a_draft_reads_objects_within_objects_as_the_feed_does(tmp_path: Path) -> None:
+    path = tmp_path / "book.jsonl"
+    path.write_text(
+        '{"accountNo": "1105", "status": {"status": "Active", "holds": ["TAX"]}, "currency": {"code": "USD"}}\n'
+    )
+    drafted = tomllib.loads(draft_profile(path))["profile"]
+    assert drafted["columns"] == {"number": "accountNo", "currency": "currency.code"}
+    assert "status.status, status.holds" in draft_profile(path)

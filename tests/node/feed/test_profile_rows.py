@@ -1,4 +1,5 @@
-"""Rows as a profile reads them: holders without a document, amounts in units of many, and phones of other countries."""
+"""Rows as a profile reads them: holders without a document, amounts in units of many, phones of other
+countries, a trailer, and objects within objects."""
 
 from pathlib import Path
 
@@ -94,6 +95,61 @@ def test_what_is_no_phone_stays_none_whatever_country_the_profile_names(written:
 def test_a_profile_names_a_country_that_has_phones(country: str) -> None:
     with pytest.raises(ValidationError, match=r"phones\.country"):
         Profile.model_validate({"columns": {"number": "number"}, "phones": {"country": country}})
+
+
+_TRAILED = {"columns": {"number": "number", "status": "state"}, "delimiter": "|", "trailer": "T|"}
+
+
+def test_a_trailer_is_no_record(tmp_path: Path) -> None:
+    path = tmp_path / "full.csv"
+    path.write_text("number|state\n1105|active\nT105|frozen\n T |2|x\n\n")
+    lines = list(read_lines(path, "csv", Profile.model_validate({**_TRAILED, "trailer": "T|"})))
+    assert [(line.record, line.problems) for line in lines] == [
+        ({"number": "1105", "status": "active"}, ()),
+        ({"number": "T105", "status": "frozen"}, ()),
+    ]
+
+
+@pytest.mark.parametrize("heading", [True, False])
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        ("number|state\n1105|active\n", "trailer"),
+        ("number|state\nT|1\n1105|frozen\n", "line"),
+        ("number|state\n1105|active\nT|1\nT|1\n", "line"),
+    ],
+    ids=["cut short", "a record after it", "two files in one"],
+)
+def test_a_file_that_does_not_end_with_its_trailer_is_refused_as_a_whole(
+    content: str, field: str, heading: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "full.csv"
+    path.write_text(content if heading else content.split("\n", 1)[1])
+    stated = _TRAILED if heading else {**_TRAILED, "heading": False, "columns": {"number": 1, "status": 2}}
+    *_, last = read_lines(path, "csv", Profile.model_validate(stated))
+    assert last.fatal
+    assert [problem.field for problem in last.problems] == [field]
+
+
+def test_values_of_objects_within_an_object_have_joined_names(tmp_path: Path) -> None:
+    path = tmp_path / "full.jsonl"
+    path.write_text(
+        '{"no": "1105", "status": {"id": 300, "value": "Active"}, "holder": {"name": {"full": "Li Na"}}, "holds": []}\n'
+        '{"no": "1106", "status": {"id": 300, "value": "Active"}, "holder": null, "holds": ["COURT", "TAX"]}\n'
+        '{"no": "1107", "status": {"value": "Active"}, "status.value": "Frozen"}\n'
+    )
+    words = {"Active -": "active", "Active COURT,TAX": "frozen"}
+    stated = {
+        "format": "jsonl",
+        "columns": {"number": "no", "status": ["status.value", "holds"], "holder_name": "holder.name.full"},
+        "words": {"status": words},
+    }
+    *lines, twice = read_lines(path, "jsonl", Profile.model_validate(stated))
+    assert [line.record for line in lines] == [
+        {"number": "1105", "status": "active", "holder_name": "Li Na"},
+        {"number": "1106", "status": "frozen"},
+    ]
+    assert [problem.problem for problem in twice.problems] == ["not JSON, or a name twice"]
 
 
 def _phone_of(folder: Path, country: str, written: str) -> str:
