@@ -113,6 +113,11 @@ NAMES: list[tuple[str, str, str]] = [
     ("Іван Петренко", "Iван Петренко", "close"),
     ("Қайрат Нұрлан", "Кайрат Нурлан", "close"),
     ("Ґалаґан", "Галаган", "close"),
+    ("Юлія Коваленко", "Юлия Коваленко", "close"),
+    ("Ғани Әбішев", "Гани Абишев", "close"),
+    ("फ़िरोज़ ख़ान", "फिरोज खान", "close"),
+    ("李英姬", "李英姫", "close"),
+    ("Núria Gascó Pla", "Nuria Gascó i Pla", "close"),
     ("Elnur Əliyev", "Elnur Aliyev", "close"),
     ("ሠራዊት", "ሰራዊት", "close"),
     ("ኃይሉ", "ሀይሉ", "close"),
@@ -148,6 +153,10 @@ NAMES: list[tuple[str, str, str]] = [
     ("Li Na", "Li Ma", "no_match"),
     ("Zhang Wei", "张伟", "no_match"),
     ("Shop 12 Limited", "Shop 13 Limited", "no_match"),
+    ("Alpha Fund II LP", "Alpha Fund III LP", "no_match"),
+    ("Alpha Fund III LP", "Alpha Fund II LP", "no_match"),
+    ("Alpha Fund IV LP", "Alpha Fund V LP", "no_match"),
+    ("Robert Brown III", "Robert Brown II", "no_match"),
     ("王\ue000", "王", "no_match"),
     ("Christopher Nguyen", "Kristoffer Nguyen", "no_match"),
 ]
@@ -173,6 +182,7 @@ NUMBERS: list[tuple[str, str, str, str | None]] = [
     ("9156026831789191", "9156\u20110268\u20113178\u20119191", "card", None),
     ("11050137001000000123", "11050137001000000123", "account", None),
     ("NL91ABNA0417164300", "nl91 abna 0417 1643 00", "account", None),
+    ("DE89370400440532013000", "IBAN: DE89 3704 0044 0532 0130 00", "account", None),
 ]
 
 

@@ -30,6 +30,8 @@ _QUOTES = "'\"="
 _PADDING = "\0\ufeff \t\r\n"
 #: Every number has one: NULL, None, #VALUE! and TOTAL are what programs and people write in place of a number.
 _DIGIT = re.compile("[0-9]")
+#: What people copy along with an IBAN; no other number begins so.
+_IBAN_WORD = re.compile(r"IBAN(?=[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$)")
 _ALLOWED = "4 to 34 letters and digits"
 
 
@@ -40,7 +42,7 @@ def canonical_number(number: str, number_type: str, field: str = "number") -> st
     InvalidValue for a wrong shape, no digit, a number that a spreadsheet has rounded or written with decimals, or a
     masked one.
     """
-    if _NUMBER.fullmatch(number) and "XXX" not in number and _DIGIT.search(number):
+    if _NUMBER.fullmatch(number) and "XXX" not in number and _DIGIT.search(number) and number[:4] != "IBAN":
         return number  # nearly every core writes them so
     if len(number) > _MAX_NUMBER:
         raise InvalidValue(field, f"not a valid {number_type} number", _ALLOWED)
@@ -52,6 +54,7 @@ def canonical_number(number: str, number_type: str, field: str = "number") -> st
     compact = compacted(number)
     if is_masked(written, compact):
         raise InvalidValue(field, "masked, or with lost characters", _ALLOWED)
+    compact = _IBAN_WORD.sub("", compact)
     if not _NUMBER.fullmatch(compact):
         raise InvalidValue(field, f"not a valid {number_type} number", _ALLOWED)
     if not _DIGIT.search(compact):

@@ -55,13 +55,17 @@ _WRITTEN_FOR |= {
 }
 _KATAKANA = {hiragana: hiragana + 0x60 for hiragana in range(0x3041, 0x3097)}
 #: Variants of characters in Japanese names, which systems with fewer characters write in the usual form.
-_JAPANESE = str.maketrans("髙𠮷﨑邉濵浜篭冨栁舩", "高吉崎邊濱濱籠富柳船")
+_JAPANESE = str.maketrans("髙𠮷﨑邉濵浜篭冨栁舩姫", "高吉崎邊濱濱籠富柳船姬")
 _REPEATED = re.compile("(.)々")
 #: Forms of companies, of which the sign ㈱ or ㈜ leaves one character; and Armenian's ligature, in capitals and not.
 _SHORT = (("株式会社", "株"), ("有限会社", "有"), ("주식회사", "주"), ("եւ", "եվ"))
-#: Small letters of Cyrillic whose small or capital letter looks like a Latin one.
-_LOOKS_LATIN = str.maketrans("авеіјкмнорстухѕ", "abeijkmhopctyxs")
-_AND = ("and", "und", "et", "y", "e", "en", "og", "och", "и")
+#: Small letters of Cyrillic whose small or capital letter looks like a Latin one; and those that Russian writes for the
+#: і and the є of Ukrainian and Kazakh.
+_LOOKS_LATIN = str.maketrans("авеіјкмнорстухѕиє", "abeijkmhopctyxsie")
+#: The dot of Devanagari for sounds of other languages, which is often left out.
+_NUKTA = "\u093c"
+_ROMAN = re.compile("[ivx]+")
+_AND = ("and", "und", "et", "y", "e", "i", "en", "og", "och", "и")
 
 
 def match_name(held: str, claimed: str) -> MatchWord:
@@ -72,7 +76,8 @@ def match_name(held: str, claimed: str) -> MatchWord:
     forms = _forms(held)
     if any(forms & _forms(turned) for turned in (canonical, *_turned(claimed))):
         return "close"
-    return "close" if _one_slip(_plain(held), _plain(canonical)) else "no_match"
+    digits = "0123456789ivx" if any(map(_ROMAN.fullmatch, words_of(claimed))) else "0123456789"
+    return "close" if _one_slip(_plain(held), _plain(canonical), digits) else "no_match"
 
 
 def _forms(canonical: str) -> set[str]:
@@ -124,7 +129,7 @@ def _is_accent(character: str) -> bool:
     through them, and the vowel points of Hebrew and Arabic. Other scripts have whole vowels in their marks, and kana
     the voice of a consonant."""
     combining = unicodedata.combining(character)
-    return combining == _OVERLAY or combining in _POINTS or combining >= _ATTACHED
+    return character == _NUKTA or combining == _OVERLAY or combining in _POINTS or combining >= _ATTACHED
 
 
 @lru_cache(maxsize=1)
@@ -137,10 +142,11 @@ def _of_japan() -> OpenCC:
     return OpenCC("jp2t")
 
 
-def _one_slip(held: str, claimed: str) -> bool:
-    """Whether two long Latin names differ in one letter. A wrong digit is not a slip: companies differ by one."""
+def _one_slip(held: str, claimed: str, digits: str) -> bool:
+    """Whether two long Latin names differ in one letter. A wrong digit is not a slip: companies differ by one, father
+    and son by a Roman one."""
     if not (held.isascii() and claimed.isascii()) or min(len(held), len(claimed)) < _LONG_NAME:
         return False
-    if [each for each in held if each.isdigit()] != [each for each in claimed if each.isdigit()]:
+    if [each for each in held if each in digits] != [each for each in claimed if each in digits]:
         return False
     return OSA.distance(held, claimed, score_cutoff=1) <= 1
