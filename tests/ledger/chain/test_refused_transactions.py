@@ -1,6 +1,7 @@
 """The refusals of a transaction, in each node's own words: they share no error codes."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from starlette.requests import Request
@@ -19,25 +20,39 @@ _SENT = Prepared(b"\x01", b"\x01" * 32, 3, 1)
 
 
 class RefusingNode:
-    """Answers every call with one error, or with `result` where it has no words."""
+    """Answers every call with one error, or as a node that took the transaction where it has no words. `counted`: how
+    many transactions of the account it says are in blocks, whatever else it refuses."""
 
     def __init__(self) -> None:
         self.words = ""
+        self.counted: int | None = None
         self.calls = 0
         self.url = ""
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = await Request(scope, receive).json()
         self.calls += 1
-        answer = {"error": {"code": -32000, "message": self.words}} if self.words else {"result": "0x" + "22" * 32}
+        answer: dict[str, Any] = {"result": None if "Receipt" in call["method"] else "0x" + "22" * 32}
+        if call["method"] == "eth_getTransactionCount" and self.counted is not None:
+            answer = {"result": hex(self.counted)}
+        elif self.words:
+            answer = {"error": {"code": -32000, "message": self.words}}
         await JSONResponse({"jsonrpc": "2.0", "id": call["id"], **answer})(scope, receive, send)
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[tuple[RefusingNode, RefusingNode]]:
+def served_nodes() -> Iterator[tuple[RefusingNode, RefusingNode]]:
     first, second = RefusingNode(), RefusingNode()
     with served(first.app) as first.url, served(second.app) as second.url:
         yield first, second
+
+
+@pytest.fixture
+def nodes(served_nodes: tuple[RefusingNode, RefusingNode]) -> tuple[RefusingNode, RefusingNode]:
+    """The module's nodes, without what an earlier test had them count."""
+    for node in served_nodes:
+        node.counted = None
+    return served_nodes
 
 
 @pytest.mark.parametrize(
@@ -80,6 +95,38 @@ def test_every_nodes_refusal_of_a_nonce_is_understood(
     nodes[0].words = words
     with pytest.raises(error):
         Sender(LedgerClient(nodes[0].url, _ADDRESS), _KEY).transmit(_SENT)
+
+
+@pytest.mark.parametrize(("counted", "error"), [(4, NonceUsed), (3, NonceAhead), (2, NonceAhead)])
+@pytest.mark.parametrize(
+    "words", ["invalid nonce; got 3", "account sequence mismatch, got 3: incorrect account sequence"]
+)
+def test_where_one_refusal_means_both_the_accounts_own_count_tells_a_used_nonce_from_one_ahead(
+    nodes: tuple[RefusingNode, RefusingNode], words: str, counted: int, error: type[LedgerError]
+) -> None:
+    """To take one for the other sends the same transaction for ever, or drops one that is still to come."""
+    nodes[0].words, nodes[0].counted = words, counted
+    with pytest.raises(error, match="refuses nonce 3"):
+        Sender(LedgerClient(nodes[0].url, _ADDRESS), _KEY).transmit(_SENT)
+
+
+def test_after_a_node_that_takes_no_transaction_the_next_attempt_asks_another(
+    nodes: tuple[RefusingNode, RefusingNode],
+) -> None:
+    nodes[0].words, nodes[1].words, nodes[1].calls = "txpool is full", "", 0
+    sender = Sender(LedgerClient([nodes[0].url, nodes[1].url], _ADDRESS), _KEY)
+    with pytest.raises(LedgerUnreachable, match="txpool is full"):
+        sender.transmit(_SENT)
+    sender.transmit(_SENT)
+    assert nodes[1].calls == 1
+
+
+def test_a_transaction_that_stays_out_of_blocks_is_named_when_the_wait_ends(
+    nodes: tuple[RefusingNode, RefusingNode],
+) -> None:
+    nodes[0].words = ""
+    with pytest.raises(LedgerUnreachable, match=f"0x{'01' * 32} is in no block after 0.01 s"):
+        Sender(LedgerClient(nodes[0].url, _ADDRESS), _KEY).wait(_SENT, timeout_s=0.01)
 
 
 def test_other_refusals_are_reported_as_the_node_words_them(nodes: tuple[RefusingNode, RefusingNode]) -> None:
