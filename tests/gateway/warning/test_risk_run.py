@@ -13,6 +13,7 @@ from standing.gateway.storage import schema
 from standing.gateway.warning import risk_run, risk_store
 from standing.gateway.warning.risk_facts import DAY_MS, FEATURES, HORIZON_MS
 from standing.gateway.warning.risk_model import MIN_FAILURES, MIN_LEARNED, RiskModel
+from standing.gateway.warning.risk_reads import on_record
 from standing.gateway.warning.risk_run import Run
 from standing.gateway.warning.risk_schedule import RiskSchedule
 from standing.ledger.service.leader import Leader, NoLock
@@ -200,10 +201,9 @@ def test_a_user_who_opts_out_during_a_run_is_left_out_of_it_and_nobody_else_is(
     person, other = _used(it, uses=1), _used(it, uses=1)
     _run(it)
     it.clock.advance(DAY_MS)
-    read = risk_run.on_record
 
     def opting_out(*args: Any) -> Any:
-        found = read(*args)
+        found = on_record(*args)
         with _gateway(it).storage.write() as connection:
             risk_store.set_opted_out(connection, person.user_id, True, it.clock.now_ms())
         return found
