@@ -252,6 +252,11 @@ def _report(findings: Findings, *, confirm: bool) -> None:
     console.print(table)
     if findings.unknown_ended or findings.unknown_unreadable:
         console.print("To keep the unknown bindings, import the bank's newest export into an empty store first.")
+    if findings.unknown_unreadable:
+        console.print(
+            "Those to be made unreadable were granted under a bank secret, or to a platform, that the settings lack: "
+            "check first that all secrets and platforms are there."
+        )
     if findings.feed_again:
         console.print(
             f"The core must feed again all that it stated after {exactly(findings.core_from_ms)}, at least up to "

@@ -12,7 +12,9 @@ from standing.ledger.service.serve import served
 from standing.node.app import create_app
 from standing.node.composition import build
 from standing.node.feed.settings import DropFolderSettings
+from standing.node.operations import commands
 from standing.node.operations.feed_state import rejected_files
+from standing.node.recovery.history import Findings
 from standing.node.storage.database import NodeDatabase
 from tests.node.node_tools import SqlCore, account
 from tests.world import Bank, World, wait_until
@@ -38,6 +40,14 @@ def test_a_stopped_feed_shows_in_status_readiness_and_metrics(a_world: World, tm
     wait_until(lambda: bank.get("/readyz").status_code == 200)
     assert _figure(bank, "feed_stopped") == 0
     core.close()
+
+
+def test_a_recovery_without_a_bank_secret_says_what_to_check_before_it_makes_bindings_unreadable(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With a wrong secret and an empty store, every binding would be: for good, as what is published stays."""
+    commands._report(Findings(0, 7, rebuilt=7, unknown_unreadable=3), confirm=False)
+    assert "check first that all secrets and platforms are there" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_rejected_file_is_reported_until_it_is_removed(a_world: World, tmp_path: Path) -> None:
