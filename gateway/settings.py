@@ -10,7 +10,7 @@ from standing.gateway.access.id_token import PREFIX
 from standing.gateway.access.settings import ConsoleSettings
 from standing.gateway.bindings.settings import BankSettings
 from standing.gateway.decisions.policy import Policy
-from standing.gateway.decisions.policy_file import load_policy
+from standing.gateway.decisions.policy_file import PolicyFileWrong, load_policy
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS
 from standing.gateway.events.settings import StreamSettings, WebhookSettings
 from standing.gateway.following.settings import FollowerSettings
@@ -183,7 +183,13 @@ def read_client_secret(settings: GatewaySettings) -> str | None:
 
 def read_policy(settings: GatewaySettings) -> Policy:
     """The policy in the settings, or in the file that they name. Raises: SettingsError naming file, line and field."""
-    return settings.policy if settings.policy_file is None else load_policy(settings.policy_file)
+    if settings.policy_file is None:
+        return settings.policy
+    try:
+        return load_policy(settings.policy_file)
+    except PolicyFileWrong as error:
+        named = [f"policy_file: {line}" for line in error.lines]
+        raise SettingsError("; ".join(named), named) from error
 
 
 EXAMPLE = """\

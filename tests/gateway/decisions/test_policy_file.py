@@ -207,8 +207,12 @@ def test_a_gateway_does_not_start_with_an_invalid_policy_and_reports_where_it_is
     settings.write_text(head.replace("[[api_keys]]", f'policy_file = "{wrong}"\n[[api_keys]]', 1))
     result = CliRunner().invoke(app, ["serve", "--config", str(settings)])
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"error: {wrong}:{_line_of(wrong.read_text(), 'over_count')}: risk.1.over_count")
+    line = _line_of(wrong.read_text(), "over_count")
+    assert result.stderr.startswith(f"error: policy_file: {wrong}:{line}: risk.1.over_count")
     assert result.stderr.count("\n") == 1
+    wrong.unlink()
+    missing = CliRunner().invoke(app, ["serve", "--config", str(settings)])
+    assert (missing.exit_code, missing.stderr) == (1, f"error: policy_file: {wrong}: No such file or directory\n")
 
 
 GUIDE = Path(__file__).parents[3] / "docs" / "GATEWAY.md"
