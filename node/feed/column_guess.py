@@ -9,6 +9,9 @@ import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
+
+from opencc import OpenCC
 
 from standing.ledger.attestations.money import currency_number
 from standing.ledger.errors import InvalidValue
@@ -82,14 +85,25 @@ def guess_columns(sample: Sample) -> ColumnGuess:
 
 
 def folded(heading: str) -> str:
-    """A heading in the form used for look-up: without text in brackets, signs and spaces."""
-    plain = _BRACKETS.sub("", unicodedata.normalize("NFKC", heading)).casefold()
+    """A heading in the form used for look-up: in simplified characters, without text in brackets, signs and
+    spaces."""
+    plain = simplified(_BRACKETS.sub("", unicodedata.normalize("NFKC", heading)).casefold())
     return "".join(each for each in plain if each.isalnum())
 
 
 def folded_word(word: str) -> str:
     """A word in the form used for look-up. What is in brackets counts: 正常(冻结) is not 正常, and A* is not A."""
-    return _WITHIN.sub("", unicodedata.normalize("NFKC", word).casefold().strip())
+    return _WITHIN.sub("", simplified(unicodedata.normalize("NFKC", word).casefold().strip()))
+
+
+def simplified(text: str) -> str:
+    """A text in simplified characters, in which the usual words are."""
+    return text if text.isascii() else str(_simplifier().convert(text))
+
+
+@lru_cache(maxsize=1)
+def _simplifier() -> OpenCC:
+    return OpenCC("t2s")
 
 
 def units_of(heading: str) -> list[str]:
@@ -153,7 +167,7 @@ def _joined(row: Sequence[str], columns: Sequence[int]) -> str:
 
 def _tells_status(heading: str) -> bool:
     """Whether a heading names a state, or what may restrict an account."""
-    plain = unicodedata.normalize("NFKC", heading)
+    plain = simplified(unicodedata.normalize("NFKC", heading))
     words = set(_LETTERS.findall(re.sub("(?<=[a-z])(?=[A-Z])", " ", plain).casefold()))
     if words & NOT_OF_STATUS_WORDS or any(part in plain for part in NOT_OF_STATUS):
         return False

@@ -15,7 +15,7 @@ from standing.ledger.attestations.money import currency_number, minor_digits
 from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import AccountChange
 from standing.node.feed.amount_signs import read_signs
-from standing.node.feed.column_guess import ColumnGuess, folded, folded_word, guess_columns, units_of
+from standing.node.feed.column_guess import ColumnGuess, folded, folded_word, guess_columns, simplified, units_of
 from standing.node.feed.draft_text import Draft, one_line
 from standing.node.feed.file_sample import Sample, read_sample
 from standing.node.feed.profile import MAX_JOINED, TO_FILL_IN
@@ -83,7 +83,11 @@ def _put_columns(draft: Draft, sample: Sample, guess: ColumnGuess) -> None:
             why = f"all of them tell of it; joined by spaces, and an empty one is {EMPTY_PART!r}"
         else:
             why = f"heading {_named(sample, guess, name)!r}" if sample.heading else "the look of its values"
-        if name in {"number", "id_document_number"} and _looks_rounded(sample, guess.found[name]):
+        if name == "holder_name" and _is_constant(sample, guess.found[name]):
+            draft.put(
+                name, TO_FILL_IN, one_line(f"{why}, but the same on every record: is it a product's or a branch's?")
+            )
+        elif name in {"number", "id_document_number"} and _looks_rounded(sample, guess.found[name]):
             draft.put(name, TO_FILL_IN, one_line(f"{why}, but all end in zeros: has a spreadsheet rounded them?"))
         else:
             draft.put(name, _named(sample, guess, name), one_line(why))
@@ -92,6 +96,11 @@ def _put_columns(draft: Draft, sample: Sample, guess: ColumnGuess) -> None:
         draft.put(name, TO_FILL_IN, one_line(f"one of these{several}: {', '.join(headings)}"))
     if guess.unused:
         draft.note(f"not used: {', '.join(guess.unused)}. Make sure that none of them restricts an account")
+
+
+def _is_constant(sample: Sample, index: int) -> bool:
+    cells = [row[index] for row in sample.rows if index < len(row)]
+    return len(cells) > 1 and len(set(cells)) == 1
 
 
 def _looks_rounded(sample: Sample, index: int) -> bool:
@@ -111,9 +120,11 @@ def _named(sample: Sample, guess: ColumnGuess, name: str) -> Any:
 
 
 def _is_chinese(sample: Sample) -> bool:
-    """Whether a file is likely to be a Chinese core's: by its encoding, or by the headings that were recognised."""
+    """Whether a file is likely to be a core's of mainland China: by its encoding, or by the headings that were
+    recognised, unless some are in traditional characters."""
     texts = [name for name in sample.heading if folded(name) in _KNOWN] if sample.heading else sample.rows[0]
-    return sample.encoding == "gb18030" or any(_HAN.search(text) for text in texts)
+    is_simplified = all(simplified(text) == text for text in texts)
+    return sample.encoding == "gb18030" or (is_simplified and any(_HAN.search(text) for text in texts))
 
 
 def _put_form(draft: Draft, sample: Sample) -> None:

@@ -6,7 +6,7 @@ Nothing here is used to read a file; only a profile's own content is.
 #: Headings by field, as `folded` makes them.
 HEADINGS: dict[str, tuple[str, ...]] = {
     "number": (
-        "账号", "帐号", "账户号", "账户", "客户账号", "卡号", "卡账号", "银行卡号", "结算账号",
+        "账号", "帐号", "账户号", "账户号码", "帐户号码", "账户", "客户账号", "卡号", "卡账号", "银行卡号", "结算账号",
         "number", "accountnumber", "accountno", "acctno", "acct", "account", "cardno", "cardnumber", "iban", "pan",
     ),
     "number_type": ("账号类型", "卡账标志", "介质类型", "numbertype", "accounttype", "mediatype"),
@@ -22,6 +22,7 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     ),
     "daily_limit_minor": (
         "日限额", "单日限额", "日累计限额", "每日限额", "当日限额", "日支出限额", "日累计支出限额",
+        "日累计支付限额", "日累计交易限额", "每日累计限额", "单日累计限额",
         "dailylimit", "dailylimitminor",
         "daylimit", "limitday",
     ),
@@ -59,12 +60,12 @@ HEADINGS: dict[str, tuple[str, ...]] = {
         "签发国", "发证国家", "证件国家", "国籍", "iddocumentcountry", "idcountry", "nationality", "issuingcountry",
     ),
     "id_document_number": (
-        "证件号码", "证件号", "身份证号", "身份证号码", "统一社会信用代码", "iddocumentnumber", "idnumber",
-        "idno", "certno",
+        "证件号码", "证件号", "身份证号", "身分证字号", "身分证号码", "身份证号码", "统一社会信用代码",
+        "iddocumentnumber", "idnumber", "idno", "certno",
         "documentnumber",
     ),
     "phone": (
-        "手机号", "手机号码", "手机", "联系电话", "电话", "预留手机号", "phone", "mobile", "mobileno",
+        "手机号", "手机号码", "手机", "联系电话", "电话", "行动电话", "预留手机号", "phone", "mobile", "mobileno",
         "phonenumber", "tel",
     ),
     "effective_at_ms": (
@@ -154,7 +155,7 @@ NO = ("否", "n", "no", "false", "0", "禁止", "不可", "不允许", "f")
 OF_STATUS = (
     "状态", "冻结", "止付", "止收", "挂失", "销户", "注销", "久悬", "睡眠", "休眠", "不动户", "控制标志", "管控",
     "锁定", "封锁", "封存", "查封", "限制", "受限", "暂停", "停用", "禁用", "作废", "失效", "只收不付", "不收不付",
-    "非柜面", "涉案", "黑名单", "死亡", "身故", "有效标志", "激活标志", "启用标志",
+    "非柜面", "涉案", "警示", "管制", "扣押", "黑名单", "死亡", "身故", "有效标志", "激活标志", "启用标志",
 )  # fmt: skip
 NOT_OF_STATUS = ("日期", "时间", "金额", "限额", "原因", "婚姻", "机构", "柜员", "编号", "文号")
 OF_STATUS_WORDS = frozenset({
@@ -164,7 +165,8 @@ OF_STATUS_WORDS = frozenset({
 })  # fmt: skip
 #: How such words begin, also in languages that say `Status` as English does, beside a column such as Sperre.
 OF_STATUS_STEMS = (
-    "freez", "frez", "froz", "block", "blok", "bloq", "bloc", "restrict", "suspen", "garnish", "embarg", "sanction",
+    "freez", "frez", "froz", "block", "blok", "bloq", "bloc", "restrict", "restrain", "inactiv", "suspen", "garnish",
+    "embarg", "sanction",
     "blacklist", "sperr", "gesperrt", "gepfändet", "pfändung", "geblok", "spärr", "spærr", "congel", "opposition",
     "pignor", "haciz", "beku", "блок", "арест", "закрыт",
 )  # fmt: skip

@@ -65,6 +65,7 @@ def test_all_columns_that_tell_of_the_state_are_drafted_as_one(heading: str, joi
     [
         *("锁定标志", "管控标志", "注销标志", "止收", "查封标志", "限制标志", "只收不付", "暂停非柜面"),
         *("POSTING.RESTRICT", "FREZ_CODE", "ACCT_CLS_FLG", "AC_STAT_NO_DR", "RECORD_STAT", "No Debit", "PND"),
+        *("INACTIV.MARKER", "Restraint", "警示戶註記", "衍生管制", "凍結註記"),
         *("Suspended", "Deceased", "Court Order", "Lien Flag", "Inactive", "Garnishee"),
         *("Sperre", "Gesperrt", "Bloqueo", "Blocage", "Blokada", "Spärr", "Блокировка", "Haciz"),
     ],
@@ -372,6 +373,24 @@ def test_the_trailer_of_a_file_that_is_longer_than_its_sample_is_drafted(
 ) -> None:
     records = ["11050137001000000771,正常,CNY,王小云"] * 30_000
     assert _drafted(tmp_path, "账号,账户状态,币种,户名", *records, last).get("trailer") == trailer
+
+
+def test_traditional_headings_and_words_are_recognised_and_no_country_is_guessed_from_them(tmp_path: Path) -> None:
+    heading = "帳戶號碼,戶名,身分證字號,手機號碼,帳戶狀態,警示戶註記,幣別,單筆限額,單日限額,更新時間"
+    row = "00412345678901,林志明,A123456789,0912345678,{},TWD,50000,100000,2026-01-01 08:00:00"
+    drafted = _drafted(tmp_path, heading, row.format("正常,N"), row.format("凍結,N").replace("林志明", "陳美玲"))
+    usual = ("number", "holder_name", "id_document_number", "phone", "currency", "daily_limit_minor", "effective_at_ms")
+    assert drafted["columns"].keys() >= {*usual, "transaction_limit_minor"}
+    assert drafted["columns"]["status"] == ["帳戶狀態", "警示戶註記"]
+    open_ones = (drafted["constants"]["id_document_country"], drafted["times"]["zone"], drafted["phones"]["country"])
+    assert set(open_ones) == {"?"}
+    alone = _drafted(tmp_path, "帳號,狀態", "00412345678901,凍結", "00412345678902,正常")
+    assert alone["words"]["status"] == {"凍結": "frozen", "正常": "active"}
+
+
+def test_a_name_that_is_the_same_on_every_record_is_left_open(tmp_path: Path) -> None:
+    drafted = _drafted(tmp_path, "Account No,Name,Status", "1105,Savings,A", "1106,Savings,A")
+    assert drafted["columns"]["holder_name"] == "?"
 
 
 def test_a_draft_reads_objects_within_objects_as_the_feed_does(tmp_path: Path) -> None:
