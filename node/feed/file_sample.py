@@ -76,9 +76,10 @@ def read_sample(path: Path) -> Sample:
     skipped = _banner(rows, usual)
     heading = rows[skipped] if _is_heading(rows[skipped]) else None
     records = rows[skipped + 1 :] if heading else rows[skipped:]
-    last = _last_row(path, encoding, options) if len(raw) < size else records.pop() if len(records) > 1 else []
+    is_whole = len(raw) == size and len(rows) <= _MAX_RECORDS
+    last = _last_row(path, size, encoding, options) if not is_whole else records.pop() if len(records) > 1 else []
     trailer = _trailer(records, last, usual, delimiter) if last else ""
-    if last and not trailer and len(raw) == size:
+    if is_whole and last and not trailer:
         records.append(last)
     form = ("csv", encoding, why, heading, records, delimiter, quote, escape, ended)
     title = " ".join(cell for row in rows[:skipped] for cell in row)
@@ -122,12 +123,12 @@ def _is_narrow(row: Sequence[str], usual: int) -> bool:
     return sum(map(bool, row)) * 2 < usual or len(row) * 2 <= usual
 
 
-def _last_row(path: Path, encoding: str, options: dict[str, Any]) -> list[str]:
+def _last_row(path: Path, size: int, encoding: str, options: dict[str, Any]) -> list[str]:
     """The last line of a file that is longer than its sample; empty where the encoding does not tell it."""
     if encoding.startswith("utf-16"):
         return []
     with path.open("rb") as file:
-        file.seek(-_TAIL_BYTES, 2)
+        file.seek(-min(_TAIL_BYTES, size), 2)
         lines = file.read().decode(encoding, "replace").split("\n")
     with suppress(csv.Error):
         rows = [row for row in csv.reader([line + "\n" for line in lines[1:]], **options) if any(map(trimmed, row))]
