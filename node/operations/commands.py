@@ -31,7 +31,7 @@ from standing.node.recovery import backup
 from standing.node.recovery.history import CannotRecover, Findings
 from standing.node.recovery.service import Recovery
 from standing.node.settings import NodeSettings
-from standing.node.storage.database import NodeDatabase, opened
+from standing.node.storage.database import NodeDatabase, opened, opened_unchanged
 from standing.node.storage.leadership import Leadership
 
 _LOOK_TIMEOUT_S = 2.0
@@ -48,7 +48,7 @@ def status(config: Config = None) -> None:
     """Show the state of the node, its store and the ledger. Exit code 1 if the node is not ready."""
     with one_line_errors():
         settings = load(NodeSettings, config)
-        with opened(settings.database_url) as database, database.read() as connection:
+        with opened_unchanged(settings.database_url) as database, database.read() as connection:
             state = stored(connection)
             versions = _versions(settings, connection)
         trouble, warnings = _trouble(settings)
@@ -142,7 +142,7 @@ def export(file: Path, config: Config = None) -> None:
     """Export what neither the core nor the ledger could restore to a new file, encrypted under the vault secret."""
     with one_line_errors():
         settings = load(NodeSettings, config)
-        with opened(settings.database_url) as database, _counting("exported") as count:
+        with opened_unchanged(settings.database_url) as database, _counting("exported") as count:
             rows = backup.export(database, open_vault(settings, database), settings.bic, SystemClock(), file, count)
         console.print(
             f"{rows} rows in {file}; it opens with this node's vault secret only: keep both, and not together"

@@ -156,7 +156,7 @@ def unstated(
     """List the unstated accounts: which data of the core is invalid, where it was stated, and why."""
     with one_line_errors():
         settings = load(NodeSettings, config)
-        with opened(settings.database_url) as database, database.read() as connection:
+        with opened_unchanged(settings.database_url) as database, database.read() as connection:
             listed = Quarantine(open_vault(settings, database)).listed(connection, at_most)
             number = quarantine.count(connection)
     if as_json:

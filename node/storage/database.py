@@ -74,7 +74,7 @@ def opened_unchanged(url: str) -> Iterator[NodeDatabase]:
     try:
         if not is_of_this_version(database, "standing.node.storage"):
             raise NotFound(
-                "the node's store is not there yet, or another version's: start the node first, or leave out --config"
+                "the node's store is not there yet, or another version's: check database_url, or start the node first"
             )
         yield database
     finally:

@@ -114,7 +114,15 @@ def test_a_feed_file_is_not_compared_with_a_store_that_is_not_there_yet_and_none
     (file := tmp_path / "core.csv").write_text("number,status\n11050137001000000771,frozen\n")
     config = _a_node(tmp_path)
     result = _run(node, ["feed", "check", file, "--as-of", "2026-01-01T02:00:00Z", "-c", config])
-    assert (result.exit_code, "start the node first, or leave out --config" in result.stderr) == (1, True), (
-        result.output
-    )
+    assert (result.exit_code, "the node's store is not there yet" in result.stderr) == (1, True), result.output
     assert not (config.parent / "node.sqlite3").exists()
+
+
+def test_a_nodes_reading_commands_neither_make_a_store_nor_take_an_empty_one_for_the_banks(tmp_path: Path) -> None:
+    config, commands = _a_node(tmp_path), (["status"], ["feed", "unstated"], ["export", tmp_path / "export"])
+    for command in commands:
+        result = _run(node, [*command, "-c", config])
+        assert (result.exit_code, result.stdout) == (1, ""), result.output
+        assert "the node's store is not there yet" in result.stderr
+    assert not (config.parent / "node.sqlite3").exists()
+    assert not (tmp_path / "export").exists()
