@@ -9,6 +9,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from standing.gateway.cli import app as gateway_app
+from standing.ledger.consortium.cli import app as network_app
 from standing.node.cli import app as node_app
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,7 @@ DOCUMENTS = [
 COMMANDS = {
     "standing-node": typer.main.get_command(node_app),
     "standing-gateway": typer.main.get_command(gateway_app),
+    "standing-network": typer.main.get_command(network_app),
 }
 _FOLDERS = ("contracts", "ledger", "node", "gateway", "tests", "hardhat-free-scripts", "docs", "examples")
 
@@ -35,7 +37,7 @@ def make_targets() -> set[str]:
 def check_commands(text: str) -> list[str]:
     """Console commands that do not exist: `standing-node a b`, as far as the arguments are subcommands."""
     found = []
-    for line in sorted(set(re.findall(r"standing-(?:node|gateway)(?: [a-z][a-z-]*)*", text))):
+    for line in sorted(set(re.findall(r"standing-(?:node|gateway|network)(?: [a-z][a-z-]*)*", text))):
         name, *arguments = line.split()
         command = COMMANDS[name]
         for depth, argument in enumerate(arguments):

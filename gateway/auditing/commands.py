@@ -1,6 +1,5 @@
 """`standing-gateway audit-ledger`, for any member and any regulator, and `export`, for a gateway that is audited."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,7 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service.commands import Config, console, one_line_errors
+from standing.ledger.service.commands import Config, console, one_line_errors, print_json
 from standing.ledger.service.private_files import new_private_file
 from standing.ledger.service.settings import load
 
@@ -113,7 +112,7 @@ def _show(audit: Audit, block: int, as_json: bool) -> None:
             for found in audit.findings
         ]
         document = {"block": block, "counted": audit.counted, "findings": findings}
-        print(json.dumps(document, indent=1))  # noqa: T201 - for other programs
+        print_json(document)
         return
     for label, count in audit.counted.items():
         console.print(f"{count:>8} {label}", highlight=False)

@@ -1,6 +1,5 @@
 """Commands that prepare a gateway: settings, secrets, API keys, the evidence key, the policy."""
 
-import json
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -25,7 +24,16 @@ from standing.gateway.settings import (
 from standing.gateway.storage.database import opened
 from standing.ledger.attestations.money import amount_text
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service.commands import Config, api_key_app, config_app, console, one_line_errors, say, secret_app
+from standing.ledger.service.commands import (
+    Config,
+    api_key_app,
+    config_app,
+    console,
+    one_line_errors,
+    print_json,
+    say,
+    secret_app,
+)
 from standing.ledger.service.settings import load
 from standing.ledger.service.vault import Vault
 
@@ -94,7 +102,7 @@ def policy_try(
         with opened(settings.database_url) as storage, storage.read() as connection:
             run = dry_run(connection, load_policy(file).risk, since_ms)
     if as_json:
-        print(json.dumps(asdict(run), indent=1))  # noqa: T201 - for other programs
+        print_json(asdict(run))
         return
     table = Table("rule", "would hold", "sums", "ended as", "refunded", "trouble within 7 days")
     for name, tried in run.rules.items():

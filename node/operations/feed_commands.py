@@ -1,6 +1,5 @@
 """`standing-node feed`: check a feed file, or take one in."""
 
-import json
 import secrets
 import threading
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service.commands import Config, console, one_line_errors, print_file
+from standing.ledger.service.commands import Config, console, one_line_errors, print_file, print_json
 from standing.ledger.service.private_files import write_private
 from standing.ledger.service.settings import load
 from standing.ledger.service.vault import Vault
@@ -161,7 +160,7 @@ def unstated(
             number = quarantine.count(connection)
     if as_json:
         shown = [{**asdict(each), "number": masked(each.number)} for each in listed]
-        print_file(json.dumps({"unstated": number, "accounts": shown}, indent=2) + "\n")
+        print_json({"unstated": number, "accounts": shown})
     else:
         show_unstated(listed, number, console)
 

@@ -22,7 +22,7 @@ from standing.ledger.attestations.grant import Grant, KeylessGrant
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service.commands import console, one_line_errors
+from standing.ledger.service.commands import console, one_line_errors, print_json
 from standing.ledger.service.files import write_over
 
 _EXIT = {Verdict.HOLDS: 0, Verdict.FAILS: 1, Verdict.UNKNOWN: 2}
@@ -121,7 +121,7 @@ def _show(report: Report, as_json: bool) -> None:
                 "decided_at_ms": report.cause.decided_at_ms,
             },
         }
-        print(json.dumps(document, indent=1))  # noqa: T201 - for other programs
+        print_json(document)
         return
     for line in report.lines:
         colour = _COLOUR[line.verdict]
