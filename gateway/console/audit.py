@@ -4,6 +4,7 @@ import re
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
 from standing.gateway.access.audit import DONE, MAX_LISTED, AuditEntry
@@ -33,6 +34,8 @@ def _outcome(words: Words, entry: AuditEntry) -> str:
         return words("audit-unknown")
     if entry.outcome == DONE:
         return words("audit-done")
+    if entry.outcome == RequestValidationError.__name__:
+        return words("audit-refused", why=words("audit-malformed"))
     word = _BEFORE_CAPITAL.sub("-", entry.outcome).lower()
     title = chinese().titles.get(word) if words.language == "zh" else None
     return words("audit-refused", why=words.named("error", word, title or entry.outcome))

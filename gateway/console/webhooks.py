@@ -17,6 +17,7 @@ from standing.ledger.attestations.numbers import visible
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.console.pages import PATH
 from standing.ledger.service.console.visits import ActDep
+from standing.ledger.service.console.words import Words
 
 router = APIRouter()
 
@@ -41,7 +42,14 @@ async def webhooks_page(
     """All endpoints. Their URLs may contain tokens, so this page is for admin keys. `done`: any but a replay is
     ignored."""
     views = await gateway.storage.reading(_views, gateway)
-    return visited.page("webhooks.html", views=views, replayed=done == Done.REPLAYED)
+    return visited.page("webhooks.html", views=views, replayed=done == Done.REPLAYED, result=told)
+
+
+def told(words: Words, result: str | None) -> str:
+    """The result of an attempt to deliver: the answer's status, or why there was none."""
+    if result is None:
+        return "–"
+    return words.named("result", result, result.replace("http_", "HTTP "))
 
 
 @router.post("/webhooks/{endpoint}/replay")

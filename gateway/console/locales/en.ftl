@@ -251,6 +251,7 @@ audit-none = No changes have been made yet.
 audit-done = done
 audit-unknown = outcome unknown
 audit-refused = not done: { $why }
+audit-malformed = the request was malformed
 audit-older = Older entries
 
 audited-post_binding = Account bound
@@ -310,6 +311,13 @@ webhooks-event = One event, by its id
 webhooks-after = Or all events after this position
 webhooks-last = Recent deliveries
 webhooks-tries = No. { $position }, { $tries } attempts
+result-timeout = no answer in time
+result-address_refused = the address is not a public one
+result-ClientConnectorDNSError = the host’s name cannot be resolved
+result-ClientConnectorError = no connection to the host
+result-ClientConnectorCertificateError = the host’s certificate is not valid
+result-ClientConnectorSSLError = the host does not speak TLS
+result-ServerDisconnectedError = the host ended the connection
 
 delivery-pending = waiting
 delivery-delivered = delivered

@@ -251,6 +251,7 @@ audit-none = 尚无操作记录。
 audit-done = 已完成
 audit-unknown = 结果未知
 audit-refused = 未完成：{ $why }
+audit-malformed = 请求格式有误
 audit-older = 更早的记录
 
 audited-post_binding = 绑定账户
@@ -310,6 +311,13 @@ webhooks-event = 单个事件（填事件编号）
 webhooks-after = 或此位置之后的全部事件
 webhooks-last = 最近的通知
 webhooks-tries = 位置 { $position }，已尝试 { $tries } 次
+result-timeout = 超时未应答
+result-address_refused = 地址不是公网地址
+result-ClientConnectorDNSError = 域名无法解析
+result-ClientConnectorError = 无法连接主机
+result-ClientConnectorCertificateError = 主机证书无效
+result-ClientConnectorSSLError = 主机不支持 TLS
+result-ServerDisconnectedError = 主机中断了连接
 
 delivery-pending = 待发送
 delivery-delivered = 已送达

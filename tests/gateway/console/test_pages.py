@@ -3,17 +3,21 @@
 import json
 import re
 from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 from sqlalchemy import delete, insert, update
 
+from standing.gateway.console.webhooks import told
 from standing.gateway.following.reconcile_report import BankFinding, DeadFinding, Drift, DriftFinding, Report
 from standing.gateway.operations.service import BankStatus, GatewayStatus
 from standing.gateway.storage import schema
 from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.terms import Status
 from standing.ledger.errors import LedgerMismatch
+from standing.ledger.service.console.words import Words
+from standing.ledger.service.languages import LANGUAGES
 from tests.console_browser import Browser, signed_in
 from tests.gateway.gateway_rig import Rig, rig
 
@@ -183,6 +187,21 @@ def test_events_are_replayed_by_admins_only_and_from_a_valid_position(a_rig: Rig
         assert "Your role does not allow this" in support.submit(path, after="0", reason="Curiosity")
 
 
+@pytest.mark.parametrize(
+    ("result", "english", "chinese"),
+    [
+        (None, "–", "–"),
+        ("http_503", "HTTP 503", "HTTP 503"),
+        ("timeout", "no answer in time", "超时未应答"),
+        ("ClientConnectorDNSError", "the host’s name cannot be resolved", "域名无法解析"),
+        ("ClientOSError", "ClientOSError", "ClientOSError"),
+    ],
+)
+def test_why_an_event_was_not_delivered_is_told_in_words(result: str | None, english: str, chinese: str) -> None:
+    found = [told(Words("standing.gateway.console", each, ZoneInfo("UTC")), result) for each in LANGUAGES]
+    assert sorted(found) == sorted([english, chinese])
+
+
 def test_a_silent_bank_is_red_and_an_unreachable_ledger_is_reported(tmp_path_factory: pytest.TempPathFactory) -> None:
     with rig(tmp_path_factory.mktemp("silent")) as own:
         browser = Browser(own.url)
@@ -271,12 +290,17 @@ def test_the_audit_and_refused_forms_are_in_the_readers_language(a_rig: Rig) -> 
     assert "决策结果为通过；仅限转人工审核的交易" in refused
     browser.open("/console/")
     short = browser.submit(path, outcome="approve", reason="-")
+    chief = a_rig.client("admin")
+    chief.why = "A new receiver"
+    assert chief("POST", "/v1/webhook-endpoints", json={}).status_code == 422
     assert "reason：缺失、过短或过长；允许：操作原因，3 到 300 个 UTF-8 字符" in short
     audit = browser.open("/console/audit")
     assert "<strong>人工审核</strong>" in audit
     assert "未完成：该交易未转人工审核" in audit
     assert "close_review" not in audit
     assert "NotInReview" not in audit
+    assert "未完成：请求格式有误" in audit
+    assert "RequestValidationError" not in audit
     browser.http.close()
 
 
