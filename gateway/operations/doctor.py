@@ -10,6 +10,7 @@ import httpx
 from standing.gateway.access.id_token import OpenIdError
 from standing.gateway.access.openid_provider import Provider
 from standing.gateway.bindings.banks import Bank, BankDirectory
+from standing.gateway.decisions.policy import Policy
 from standing.gateway.evidence.signing import load_evidence_key
 from standing.gateway.settings import GatewaySettings, read_client_secret, read_policy, read_vault_secrets
 from standing.ledger.attestations.sealing import BINDING_SIZE
@@ -81,13 +82,14 @@ def _sign_in(settings: GatewaySettings) -> Iterator[Finding]:
 
 
 def _banks(settings: GatewaySettings, client: LedgerClient) -> Iterator[Finding]:
-    widest_ms = read_policy(settings).widest_staleness_ms
+    policy = read_policy(settings)
     for bank in BankDirectory(settings.banks):
-        yield from _on_ledger(bank, client, widest_ms)
+        yield from on_ledger(bank, client, policy, SystemClock().now_ms())
         yield from _node(bank, settings.bank_node_timeout_ms / 1000)
 
 
-def _on_ledger(bank: Bank, client: LedgerClient, widest_ms: int) -> Iterator[Finding]:
+def on_ledger(bank: Bank, client: LedgerClient, policy: Policy, now_ms: int) -> Iterator[Finding]:
+    """How a bank stands on the ledger."""
     state = client.bank(bank.bic)
     if not state.admitted:
         yield wrong("banks", f"{bank.bic} is not admitted to this ledger: check the BIC and the contract address")
@@ -95,10 +97,16 @@ def _on_ledger(bank: Bank, client: LedgerClient, widest_ms: int) -> Iterator[Fin
         yield wrong("banks", f"{bank.bic} is suspended on the ledger: its accounts are declined until it is reinstated")
     elif not state.watermark_ms:
         yield look("banks", f"{bank.bic} is admitted and has not published yet")
-    elif (age_ms := SystemClock().now_ms() - state.watermark_ms) > widest_ms:
+    elif (age_ms := now_ms - state.watermark_ms) < -policy.ahead_allowance_ms:
+        yield look(
+            "banks",
+            f"{bank.bic} is ahead: its watermark is {span(-age_ms)} later than this machine's clock; one of the two is "
+            "wrong, and meanwhile no transaction with its accounts is approved",
+        )
+    elif age_ms > policy.widest_staleness_ms:
         yield look("banks", f"{bank.bic} is silent: its watermark is {span(age_ms)} old")
     else:
-        yield well("banks", f"{bank.bic} is up to date: its watermark is {span(age_ms)} old")
+        yield well("banks", f"{bank.bic} is up to date: its watermark is {span(max(age_ms, 0))} old")
 
 
 def _node(bank: Bank, timeout_s: float) -> Iterator[Finding]:

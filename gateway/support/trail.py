@@ -42,6 +42,7 @@ class Cause(StrEnum):
     NODE_REFUSES = "bank_node_refuses"
     LEDGER_UNREACHABLE = "ledger_unreachable"
     BANK_SILENT = "bank_silent"
+    BANK_AHEAD = "bank_ahead"  # its watermark is later than our clock by more than the policy allows
     BANK_SUSPENDED = "bank_suspended"
 
 
@@ -208,7 +209,7 @@ class Trails:
         if seen.record.suspended:
             found.append(Cause.BANK_SUSPENDED)
         if bank_watch.is_silent(seen.record.watermark_ms, self._policy, now_ms):
-            found.append(Cause.BANK_SILENT)
+            found.append(Cause.BANK_AHEAD if seen.record.watermark_ms > now_ms else Cause.BANK_SILENT)
         return found
 
     def _look_up(self, binding: bytes, numbers: Sequence[int]) -> _Own:
@@ -361,6 +362,7 @@ def _first_stalled(changes: Sequence[ChangeTrail], troubles: Sequence[Cause]) ->
         (Cause.LEDGER_UNREACHABLE, HopName.OBSERVED),
         (Cause.BANK_SUSPENDED, HopName.IN_BLOCK),
         (Cause.BANK_SILENT, HopName.ACCEPTED),
+        (Cause.BANK_AHEAD, HopName.ACCEPTED),
     )
     for cause, hop_name in order:
         if cause in troubles:

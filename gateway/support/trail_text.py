@@ -65,6 +65,13 @@ REMEDIES: dict[HopName | Cause, Localized] = {
         "Ask the bank's operations desk whether its node and its core's feed are running.",
         "该银行未更新的时间已超过我方策略上限，其账户的交易一律不通过。请联系银行运维确认节点运行和核心系统上送是否正常。",
     ),
+    Cause.BANK_AHEAD: Localized(
+        "The bank's last report is later than our clock by more than our policy allows, so no transaction with its "
+        "accounts is approved. One of the two clocks is wrong: inform the gateway's operator, whose `doctor` compares "
+        "them.",
+        "该银行最近一次更新的时间比我方时钟快，且超出我方策略的允许范围，其账户的交易一律不通过。双方时钟必有一方有误："
+        "请联系网关运维，用 `doctor` 命令核对。",
+    ),
     Cause.BANK_SUSPENDED: Localized(
         "The bank is suspended on the ledger: its attestations are not accepted until it is reinstated. Only the bank "
         "and the ledger's registrar can resolve this.",

@@ -49,3 +49,12 @@ def test_the_nodes_openapi_is_valid_and_its_names_are_unique(a_world: World) -> 
     operations = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]
     assert len(set(operations)) == len(operations)
     assert [name for name in operations if "v1" in name] == []
+
+
+def test_a_slash_too_many_does_not_send_a_body_and_a_key_to_the_host_that_the_request_names(a_world: World) -> None:
+    url = a_world.start_bank().url
+    for path in ("/v1/feed/", "/v1/bindings/", "/healthz/"):
+        answer = httpx.post(url + path, headers={"Host": "elsewhere.example"})
+        assert (answer.status_code, "location" in answer.headers) == (404, False)
+    console = httpx.get(url + "/console", headers={"Host": "upstream"})
+    assert (console.status_code, console.headers["location"]) == (307, "/console/")

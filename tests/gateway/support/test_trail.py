@@ -13,6 +13,7 @@ from standing.gateway.support.settings import TrailSettings
 from standing.gateway.support.trail import Cause
 from standing.gateway.support.trail_text import REMEDIES
 from standing.ledger.chain import governance
+from standing.ledger.clock import ManualClock
 from tests.gateway.follower_rig import FAST_WEBHOOKS, FollowRig, follow_rig
 from tests.gateway.webhook_receiver import Receiver, receiver
 from tests.world import ACCOUNT, GUARDIAN, MAX_STALENESS_MS, Bank, Platform, World, wait_until, world
@@ -258,6 +259,17 @@ def test_a_failing_or_malformed_node_does_not_break_the_answer(rig: FollowRig, t
     assert [hops[name] for name in ("accepted", "signed", "submitted")] == ["unknown"] * 3
     assert [hops[name] for name in ("in_block", "observed", "used")] == ["done"] * 3
     assert REMEDIES[Cause(cause)].en in trail["plain"]["en"]
+
+
+def test_a_bank_ahead_of_our_clock_is_not_told_as_one_that_has_not_reported(
+    rig: FollowRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.heartbeat()
+    person = rig.bound()
+    monkeypatch.setattr(rig.app.state.gateway.trails, "_clock", ManualClock(rig.clock.now_ms() - 60_000))
+    trail = rig.support("GET", f"/v1/bindings/{person.binding}/trail").json()
+    assert (trail["stalled"], trail["cause"]) == ("accepted", "bank_ahead")
+    assert trail["to_do"]["zh"] == REMEDIES[Cause.BANK_AHEAD].zh
 
 
 @pytest.mark.long
