@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
+import structlog
 from sqlalchemy import Connection, select
 
 from standing.ledger.attestations.identity import canonical_number
@@ -34,6 +35,8 @@ from standing.node.storage import schema
 from standing.node.storage.database import in_chunks
 
 __all__ = ["EntryDiffers", "Feed", "FeedOutOfOrder", "FeedTaken"]
+
+_log = structlog.get_logger()
 
 
 class FeedTaken(Conflict):
@@ -77,6 +80,8 @@ class Feed:
         self._on_change = on_change
         self._faults = faults
         self._source = source
+        #: How far the core's last entry was ahead of this machine's clock, if it was refused for that; otherwise 0.
+        self.refused_ahead_ms = 0
 
     def push(self, entry: FeedEntry) -> FeedReceipt:
         """As `accept`, for a core that calls the node. Raises: FeedTaken, and what `accept` raises."""
@@ -112,8 +117,7 @@ class Feed:
                 return known
             last_ms = outbox.last_as_of_ms(connection)
             check_turn(connection, entry, begun)
-            if entry.as_of_ms > self.latest_ms():
-                raise InvalidValue("as_of_ms", "ahead of this node's clock", f"at most {self.latest_ms()}")
+            self._check_clock(entry.as_of_ms)
             self._check_room(connection, entry.changes)
             receipt = FeedReceipt(
                 as_of_ms=entry.as_of_ms,
@@ -161,6 +165,16 @@ class Feed:
         self._faults("feed_committed")
         self._on_change()
         return Correction(attestations=queued, changed_since=len(changes) - len(wanted))
+
+    def _check_clock(self, as_of_ms: int) -> None:
+        """Raises: InvalidValue for an entry that is ahead of this node's clock."""
+        latest_ms = self.latest_ms()
+        was_refused, self.refused_ahead_ms = self.refused_ahead_ms > 0, 0
+        if as_of_ms > latest_ms:
+            self.refused_ahead_ms = as_of_ms - latest_ms + AHEAD_ALLOWANCE_MS
+            if not was_refused:
+                _log.warning("core_ahead_of_clock", as_of_ms=as_of_ms, latest_ms=latest_ms)
+            raise InvalidValue("as_of_ms", "ahead of this node's clock", f"at most {latest_ms}")
 
     def _not_changed_since(
         self, connection: Connection, changes: Sequence[AccountChange], source_ms: int

@@ -138,6 +138,12 @@ def warnings(node: Node, settings: SettingsState) -> list[str]:
             f"the latest time that the ledger accepts is {ahead_s} s behind this machine's clock, so platforms may "
             "take this bank for silent: compare both clocks (`standing-node doctor`)"
         )
+    refused_s = node.feed.refused_ahead_ms // 1000
+    if refused_s:
+        found.append(
+            f"the core's last entry was refused: its time is {refused_s} s ahead of this machine's clock; platforms "
+            "take this bank for silent meanwhile: set the clock that is wrong (`standing-node doctor`)"
+        )
     if settings.trouble is not None:
         found.append(f"the settings were not reloaded: {settings.trouble}")
     if settings.needs_restart:

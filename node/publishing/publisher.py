@@ -88,16 +88,24 @@ class Publisher:
         self._waiting_since_ms: int | None = None
         # The latest time that the ledger accepted when it was last asked; the bound never falls.
         self._latest_ms = 0
-        #: How far this machine's clock was beyond the latest time that the ledger accepts, at the last signature.
-        self.ahead_ms = 0
+        # How far this machine's clock was beyond the latest time that the ledger accepts, when that was last asked.
+        self._ahead_ms = 0
         # Whether store and ledger have been level once; before that, the ledger is asked even if nothing is due.
         self._has_checked = False
+        # The ledger's number when it was first seen beyond what the store knows; None while it is not.
+        self._unknown: int | None = None
         # Since when the ledger has lacked publications that were seen in blocks; None while it lacks none.
         self._undone_since_ms: int | None = None
         # Since when a publication has been on its way without a block, and its number; None while there is none.
         self._unmined: tuple[int, int] | None = None
         #: Why nothing is published at the moment; None while all is well.
         self.trouble: str | None = None
+
+    @property
+    def ahead_ms(self) -> int:
+        """How far this machine's clock was beyond the latest time that the ledger accepts, at the last signature; 0
+        once it was set back."""
+        return max(0, min(self._ahead_ms, self._clock.now_ms() - self._latest_ms))
 
     def wake(self) -> None:
         """Signal that there may be something to publish."""
@@ -256,11 +264,19 @@ class Publisher:
                 "`standing-node recover --fed-again` must be run"
             )
         if state.publication > (last.number if last is not None else 0):
+            self._unknown = self._unknown or state.publication
+            if state.publication > self._unknown:
+                raise PublishingHalted(
+                    f"{bic} publishes without this node, {self._unknown} to {state.publication} by now: another node "
+                    "uses its signing key, or a thief (docs/runbook-signing-key.md): stop that one, or this one; do "
+                    "not recover this store before"
+                )
             raise PublishingHalted(
                 f"the ledger has {bic}'s publication {state.publication}, this store knows "
                 f"{last.number if last is not None else 'none'}: it is older than the ledger and must be recovered: "
                 "run `standing-node recover`"
             )
+        self._unknown = None
         if state.publication < seen:
             self._client.failover.doubt()
             self._send_undone(deployment, state, here)
@@ -336,7 +352,7 @@ class Publisher:
         now_ms = self._clock.now_ms()
         if now_ms + AHEAD_ALLOWANCE_MS > self._latest_ms:
             self._latest_ms = self._client.latest_allowed_ms()
-            was_ahead, self.ahead_ms = self.ahead_ms > 0, max(0, now_ms - self._latest_ms)
-            if self.ahead_ms and not was_ahead:
+            was_ahead, self._ahead_ms = self._ahead_ms > 0, max(0, now_ms - self._latest_ms)
+            if self._ahead_ms and not was_ahead:
                 _log.warning("clock_ahead_of_ledger", latest_allowed_ms=self._latest_ms, now_ms=now_ms)
         return self._latest_ms

@@ -1,4 +1,5 @@
-"""Clocks that are ahead: the node's, or the core's too. The ledger refuses publications far ahead of its blocks."""
+"""Clocks that are ahead or behind: the node's, or the core's too. The ledger refuses publications far ahead of its
+blocks."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -185,3 +186,30 @@ def test_a_binding_never_goes_back_behind_the_ledger_whatever_the_nodes_clock_sa
         placed = outbox.in_bounds(connection, drafts, 7)
         assert [draft.terms.effective_at_ms for draft in placed] == [9, 9, 9]
         assert [draft.terms.effective_at_ms for draft in outbox.in_bounds(connection, drafts, 20)] == [9, 12, 12]
+
+
+def test_a_clock_behind_the_cores_is_a_warning_of_readyz_until_an_entry_is_accepted(a_world: World) -> None:
+    """The core's entries are refused, so platforms take the bank for silent; the core alone would know why."""
+    bank = a_world.start_bank()
+    now_ms = a_world.clock.now_ms()
+    _feed(bank, now_ms, account(1))
+    ahead = {"as_of_ms": now_ms + 300_000, "changes": []}
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert bank.post("/v1/feed", bank.core_key, json=ahead).status_code == 422
+        (warning,) = bank.get("/readyz").json()["warnings"]
+        assert warning.startswith("the core's last entry was refused: its time is 300 s ahead of this machine's clock")
+    assert [line["event"] for line in logs].count("core_ahead_of_clock") == 1
+    a_world.clock.advance(300_000)
+    _feed(bank, now_ms + 300_000)
+    assert bank.get("/readyz").json()["warnings"] == []
+
+
+def test_a_clock_that_was_ahead_and_was_set_back_is_not_said_to_be_ahead(
+    ahead: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing need be signed in between, because the core's entries are refused by then."""
+    _feed(ahead, ahead.clock.now_ms(), account(1))
+    wait_until(lambda: ahead.get("/readyz").json()["warnings"])
+    monkeypatch.setattr(ahead.clock, "_now_ms", ahead.clock.now_ms() - 2 * _HOUR_MS)
+    assert ahead.get("/readyz").json()["warnings"] == []

@@ -1,5 +1,6 @@
 """The store is an old backup: the ledger shows what the bank published since."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,6 +30,26 @@ def _bound_after_a_backup(site: SteppedNode) -> tuple[str, GrantDocument, FeedEn
     last = site.feed()
     site.publish()
     return old, orphan, last
+
+
+def test_an_old_store_is_not_to_be_recovered_while_another_node_publishes(
+    site: SteppedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two nodes with one key and a store each: after a recovery, each halts the other, with changes in its outbox."""
+    site.feed(dict(ACCOUNT))
+    old = site.backup()
+    site.publish()
+    site.stop()
+    site.start(old)
+    with pytest.raises(PublishingHalted, match="run `standing-node recover`"):
+        site.node.publisher.step()
+    state = site.client.bank(site.bank.bic)
+    later = replace(state, publication=state.publication + 1, head=bytes(32))
+    with monkeypatch.context() as patched:
+        patched.setattr(site.node.publisher._client, "bank", lambda _: later)
+        for _ in range(2):
+            with pytest.raises(PublishingHalted, match=r"1 to 2 by now.*do not recover this store before"):
+                site.node.publisher.step()
 
 
 @pytest.mark.long
