@@ -62,8 +62,8 @@ class Endpoint:
         except (BadAnswer, OSError) as error:
             raise LedgerUnreachable(f"the ledger does not answer ({type(error).__name__}, {self.name})") from error
         if status not in _SUCCESS:
-            error = RequestTooLong if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else LedgerUnreachable
-            raise error(f"the ledger's node {self.name} answers HTTP {status}")
+            refusal = RequestTooLong if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else LedgerUnreachable
+            raise refusal(f"the ledger's node {self.name} answers HTTP {status}")
         try:
             answer = orjson.loads(raw)  # an answer to 500 queries has 160,000 characters
             if not isinstance(answer, dict):

@@ -71,7 +71,8 @@ class BoundedProvider(HTTPProvider):
         """The answers to several calls in one request, in the calls' order, bounded as well; an error alone where the
         node takes no batches."""
         calls = [self._call(method, params) for method, params in batch_requests]
-        body = self._make_request(RPCEndpoint("batch"), Web3.to_json(calls).encode())
+        written = f"[{','.join(Web3.to_json(call) for call in calls)}]"
+        body = self._make_request(RPCEndpoint("batch"), written.encode())
         answers = cast(list[RPCResponse] | RPCResponse, self.decode_rpc_response(body))
         if isinstance(answers, list) and len(answers) == len(calls):
             answers.sort(key=_place)  # a node may change the order

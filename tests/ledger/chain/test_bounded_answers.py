@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 from web3.exceptions import BadResponseFormat
@@ -208,7 +208,7 @@ def test_answers_of_a_batch_may_change_places_and_must_be_to_its_calls(start: Ca
         _send(connection, json.dumps(answers[::-1]).encode())
 
     provider = bounded_answers.BoundedProvider(start(swapped).url, _TIMEOUT_S)
-    calls = [(RPCEndpoint("first"), []), (RPCEndpoint("second"), [])]
+    calls: list[tuple[RPCEndpoint, Any]] = [(RPCEndpoint("first"), []), (RPCEndpoint("second"), [])]
     answers = provider.make_batch_request(calls)
     assert [answer["result"] for answer in answers] == ["first", "second"]  # type: ignore[index]
     added = 2
