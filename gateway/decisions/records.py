@@ -145,6 +145,16 @@ class BindingState:
             self.tags, self.unvouched, self.adopted = bound.tags.pack(), None, True
 
 
+#: How often a record is read for one transaction while later reads of other requests are recorded first.
+MAX_READS = 5
+
+
+def went_back(publication: int | None, reach: int | None) -> bool:
+    """Whether a read that was to reach a publication found an older record, or none: then the ledger went back, and
+    reading it again is of no use."""
+    return reach is not None and (publication or 0) < reach
+
+
 class Overtaken(StandingError):
     """The record read is older than one already seen: another request's later read was recorded first, or the node
     lags behind another. `floor`: the publication to reach."""

@@ -17,7 +17,7 @@ from standing.gateway.decisions import records
 from standing.gateway.decisions.caps import caps_of
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
-from standing.gateway.decisions.records import BindingState, Overtaken
+from standing.gateway.decisions.records import MAX_READS, BindingState, Overtaken, went_back
 from standing.gateway.decisions.reservations import expire_due
 from standing.gateway.decisions.rules import Decision, Outcome, Reason, decide
 from standing.gateway.decisions.usage import AccountDay, UsageBook, day_of
@@ -87,17 +87,21 @@ class Reviews:
             return await self._storage.writing(self._decline, transaction_id, closed_by)
         row = await self._storage.reading(self._read_reviewed, transaction_id)
         bound = await self._bindings.bound(row.binding)
-        try:
-            return await self._read_and_approve(row, bound, closed_by)
-        except Overtaken as overtaken:
-            return await self._read_and_approve(row, bound, closed_by, reach=overtaken.floor)
+        reach: int | None = None
+        for _ in range(MAX_READS - 1):
+            try:
+                return await self._read_and_approve(row, bound, closed_by, reach)
+            except Overtaken as overtaken:
+                reach = overtaken.floor
+        return await self._read_and_approve(row, bound, closed_by, reach, last=True)
 
     async def _read_and_approve(
-        self, row: Row[Any], bound: Bound, closed_by: str, *, reach: int | None = None
+        self, row: Row[Any], bound: Bound, closed_by: str, reach: int | None, *, last: bool = False
     ) -> bytes:
-        """`reach`: set for the second and last attempt, as in a decision: the publication that must be reached."""
+        """`reach` and `last`: as in a decision."""
         seen = await self._reader.read(bound.bank_bytes, bound.binding, floor=reach or 0)
-        return await self._storage.writing(self._approve, row, bound, seen, closed_by, reach is not None)
+        final = last or went_back(seen.record.publication, reach)
+        return await self._storage.writing(self._approve, row, bound, seen, closed_by, final)
 
     def _read_reviewed(self, transaction_id: str) -> Row[Any]:
         with self._storage.read() as connection:

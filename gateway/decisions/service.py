@@ -25,7 +25,7 @@ from standing.gateway.decisions.caps import caps_of
 from standing.gateway.decisions.holds import RiskBook
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Question, Transaction
-from standing.gateway.decisions.records import BindingState, Decided, Overtaken
+from standing.gateway.decisions.records import MAX_READS, BindingState, Decided, Overtaken, went_back
 from standing.gateway.decisions.reservations import Capture, Refund, SettlementRequest, Void, expire_due, settle
 from standing.gateway.decisions.rules import Decision, Outcome, decide
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS, AccountDay, Reservation, State, UsageBook, day_of
@@ -107,12 +107,15 @@ class DecisionService:
                 bound = await self._bindings.bound(transaction.binding)
             except BankNotServed as error:
                 return await self._decided_before(transaction, error)
-            try:
-                return await self._read_and_commit(transaction, question, bound)
-            except Overtaken as overtaken:
-                # A read that starts now is later than the recorded one. If every node still returns an older record,
-                # that is a rollback.
-                return await self._read_and_commit(transaction, question, bound, reach=overtaken.floor)
+            reach: int | None = None
+            for _ in range(MAX_READS - 1):
+                try:
+                    return await self._read_and_commit(transaction, question, bound, reach)
+                except Overtaken as overtaken:
+                    # A read that starts now is later than the recorded one. If every node still returns an older
+                    # record, that is a rollback.
+                    reach = overtaken.floor
+            return await self._read_and_commit(transaction, question, bound, reach, last=True)
 
     async def _decided_before(self, transaction: Transaction, error: BankNotServed) -> bytes:
         """The answer to a transaction that was decided while its bank was still served.
@@ -134,15 +137,17 @@ class DecisionService:
         return answer
 
     async def _read_and_commit(
-        self, transaction: Transaction, question: Question, bound: Bound, *, reach: int | None = None
+        self, transaction: Transaction, question: Question, bound: Bound, reach: int | None, *, last: bool = False
     ) -> bytes:
-        """`reach`: set for the second and last attempt: the publication that the record must reach."""
+        """`reach`: the publication that the record must reach, after a read that was overtaken. Raises: Overtaken,
+        unless the ledger went back or this is the `last` read."""
         await self._decisions.turn()
         try:
             seen = await self._reader.read(bound.bank_bytes, bound.binding, floor=reach or 0)
         except LedgerUnreachable:
             seen = None  # check 1 decides
-        return await self._decisions.submit(_Read(transaction, question, bound, seen, reach is not None))
+        final = last or went_back(seen.record.publication if seen is not None else None, reach)
+        return await self._decisions.submit(_Read(transaction, question, bound, seen, final))
 
     async def decide_all(self, transactions: Sequence[Transaction]) -> list[bytes | StandingError]:
         """Decide at most MAX_BATCH transactions, in order. Each gets its own answer or error, as from `decide`.
@@ -157,16 +162,18 @@ class DecisionService:
         waiting: list[tuple[int, Transaction]] = list(enumerate(transactions))
         with self._batches:
             reach: dict[bytes, int] = {}
-            for final in (False, True):
-                outcomes = await self._decide_in_order([each for _, each in waiting], reach, final=final)
+            for left in reversed(range(MAX_READS)):
+                outcomes = await self._decide_in_order([each for _, each in waiting], reach, last=not left)
                 answers |= {index: outcome for (index, _), outcome in zip(waiting, outcomes, strict=True)}
                 again = [(index, each, answers[index]) for index, each in waiting]
                 waiting = [(index, each) for index, each, outcome in again if isinstance(outcome, Overtaken)]
                 reach = {each.binding: outcome.floor for _, each, outcome in again if isinstance(outcome, Overtaken)}
+                if not waiting:
+                    break
         return [answers[index] for index in range(len(transactions))]
 
     async def _decide_in_order(
-        self, transactions: Sequence[Transaction], reach: Mapping[bytes, int], *, final: bool
+        self, transactions: Sequence[Transaction], reach: Mapping[bytes, int], *, last: bool
     ) -> list[bytes | StandingError]:
         """`reach`: by binding, the publication that its record must reach."""
         bindings = list(dict.fromkeys(each.binding for each in transactions))
@@ -179,7 +186,7 @@ class DecisionService:
             )
         )
         # All are queued for the commit in one turn of the event loop, so that they are decided in this order.
-        queued = [self._queued(each, found[each.binding], final) for each in transactions]
+        queued = [self._queued(each, found[each.binding], reach.get(each.binding), last) for each in transactions]
         return [_expected(each) for each in await asyncio.gather(*queued, return_exceptions=True)]
 
     async def _read_binding(self, binding: bytes, floor: int) -> tuple[Bound, Seen | None] | StandingError:
@@ -193,7 +200,11 @@ class DecisionService:
             return error
 
     def _queued(
-        self, transaction: Transaction, found: tuple[Bound, Seen | None] | StandingError, final: bool
+        self,
+        transaction: Transaction,
+        found: tuple[Bound, Seen | None] | StandingError,
+        reach: int | None,
+        last: bool,
     ) -> asyncio.Future[bytes]:
         """The decision on one transaction of a batch, queued for the commit; a failed future if it cannot be made."""
         try:
@@ -202,7 +213,9 @@ class DecisionService:
             if isinstance(found, StandingError):
                 raise found
             question = Question(transaction.kind, transaction.amount_minor, currency_number(transaction.currency))
-            return self._decisions.submit(_Read(transaction, question, *found, final))
+            bound, seen = found
+            final = last or went_back(seen.record.publication if seen is not None else None, reach)
+            return self._decisions.submit(_Read(transaction, question, bound, seen, final))
         except StandingError as error:
             failed: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
             failed.set_exception(error)

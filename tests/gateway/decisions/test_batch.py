@@ -137,6 +137,26 @@ async def test_items_overtaken_by_a_later_read_are_read_again_in_order(tmp_path:
 
 
 @pytest.mark.anyio
+async def test_items_overtaken_again_and_again_are_no_rollback(tmp_path: Path) -> None:
+    with decision_rig(tmp_path) as rig:
+        account = rig.bind()
+        await rig.decide(account, 1)
+
+        async def overtaken(_binding: bytes) -> Seen:
+            seen = Seen(account.record(rig.clock.now_ms()), 1)
+            if account.publication < 4:
+                account.publication += 1
+                rig.reader.script = rig._answer
+                await rig.decide(account, 1)  # by another gateway, whose node is a block ahead
+                rig.reader.script = overtaken
+            return seen
+
+        rig.reader.script = overtaken
+        answers = await _decide_all(rig, _payments(account, [1, 1]))
+        assert [(answer["outcome"], answer["publication"]) for answer in answers] == [("approve", 4)] * 2
+
+
+@pytest.mark.anyio
 async def test_a_record_still_older_on_the_second_read_is_a_rollback(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()

@@ -88,6 +88,30 @@ async def test_a_read_overtaken_by_a_later_one_is_repeated_and_is_no_rollback(tm
         assert len(rig.rows(schema.decisions)) == 3
 
 
+async def test_a_read_overtaken_again_and_again_is_no_rollback(tmp_path: Path) -> None:
+    """Another gateway on the same database, whose node is ahead by a block, decides on the same account in between."""
+    with decision_rig(tmp_path) as rig:
+        account = rig.bind()
+        await rig.decide(account)
+
+        async def overtaken(_binding: bytes) -> Seen:
+            seen = Seen(account.record(rig.clock.now_ms()), 1)
+            if account.publication < 4:
+                account.publication += 1
+                rig.reader.script = rig._answer
+                await rig.decide(account)
+                rig.reader.script = overtaken
+            return seen
+
+        rig.reader.script = overtaken
+        outrun = await rig.decide(account)
+        assert (outrun["outcome"], outrun["reason"], outrun["publication"]) == ("approve", None, 4)
+        account.publication, rig.reader.script = 3, rig._answer
+        reads = rig.reader.reads
+        assert (await rig.decide(account))["reason"] == "ledger_rolled_back"
+        assert rig.reader.reads == reads + 2, "a ledger that went back is not read again and again"
+
+
 async def test_a_record_missing_from_a_lagging_node_is_read_again(tmp_path: Path) -> None:
     with decision_rig(tmp_path) as rig:
         account = rig.bind()
