@@ -25,7 +25,7 @@ demo: setup ## Run a day: two banks, one platform, 595 payments and withdrawals 
 	$(BIN)/python hardhat-free-scripts/demo.py $(if $(ONCE),--once)
 
 test: setup ## Run the tests, except those that take long (test-long) or need more than PyPI
-	$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal $(ARGS)
 
 fuzz: setup ## Random sequences of calls to the contract, compared with its model: FUZZ of them (600 by default), about 35 steps each
 	STANDING_FUZZ_EXAMPLES=$(or $(FUZZ),600) $(BIN)/python -m pytest -q -n 2 -m "long or not long" tests/contracts/test_state_machine.py

@@ -96,18 +96,22 @@ async def test_reads_that_a_proxy_finds_too_long_are_sent_in_parts_and_none_fail
         assert {node.state for node in reader.nodes.all} == {NodeState.FIT}
 
 
-async def test_after_a_proxys_limit_has_gone_reads_grow_to_their_full_size_again() -> None:
+async def test_after_a_proxys_limit_has_gone_reads_grow_to_their_full_size_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    most = 20
+    monkeypatch.setattr("standing.gateway.ledger_reading.reader.MAX_QUERIES", most)
     async with fake_ledger(max_in_flight=1) as (ledger, reader):
-        bindings = [index.to_bytes(32, "big") for index in range(MAX_QUERIES)]
-        ledger.longest = MAX_QUERIES - 5
+        bindings = [index.to_bytes(32, "big") for index in range(most)]
+        ledger.longest = most - 5
         await asyncio.gather(*(reader.read(BANK, binding) for binding in bindings))
-        ledger.longest = MAX_QUERIES
-        for _ in range(MAX_QUERIES):
+        ledger.longest = most
+        for _ in range(most):
             ledger.calls.clear()
             await asyncio.gather(*(reader.read(BANK, binding) for binding in bindings))
             if len(ledger.calls) == 1:
                 break
-        assert [len(call) for call in ledger.calls] == [MAX_QUERIES]
+        assert [len(call) for call in ledger.calls] == [most]
 
 
 async def test_a_single_read_that_a_proxy_finds_too_long_fails() -> None:
