@@ -26,6 +26,12 @@ _MAX_RECORDS = 5_000
 #: How many columns a file has before a short first record is taken for a title.
 _MIN_WIDTH = 3
 _OTHER_FORM = re.compile(r"\s*(?:<(?:\?xml|!|Document\b)|\[\s*[{\[\]]|:20:)")
+#: How the last line of a file begins that states totals and is as wide as a record.
+_TOTAL = re.compile(
+    r"(?:合计|总计|共计|汇总|合計|總計|共計|(?:(?:grand )?totals?|trailer|footer|trl|tlr|t|eof|end)\b)", re.IGNORECASE
+)
+#: What stands in place of a number.
+_NOTHING = re.compile(r"\(?(?:null|none|nil|n/?a)\)?|#n/a|-+|无|無", re.IGNORECASE)
 _DELIMITERS = (",", "\t", ";", "|")
 
 
@@ -78,7 +84,7 @@ def read_sample(path: Path) -> Sample:
     records = rows[skipped + 1 :] if heading else rows[skipped:]
     is_whole = len(raw) == size and len(rows) <= _MAX_RECORDS
     last = _last_row(path, size, encoding, options) if not is_whole else records.pop() if len(records) > 1 else []
-    trailer = _trailer(records, last, usual, delimiter) if last else ""
+    trailer = _trailer(last, usual, delimiter) if last else ""
     if is_whole and last and not trailer:
         records.append(last)
     form = ("csv", encoding, why, heading, records, delimiter, quote, escape, ended)
@@ -136,15 +142,17 @@ def _last_row(path: Path, size: int, encoding: str, options: dict[str, Any]) -> 
     return []
 
 
-def _trailer(others: list[list[str]], last: list[str], usual: int, delimiter: str) -> str:
+def _trailer(last: list[str], usual: int, delimiter: str) -> str:
     """How a file's last line begins, where it is no record but a total or the like; empty where it may be one."""
-    has_number = re.compile(r"\d{4}").search
-    if usual < _MIN_WIDTH or (has_number(last[0]) if len(last) > 1 else last[0][:1].isdigit()):
+    first = last[0]
+    if usual < _MIN_WIDTH or (re.search(r"\d{4}", first) if len(last) > 1 else first[:1].isdigit()):
         return ""
-    if not all(has_number(row[0]) for row in others) and not _is_narrow(last, usual):
+    # A record whose number is missing may restrict an account.
+    may_be_record = len(last) > 1 and (not first or _NOTHING.fullmatch(first))
+    if may_be_record or not (_is_narrow(last, usual) or _TOTAL.match(first)):
         return ""
     found = re.match(r"\D+", delimiter.join(last))
-    return found[0] if found is not None else f"{last[0]}{delimiter}"
+    return found[0] if found is not None else f"{first}{delimiter}"
 
 
 def _guess_dialect(text: str) -> tuple[str, str, str]:

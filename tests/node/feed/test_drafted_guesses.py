@@ -353,6 +353,12 @@ def test_what_stands_in_place_of_a_document_or_a_phone_is_left_open(tmp_path: Pa
         ("11050137001000000773,,,", None),
         ("11050137001000000773", None),
         ("11050137001000000773,正常,CNY,王小云", None),
+        ("合计,3,CNY,正常 2", "合计,"),
+        ("T,3,CNY,0", "T,"),
+        ("NULL,冻结,CNY,王小云", None),
+        ("(null),冻结,,", None),
+        (",冻结,CNY,王小云", None),
+        ("A字第7号,冻结,CNY,王小云", None),
     ],
 )
 def test_a_last_line_that_is_no_record_is_drafted_as_the_trailer(
