@@ -46,6 +46,8 @@ def reconcile_command(
     with one_line_errors():
         settings = load(GatewaySettings, config)
         logs.configure(settings.log_level)
+        with opened(settings.database_url):
+            pass  # `build` would make or upgrade it
         gateway = build(settings)
         try:
             report = _run_with_bar(gateway.reconciler.run)

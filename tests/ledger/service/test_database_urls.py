@@ -63,6 +63,7 @@ def test_commands_whose_database_does_not_answer_end_with_one_line(tmp_path: Pat
     (policy := tmp_path / "policy.toml").write_text('name = "p"\n')
     url = "postgresql+psycopg://standing:secret@127.0.0.1:9/x"
     by_gateway: list[list[object]] = [
+        ["reconcile"],
         ["rekey"],
         ["scorecard"],
         ["policy", "try", policy, "--since", "2026-03-01"],
@@ -82,6 +83,7 @@ def test_a_gateways_commands_neither_make_a_database_nor_take_an_empty_one_for_a
     (policy := tmp_path / "policy.toml").write_text('name = "p"\n')
     config, database = _a_gateway(tmp_path), tmp_path / "elsewhere.sqlite3"
     commands: list[list[object]] = [
+        ["reconcile"],
         ["rekey"],
         ["scorecard"],
         ["policy", "try", policy, "--since", "2026-03-01"],
