@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from standing.gateway.access.commands import KEY_VARIABLE
 from standing.gateway.bindings.banks import BankDirectory
 from standing.gateway.decisions.policy_file import PolicyFileWrong, load_policy
 from standing.gateway.decisions.policy_try import dry_run
@@ -50,7 +51,7 @@ def _check(config: Path | None) -> None:
     BankDirectory(settings.banks)
 
 
-config = config_app(EXAMPLE, _check)
+config = config_app(GatewaySettings, EXAMPLE, _check, key_variable=KEY_VARIABLE)
 evidence_key = typer.Typer(help="The key that signs the evidence of decisions.", no_args_is_help=True)
 policy = typer.Typer(help="The policy: freshness bounds and risk rules.", no_args_is_help=True)
 

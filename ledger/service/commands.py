@@ -19,7 +19,7 @@ from standing.ledger.service.api_keys import MAX_NAME, new_key
 from standing.ledger.service.command_language import in_language
 from standing.ledger.service.files import settings_text
 from standing.ledger.service.private_files import write_private
-from standing.ledger.service.settings import SettingsError
+from standing.ledger.service.settings import ServiceSettings, SettingsError, variables_without_effect
 
 Config = Annotated[
     Path | None,
@@ -129,8 +129,13 @@ def secret_app() -> typer.Typer:
     return app
 
 
-def config_app(example: str, check: Callable[[Path | None], None]) -> typer.Typer:
-    """The group `config`. `check` loads the settings and everything they refer to, and raises SettingsError."""
+def config_app(
+    model: type[ServiceSettings], example: str, check: Callable[[Path | None], None], *, key_variable: str
+) -> typer.Typer:
+    """The group `config`. `check` loads the settings and everything they refer to, and raises SettingsError.
+
+    `key_variable`: where commands look for an API key; it is no setting.
+    """
     app = typer.Typer(help="Settings.", no_args_is_help=True)
 
     @app.callback()
@@ -145,6 +150,8 @@ def config_app(example: str, check: Callable[[Path | None], None]) -> typer.Type
     @app.command("check")
     def config_check(config: Config = None) -> None:
         """Check the settings and every file that they name. Prints one line per error; then the exit code is 1."""
+        for name in variables_without_effect(model, [key_variable]):
+            print(f"warning: {in_language(f'{name} is no setting, and has no effect')}", file=sys.stderr)  # noqa: T201
         try:
             check(config)
         except StandingError as error:

@@ -1,5 +1,6 @@
 """Settings of a service: from the environment, then from a TOML file; read once at start and never at import."""
 
+import os
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -71,6 +72,17 @@ _Settings = TypeVar("_Settings", bound=ServiceSettings)
 def load(model: type[_Settings], file: Path | None) -> _Settings:
     """Read the settings from the environment and, with lower precedence, from a TOML `file`. Raises: SettingsError."""
     return load_text(model, None if file is None else read_settings_text(file), str(file or "environment"))
+
+
+def variables_without_effect(model: type[ServiceSettings], others: Sequence[str] = ()) -> list[str]:
+    """Variables of the environment that are named as those of a service's settings, and are none, nor one of `others`.
+
+    They are no error: a platform that runs containers sets some by itself, such as STANDING_NODE_SERVICE_HOST.
+    """
+    prefix, delimiter = model.model_config["env_prefix"], model.model_config["env_nested_delimiter"] or ""
+    known = {*(prefix + name.upper() for name in model.model_fields), *others}
+    named = (name for name in os.environ if name.upper().startswith(prefix))
+    return sorted(name for name in named if name.upper().split(delimiter)[0] not in known)
 
 
 def read_settings_text(file: Path) -> str:

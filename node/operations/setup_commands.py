@@ -9,6 +9,7 @@ from standing.ledger.service.commands import api_key_app, config_app, console, o
 from standing.ledger.service.settings import SettingsError, load, read_text_secret
 from standing.node.composition import read_secrets
 from standing.node.feed.profile import profile_of
+from standing.node.operations.reload_command import KEY_VARIABLE
 from standing.node.publishing.keys import load_private_key, new_keystore, parse_private_key, write_keystore
 from standing.node.settings import EXAMPLE, ROLES, NodeSettings
 
@@ -26,7 +27,7 @@ def _check(config: Path | None) -> None:
             profile_of(source.profile)
 
 
-config = config_app(EXAMPLE, _check)
+config = config_app(NodeSettings, EXAMPLE, _check, key_variable=KEY_VARIABLE)
 keystore = typer.Typer(help="Encrypted keystores of the signing and the sending key.", no_args_is_help=True)
 
 
