@@ -202,3 +202,14 @@ class SteppedNode:
         )
         governance.execute(patient_ledger(self.world.chain.url, contract), step, REGISTRAR)
         return contract
+
+
+def bound_after_a_backup(site: SteppedNode) -> tuple[str, GrantDocument, FeedEntry]:
+    """A store's backup, a binding that it lacks and that is on the ledger, and the newest entry of the feed."""
+    site.feed(dict(ACCOUNT))
+    site.publish()
+    old = site.backup()
+    orphan = site.bind()
+    last = site.feed()
+    site.publish()
+    return old, orphan, last

@@ -1,22 +1,14 @@
 """What `feed learn` must not take for something else: what it cannot tell is left as `?`, or is several columns."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from standing.ledger.errors import InvalidValue
 from standing.node.feed.file_lines import read_lines
 from standing.node.feed.profile import read_profile
 from standing.node.feed.profile_draft import draft_profile
-
-
-def _drafted(folder: Path, *lines: str) -> dict[str, Any]:
-    path = folder / "book.csv"
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    profile: dict[str, Any] = tomllib.loads(draft_profile(path))["profile"]
-    return profile
+from tests.node.feed.drafts import drafted_profile
 
 
 @pytest.mark.parametrize(
@@ -36,7 +28,7 @@ def _drafted(folder: Path, *lines: str) -> dict[str, Any]:
     ],
 )
 def test_a_state_with_a_reservation_or_a_bare_code_is_not_drafted_as_active(word: str, tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, "账号,账户状态", "11050137001000000771,正常", f"11050137001000000772,{word}")
+    drafted = drafted_profile(tmp_path, "账号,账户状态", "11050137001000000771,正常", f"11050137001000000772,{word}")
     for field in ("status", "debit_allowed", "credit_allowed"):
         assert drafted["words"][field][word] == "?", field
     assert drafted["words"]["status"]["正常"] == "active"
@@ -54,7 +46,7 @@ def test_a_state_with_a_reservation_or_a_bare_code_is_not_drafted_as_active(word
     ],
 )
 def test_all_columns_that_tell_of_the_state_are_drafted_as_one(heading: str, joined: Any, tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, heading, "11050137001000000771,正常,x,y", "11050137001000000772,正常,z,")
+    drafted = drafted_profile(tmp_path, heading, "11050137001000000771,正常,x,y", "11050137001000000772,正常,z,")
     for field in ("status", "debit_allowed", "credit_allowed"):
         assert drafted["columns"][field] == joined, field
         assert isinstance(joined, str) or set(drafted["words"][field].values()) == {"?"}
@@ -71,7 +63,7 @@ def test_all_columns_that_tell_of_the_state_are_drafted_as_one(heading: str, joi
     ],
 )
 def test_a_freeze_that_is_no_part_of_the_status_is_never_left_out_of_a_draft(flag: str, tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, f"Account No,Status,{flag}", "11050137001000000771,Active,1")
+    drafted = drafted_profile(tmp_path, f"Account No,Status,{flag}", "11050137001000000771,Active,1")
     assert drafted["columns"]["status"] == ["Status", flag]
     assert drafted["words"]["debit_allowed"] == {"Active 1": "?"}
 
@@ -80,13 +72,15 @@ def test_a_freeze_that_is_no_part_of_the_status_is_never_left_out_of_a_draft(fla
     "other", ["限制金额", "冻结机构", "止付日期", "非柜面限额", "Lien Amount", "Blocked By", "Freeze Ref"]
 )
 def test_what_is_said_about_a_freeze_is_no_part_of_the_status(other: str, tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, f"Account No,Status,{other}", "11050137001000000771,Active,1")
+    drafted = drafted_profile(tmp_path, f"Account No,Status,{other}", "11050137001000000771,Active,1")
     assert drafted["columns"]["status"] == "Status"
 
 
 def test_a_flag_for_each_way_to_restrict_an_account_is_joined_with_the_status(tmp_path: Path) -> None:
     heading = "账号,账户状态,冻结标志,止付标志,挂失标志,久悬标志"
-    drafted = _drafted(tmp_path, heading, "11050137001000000771,正常,0,0,1,0", "11050137001000000772,正常,0,0,0,0")
+    drafted = drafted_profile(
+        tmp_path, heading, "11050137001000000771,正常,0,0,1,0", "11050137001000000772,正常,0,0,0,0"
+    )
     assert drafted["columns"]["status"] == heading.split(",")[1:]
     assert drafted["words"]["status"] == {"正常 0 0 1 0": "?", "正常 0 0 0 0": "?"}
 
@@ -126,7 +120,7 @@ def test_a_freeze_in_a_column_of_its_own_is_read_by_the_draft_as_it_was_filled_i
 def test_more_columns_of_the_state_than_a_profile_joins_are_left_open(tmp_path: Path) -> None:
     flags = ["冻结", "止付", "挂失", "久悬", "睡眠", "注销", "管控", "锁定"]
     heading = ",".join(["账号", "账户状态", *(f"{flag}标志" for flag in flags)])
-    drafted = _drafted(tmp_path, heading, f"11050137001000000771,正常{',0' * len(flags)}")
+    drafted = drafted_profile(tmp_path, heading, f"11050137001000000771,正常{',0' * len(flags)}")
     assert (drafted["columns"]["status"], "status" in drafted.get("words", {})) == ("?", False)
 
 
@@ -141,28 +135,28 @@ def test_more_columns_of_the_state_than_a_profile_joins_are_left_open(tmp_path: 
 )
 def test_a_limit_of_something_else_is_not_drafted_as_the_accounts(headings: tuple[str, ...], tmp_path: Path) -> None:
     cells = ",99999999.00" * len(headings)
-    drafted = _drafted(tmp_path, f"账号,账户状态,{','.join(headings)}", f"11050137001000000771,正常{cells}")
+    drafted = drafted_profile(tmp_path, f"账号,账户状态,{','.join(headings)}", f"11050137001000000771,正常{cells}")
     assert drafted["columns"]["daily_limit_minor"] == "?"
 
 
 @pytest.mark.parametrize("unit", ["元", "人民币元", "CNY", "R$", "€", "分"])
 def test_a_unit_in_brackets_is_no_other_limit(unit: str, tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, f"账号,账户状态,日限额({unit})", "11050137001000000771,正常,500")
+    drafted = drafted_profile(tmp_path, f"账号,账户状态,日限额({unit})", "11050137001000000771,正常,500")
     assert drafted["columns"]["daily_limit_minor"] == f"日限额({unit})"
 
 
 @pytest.mark.parametrize("unit", ["万元", "千元", "百万元", "千円", "thousands", "lakhs"])
 def test_amounts_in_a_unit_of_many_are_not_drafted_as_single_ones(unit: str, tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, f"账号,账户状态,日限额({unit})", "11050137001000000771,正常,5")
+    drafted = drafted_profile(tmp_path, f"账号,账户状态,日限额({unit})", "11050137001000000771,正常,5")
     assert drafted["amounts"]["unit"] == "?"
 
 
 def test_of_two_columns_of_one_field_none_is_chosen_unless_one_is_plain(tmp_path: Path) -> None:
-    drafted = _drafted(
+    drafted = drafted_profile(
         tmp_path, "账号,状态,手机号(本人),手机号(联系人)", "11050137001000000771,正常,13800138000,13900139000"
     )
     assert drafted["columns"]["phone"] == "?"
-    drafted = _drafted(tmp_path, "账号(旧),账号,状态", "11050137001000000770,11050137001000000771,正常")
+    drafted = drafted_profile(tmp_path, "账号(旧),账号,状态", "11050137001000000770,11050137001000000771,正常")
     assert drafted["columns"]["number"] == "账号"
 
 
@@ -178,84 +172,53 @@ def test_of_two_columns_of_one_field_none_is_chosen_unless_one_is_plain(tmp_path
     ],
 )
 def test_of_two_usual_headings_of_one_field_none_is_chosen(field: str, one: str, other: str, tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, f"{other},{one},状态", "5,6,正常")
+    drafted = drafted_profile(tmp_path, f"{other},{one},状态", "5,6,正常")
     assert drafted["columns"][field] == "?"
 
 
 def test_amounts_in_two_units_are_not_drafted_as_one(tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, "账号,单笔限额(元),日限额(分)", "11050137001000000771,50000,20000000")
+    drafted = drafted_profile(tmp_path, "账号,单笔限额(元),日限额(分)", "11050137001000000771,50000,20000000")
     assert drafted["amounts"]["unit"] == "?"
 
 
 def test_without_a_heading_nothing_is_drafted_that_several_columns_may_hold(tmp_path: Path) -> None:
     """A branch, a customer number and a kind of document look like a name, an account and a name."""
     row = "北京分行,1000000000123456,6222020200112345678,李娜,居民身份证,11010519491231002X,13800138000,正常"
-    drafted = _drafted(tmp_path, row, row.replace("李娜", "李明"))
+    drafted = drafted_profile(tmp_path, row, row.replace("李娜", "李明"))
     assert drafted["columns"]["holder_name"] == drafted["columns"]["number"] == "?"
     assert (drafted["columns"]["id_document_scheme"], drafted["columns"]["id_document_number"]) == (5, 6)
     assert (drafted["columns"]["status"], drafted["columns"]["phone"]) == (8, 7)
 
 
-def test_lines_before_the_heading_are_skipped(tmp_path: Path) -> None:
-    lines = [
-        "Export of accounts",
-        '"as of 2026-11-28',
-        'of branch 12"',
-        "",
-        "Account No;Name;Status;Currency;Daily Limit",
-    ]
-    drafted = _drafted(tmp_path, *lines, "DE89370400440532013000;A B;active;EUR;1.000,00", "Total;1;;;1.000,00")
-    assert (drafted["skip_lines"], drafted["columns"]["number"]) == (4, "Account No")
-
-
 def test_zone_and_country_are_guessed_only_for_chinese_files(tmp_path: Path) -> None:
     row = "11050137001000000771,2026-11-28 10:00:00,A12345"
-    drafted = _drafted(tmp_path, "Account No,Last Update,ID Number", row)
+    drafted = drafted_profile(tmp_path, "Account No,Last Update,ID Number", row)
     assert (drafted["times"]["zone"], drafted["constants"]["id_document_country"]) == ("?", "?")
-    drafted = _drafted(tmp_path, "账号,更新时间,证件号码", row)
+    drafted = drafted_profile(tmp_path, "账号,更新时间,证件号码", row)
     assert (drafted["times"]["zone"], drafted["constants"]["id_document_country"]) == ("Asia/Shanghai", "CN")
 
 
 def test_a_currency_by_its_iso_code_needs_no_word(tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, "Account No,Currency", "11050137001000000771,THB", "11050137001000000772,KWD")
+    drafted = drafted_profile(tmp_path, "Account No,Currency", "11050137001000000771,THB", "11050137001000000772,KWD")
     assert "currency" not in drafted.get("words", {})
 
 
-def test_lines_that_end_with_cr_alone_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "book.csv"
-    path.write_bytes(b"number,status\r7300000001,active\r")
-    with pytest.raises(InvalidValue, match="its lines end with CR alone"):
-        draft_profile(path)
-
-
-@pytest.mark.parametrize("heading", ["", "ACCOUNT     NAME           S LIMIT\n"])
-def test_columns_of_fixed_width_are_named_and_not_read_as_words(heading: str, tmp_path: Path) -> None:
-    path = tmp_path / "book.dat"
-    path.write_text(f"{heading}7300000001  Smith John     A 00010000\n7300000002  Roe Jane       F 00020000\n")
-    with pytest.raises(InvalidValue, match="columns of fixed width"):
-        draft_profile(path)
-
-
-def test_words_in_the_only_column_do_not_part_it(tmp_path: Path) -> None:
-    assert _drafted(tmp_path, "Account No", "7300000001", "7300000002")["columns"] == {"number": "Account No"}
-
-
 def test_years_of_the_buddhist_calendar_are_not_taken_for_ours(tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, "Account No,Last Update", "7300000001,2569-11-28", "7300000002,2569-11-27")
+    drafted = drafted_profile(tmp_path, "Account No,Last Update", "7300000001,2569-11-28", "7300000002,2569-11-27")
     assert drafted["times"]["form"] == "?"
 
 
 @pytest.mark.parametrize("parts", [["Vorname"], ["First Name", "Middle Name"], ["Prénom"]])
 def test_a_family_name_beside_its_other_parts_is_not_taken_for_the_whole(parts: list[str], tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, ",".join(["IBAN", "Name", *parts]), "DE89370400440532013000,Müller,Jürgen,")
+    drafted = drafted_profile(tmp_path, ",".join(["IBAN", "Name", *parts]), "DE89370400440532013000,Müller,Jürgen,")
     assert drafted["columns"]["holder_name"] == "?"
 
 
 def test_whole_numbers_to_which_a_program_added_a_decimal_are_not_taken_for_major_units(tmp_path: Path) -> None:
     rows = ("7300000001,500000.0", "7300000002,", "7300000003,20000.0")
-    assert _drafted(tmp_path, "Account No,Daily Limit", *rows)["amounts"]["unit"] == "?"
+    assert drafted_profile(tmp_path, "Account No,Daily Limit", *rows)["amounts"]["unit"] == "?"
     yuan = ("7300000001,5000.00", "7300000002,20000.5")
-    assert _drafted(tmp_path, "Account No,Daily Limit", *yuan)["amounts"]["unit"] == "major"
+    assert drafted_profile(tmp_path, "Account No,Daily Limit", *yuan)["amounts"]["unit"] == "major"
 
 
 @pytest.mark.parametrize(
@@ -274,14 +237,8 @@ def test_whole_numbers_to_which_a_program_added_a_decimal_are_not_taken_for_majo
 def test_a_draft_leaves_open_whose_numbers_phones_without_a_country_code_are(
     heading: str, phone: str, country: str | None, tmp_path: Path
 ) -> None:
-    drafted = _drafted(tmp_path, heading, f"DE89370400440532013000,{phone}")
+    drafted = drafted_profile(tmp_path, heading, f"DE89370400440532013000,{phone}")
     assert drafted.get("phones", {}).get("country") == country
-
-
-def test_more_lines_of_title_than_records_are_skipped(tmp_path: Path) -> None:
-    lines = ["核心系统账户清单", "机构：北京", "经办：李明", "账号,户名,账户状态", "11050137001000000771,李娜,正常"]
-    drafted = _drafted(tmp_path, *lines)
-    assert (drafted["skip_lines"], drafted["columns"]["number"]) == (3, "账号")
 
 
 @pytest.mark.parametrize(
@@ -297,14 +254,14 @@ def test_more_lines_of_title_than_records_are_skipped(tmp_path: Path) -> None:
     ],
 )
 def test_a_unit_that_is_stated_above_or_below_the_headings_counts(lines: list[str], unit: str, tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, *lines)
+    drafted = drafted_profile(tmp_path, *lines)
     assert drafted["amounts"]["unit"] == unit
     assert "daily_limit_minor" not in drafted.get("words", {})
 
 
 @pytest.mark.parametrize("word", ["不限", "N/A", "-", "-1", "NULL"])
 def test_what_stands_in_place_of_a_limit_is_left_open(word: str, tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, "账号,账户状态,日限额(元)", "1105,正常,50000.00", f"1106,正常,{word}")
+    drafted = drafted_profile(tmp_path, "账号,账户状态,日限额(元)", "1105,正常,50000.00", f"1106,正常,{word}")
     assert drafted["words"]["daily_limit_minor"] == {word: "?"}
 
 
@@ -320,90 +277,27 @@ def test_a_word_in_place_of_a_limit_is_read_as_the_profile_says(tmp_path: Path) 
     assert [line.record["daily_limit_minor"] for line in read] == ["none", "none", 500]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        '<?xml version="1.0"?>\n<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02">\n</Document>\n',
-        '[\n  {"number": "1105", "status": "active"}\n]\n',
-        ":20:STARTUMS\n:25:37040044/0532013000\n:60F:C260101EUR1234,56\n",
-    ],
-)
-def test_what_is_neither_csv_nor_json_lines_is_named(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "book.txt"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(InvalidValue, match="XML, a JSON array or a SWIFT message"):
-        draft_profile(path)
-
-
 def test_what_stands_in_place_of_a_document_or_a_phone_is_left_open(tmp_path: Path) -> None:
     heading = "账号,证件类型,证件号码,手机号,账户状态"
-    drafted = _drafted(tmp_path, heading, "1105,居民身份证,无,未留,正常", "1106,护照,,13800138000,正常")
+    drafted = drafted_profile(tmp_path, heading, "1105,居民身份证,无,未留,正常", "1106,护照,,13800138000,正常")
     assert drafted["words"]["id_document_number"] == {"无": "?"}
     assert drafted["words"]["phone"] == {"未留": "?"}
     assert drafted["empty"]["id_document_number"] == "?"
 
 
-@pytest.mark.parametrize(
-    ("last", "trailer"),
-    [
-        ("合计,2,,", "合计,"),
-        ("T,000002", "T,"),
-        ("9,2", "9,"),
-        ("(2 rows affected)", "("),
-        ("11050137001000000773,,,", None),
-        ("11050137001000000773", None),
-        ("11050137001000000773,正常,CNY,王小云", None),
-        ("合计,3,CNY,正常 2", "合计,"),
-        ("T,3,CNY,0", "T,"),
-        ("NULL,冻结,CNY,王小云", None),
-        ("(null),冻结,,", None),
-        (",冻结,CNY,王小云", None),
-        ("A字第7号,冻结,CNY,王小云", None),
-    ],
-)
-def test_a_last_line_that_is_no_record_is_drafted_as_the_trailer(
-    last: str, trailer: str | None, tmp_path: Path
-) -> None:
-    records = [f"1105013700100000077{index},正常,CNY,王小云" for index in range(3)]
-    drafted = _drafted(tmp_path, "H,20260101", "账号,账户状态,币种,户名", *records, last)
-    assert drafted.get("trailer") == trailer
-    assert drafted["skip_lines"] == 1
-    assert drafted["columns"]["number"] == "账号"
-
-
-@pytest.mark.parametrize(
-    ("last", "trailer"), [("合计,30000,,", "合计,"), ("11050137001000000773,冻结,CNY,王小云", None)]
-)
-def test_the_trailer_of_a_file_that_is_longer_than_its_sample_is_drafted(
-    last: str, trailer: str | None, tmp_path: Path
-) -> None:
-    records = ["11050137001000000771,正常,CNY,王小云"] * 30_000
-    assert _drafted(tmp_path, "账号,账户状态,币种,户名", *records, last).get("trailer") == trailer
-
-
 def test_traditional_headings_and_words_are_recognised_and_no_country_is_guessed_from_them(tmp_path: Path) -> None:
     heading = "帳戶號碼,戶名,身分證字號,手機號碼,帳戶狀態,警示戶註記,幣別,單筆限額,單日限額,更新時間"
     row = "00412345678901,林志明,A123456789,0912345678,{},TWD,50000,100000,2026-01-01 08:00:00"
-    drafted = _drafted(tmp_path, heading, row.format("正常,N"), row.format("凍結,N").replace("林志明", "陳美玲"))
+    drafted = drafted_profile(tmp_path, heading, row.format("正常,N"), row.format("凍結,N").replace("林志明", "陳美玲"))
     usual = ("number", "holder_name", "id_document_number", "phone", "currency", "daily_limit_minor", "effective_at_ms")
     assert drafted["columns"].keys() >= {*usual, "transaction_limit_minor"}
     assert drafted["columns"]["status"] == ["帳戶狀態", "警示戶註記"]
     open_ones = (drafted["constants"]["id_document_country"], drafted["times"]["zone"], drafted["phones"]["country"])
     assert set(open_ones) == {"?"}
-    alone = _drafted(tmp_path, "帳號,狀態", "00412345678901,凍結", "00412345678902,正常")
+    alone = drafted_profile(tmp_path, "帳號,狀態", "00412345678901,凍結", "00412345678902,正常")
     assert alone["words"]["status"] == {"凍結": "frozen", "正常": "active"}
 
 
 def test_a_name_that_is_the_same_on_every_record_is_left_open(tmp_path: Path) -> None:
-    drafted = _drafted(tmp_path, "Account No,Name,Status", "1105,Savings,A", "1106,Savings,A")
+    drafted = drafted_profile(tmp_path, "Account No,Name,Status", "1105,Savings,A", "1106,Savings,A")
     assert drafted["columns"]["holder_name"] == "?"
-
-
-def test_a_draft_reads_objects_within_objects_as_the_feed_does(tmp_path: Path) -> None:
-    path = tmp_path / "book.jsonl"
-    path.write_text(
-        '{"accountNo": "1105", "status": {"status": "Active", "holds": ["TAX"]}, "currency": {"code": "USD"}}\n'
-    )
-    drafted = tomllib.loads(draft_profile(path))["profile"]
-    assert drafted["columns"] == {"number": "accountNo", "currency": "currency.code"}
-    assert "status.status, status.holds" in draft_profile(path)

@@ -1,0 +1,110 @@
+"""How `feed learn` finds the form of a file: what is before the heading and after the records, what it cannot read."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from standing.ledger.errors import InvalidValue
+from standing.node.feed.profile_draft import draft_profile
+from tests.node.feed.drafts import drafted_profile
+
+
+def test_lines_before_the_heading_are_skipped(tmp_path: Path) -> None:
+    lines = [
+        "Export of accounts",
+        '"as of 2026-11-28',
+        'of branch 12"',
+        "",
+        "Account No;Name;Status;Currency;Daily Limit",
+    ]
+    drafted = drafted_profile(tmp_path, *lines, "DE89370400440532013000;A B;active;EUR;1.000,00", "Total;1;;;1.000,00")
+    assert (drafted["skip_lines"], drafted["columns"]["number"]) == (4, "Account No")
+
+
+def test_lines_that_end_with_cr_alone_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "book.csv"
+    path.write_bytes(b"number,status\r7300000001,active\r")
+    with pytest.raises(InvalidValue, match="its lines end with CR alone"):
+        draft_profile(path)
+
+
+@pytest.mark.parametrize("heading", ["", "ACCOUNT     NAME           S LIMIT\n"])
+def test_columns_of_fixed_width_are_named_and_not_read_as_words(heading: str, tmp_path: Path) -> None:
+    path = tmp_path / "book.dat"
+    path.write_text(f"{heading}7300000001  Smith John     A 00010000\n7300000002  Roe Jane       F 00020000\n")
+    with pytest.raises(InvalidValue, match="columns of fixed width"):
+        draft_profile(path)
+
+
+def test_words_in_the_only_column_do_not_part_it(tmp_path: Path) -> None:
+    assert drafted_profile(tmp_path, "Account No", "7300000001", "7300000002")["columns"] == {"number": "Account No"}
+
+
+def test_more_lines_of_title_than_records_are_skipped(tmp_path: Path) -> None:
+    lines = ["核心系统账户清单", "机构：北京", "经办：李明", "账号,户名,账户状态", "11050137001000000771,李娜,正常"]
+    drafted = drafted_profile(tmp_path, *lines)
+    assert (drafted["skip_lines"], drafted["columns"]["number"]) == (3, "账号")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<?xml version="1.0"?>\n<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02">\n</Document>\n',
+        '[\n  {"number": "1105", "status": "active"}\n]\n',
+        ":20:STARTUMS\n:25:37040044/0532013000\n:60F:C260101EUR1234,56\n",
+    ],
+)
+def test_what_is_neither_csv_nor_json_lines_is_named(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "book.txt"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidValue, match="XML, a JSON array or a SWIFT message"):
+        draft_profile(path)
+
+
+@pytest.mark.parametrize(
+    ("last", "trailer"),
+    [
+        ("合计,2,,", "合计,"),
+        ("T,000002", "T,"),
+        ("9,2", "9,"),
+        ("(2 rows affected)", "("),
+        ("11050137001000000773,,,", None),
+        ("11050137001000000773", None),
+        ("11050137001000000773,正常,CNY,王小云", None),
+        ("合计,3,CNY,正常 2", "合计,"),
+        ("T,3,CNY,0", "T,"),
+        ("NULL,冻结,CNY,王小云", None),
+        ("(null),冻结,,", None),
+        (",冻结,CNY,王小云", None),
+        ("A字第7号,冻结,CNY,王小云", None),
+    ],
+)
+def test_a_last_line_that_is_no_record_is_drafted_as_the_trailer(
+    last: str, trailer: str | None, tmp_path: Path
+) -> None:
+    records = [f"1105013700100000077{index},正常,CNY,王小云" for index in range(3)]
+    drafted = drafted_profile(tmp_path, "H,20260101", "账号,账户状态,币种,户名", *records, last)
+    assert drafted.get("trailer") == trailer
+    assert drafted["skip_lines"] == 1
+    assert drafted["columns"]["number"] == "账号"
+
+
+@pytest.mark.parametrize(
+    ("last", "trailer"), [("合计,30000,,", "合计,"), ("11050137001000000773,冻结,CNY,王小云", None)]
+)
+def test_the_trailer_of_a_file_that_is_longer_than_its_sample_is_drafted(
+    last: str, trailer: str | None, tmp_path: Path
+) -> None:
+    records = ["11050137001000000771,正常,CNY,王小云"] * 30_000
+    assert drafted_profile(tmp_path, "账号,账户状态,币种,户名", *records, last).get("trailer") == trailer
+
+
+def test_a_draft_reads_objects_within_objects_as_the_feed_does(tmp_path: Path) -> None:
+    path = tmp_path / "book.jsonl"
+    path.write_text(
+        '{"accountNo": "1105", "status": {"status": "Active", "holds": ["TAX"]}, "currency": {"code": "USD"}}\n'
+    )
+    drafted = tomllib.loads(draft_profile(path))["profile"]
+    assert drafted["columns"] == {"number": "accountNo", "currency": "currency.code"}
+    assert "status.status, status.holds" in draft_profile(path)
