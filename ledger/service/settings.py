@@ -110,6 +110,8 @@ def load_text(model: type[_Settings], text: str | None, source: str) -> _Setting
         stated: dict[str, Any] = {} if text is None else parse_toml(text)
     except ValueError as error:
         raise SettingsError(f"{source}: {error}") from error
+    if (place := _place_of_nul(stated)) is not None:  # which no path and no URL may hold
+        raise SettingsError(f"{source}: {'.'.join(place)}: holds a NUL character; allowed: text without one")
     try:
         return model(**stated)
     except (
@@ -119,6 +121,17 @@ def load_text(model: type[_Settings], text: str | None, source: str) -> _Setting
     except ValidationError as error:
         faults = [fault_text(item["loc"], item["msg"]) for item in error.errors()]
         raise SettingsError(f"{source}: " + "; ".join(faults), faults) from error
+
+
+def _place_of_nul(value: Any) -> tuple[str, ...] | None:
+    """Where in a TOML document a text holds a NUL character; None where none does."""
+    if isinstance(value, str):
+        return () if "\0" in value else None
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in items:
+        if (place := _place_of_nul(each)) is not None:
+            return (str(name), *place)
+    return None
 
 
 def fault_text(place: tuple[str | int, ...], problem: str) -> str:

@@ -1,5 +1,7 @@
 """`config check` and the environment, in both services."""
 
+from pathlib import Path
+
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -16,3 +18,15 @@ def test_a_misspelt_variable_is_warned_of_and_no_other(app: typer.Typer, prefix:
     warned = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
     assert warned == [f"warning: {prefix}{name} is no setting, and has no effect" for name in sorted(wrong)]
     assert "pa55w0rd" not in result.output
+
+
+@pytest.mark.parametrize("app", [node, gateway], ids=["node", "gateway"])
+@pytest.mark.parametrize(
+    ("stated", "place"),
+    [('policy_file = "a\\u0000b"', "policy_file"), ('banks = [{ node_url = "\\u0000" }]', "banks.0.node_url")],
+)
+def test_a_nul_character_in_a_setting_is_named(app: typer.Typer, stated: str, place: str, tmp_path: Path) -> None:
+    (config := tmp_path / "settings.toml").write_text(stated)
+    result = CliRunner().invoke(app, ["config", "check", "-c", str(config)])
+    assert result.exit_code == 1
+    assert result.stderr == f"error: {config}: {place}: holds a NUL character; allowed: text without one\n"
