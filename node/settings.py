@@ -25,6 +25,8 @@ PEOPLE = ("operator",)
 
 #: The address of a ledger node.
 LedgerUrl = Annotated[str, checked(check_url)]
+#: The same, or empty for none.
+LedgerUrlOrNone = Annotated[str, checked(lambda text: check_url(text) if text else text)]
 
 
 class NodeSettings(ServiceSettings):
@@ -38,7 +40,7 @@ class NodeSettings(ServiceSettings):
     listen_port: int = Field(8100, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    ledger_url: LedgerUrl = Field("", description="JSON-RPC URL of a ledger node; use ledger_urls for several")
+    ledger_url: LedgerUrlOrNone = Field("", description="JSON-RPC URL of a ledger node; use ledger_urls for several")
     ledger_urls: list[LedgerUrl] = Field([], max_length=8, description="Several nodes: the first that answers is used")
     ledger_contract: Annotated[str, checked(partial(parse_address, field="ledger_contract"))]
     chain_id: int | None = Field(None, ge=1, description="Refuse to start on any other chain")

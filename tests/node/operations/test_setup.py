@@ -147,6 +147,11 @@ def test_a_malformed_key_or_missing_password_file_is_reported_in_one_line_withou
     assert not (tmp_path / "a").exists()
 
 
+def test_an_empty_ledger_url_beside_several_is_none(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text('ledger_url = ""\nledger_urls = ["http://127.0.0.1:8545"]\n')
+    assert "ledger_url" not in run(["config", "check", "-c", tmp_path / "node.toml"]).stderr
+
+
 def test_every_mistake_in_the_settings_gets_its_own_line(tmp_path: Path) -> None:
     (tmp_path / "node.toml").write_text(
         'bic = "x"\nlisten_port = 70000\nlisten_host = ""\nlog_level = "loud"\nledger_urls = ["127.0.0.1:8545"]\n'
