@@ -19,7 +19,7 @@ from standing.gateway.decisions.usage import AccountDay, Reservation
 from standing.gateway.storage import schema
 from standing.gateway.storage.bulk import Bulk, Lookup
 from standing.ledger.attestations.terms import IdentityTags, Terms
-from standing.ledger.errors import NotFound, StandingError
+from standing.ledger.errors import NotFound
 
 _BINDING = schema.bindings.c
 # Built once: every deciding transaction uses them, and building one costs as much as running it.
@@ -143,25 +143,6 @@ class BindingState:
             self.floor, self.raised = decision.publication, True
         if self.unvouched and decision.opened and decision.reason not in NO_CURRENT_ATTESTATION:
             self.tags, self.unvouched, self.adopted = bound.tags.pack(), None, True
-
-
-#: How often a record is read for one transaction while later reads of other requests are recorded first.
-MAX_READS = 5
-
-
-def went_back(publication: int | None, reach: int | None) -> bool:
-    """Whether a read that was to reach a publication found an older record, or none: then the ledger went back, and
-    reading it again is of no use."""
-    return reach is not None and (publication or 0) < reach
-
-
-class Overtaken(StandingError):
-    """The record read is older than one already seen: another request's later read was recorded first, or the node
-    lags behind another. `floor`: the publication to reach."""
-
-    def __init__(self, floor: int) -> None:
-        super().__init__("a later read was recorded first")
-        self.floor = floor
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Declining reads nothing.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -15,9 +16,10 @@ from standing.gateway.bindings.bound import Bound
 from standing.gateway.bindings.service import Bindings
 from standing.gateway.decisions import records
 from standing.gateway.decisions.caps import caps_of
+from standing.gateway.decisions.overtaken import Overtaken, until_not_overtaken, went_back
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
-from standing.gateway.decisions.records import MAX_READS, BindingState, Overtaken, went_back
+from standing.gateway.decisions.records import BindingState
 from standing.gateway.decisions.reservations import expire_due
 from standing.gateway.decisions.rules import Decision, Outcome, Reason, decide
 from standing.gateway.decisions.usage import AccountDay, UsageBook, day_of
@@ -87,18 +89,12 @@ class Reviews:
             return await self._storage.writing(self._decline, transaction_id, closed_by)
         row = await self._storage.reading(self._read_reviewed, transaction_id)
         bound = await self._bindings.bound(row.binding)
-        reach: int | None = None
-        for _ in range(MAX_READS - 1):
-            try:
-                return await self._read_and_approve(row, bound, closed_by, reach)
-            except Overtaken as overtaken:
-                reach = overtaken.floor
-        return await self._read_and_approve(row, bound, closed_by, reach, last=True)
+        return await until_not_overtaken(partial(self._read_and_approve, row, bound, closed_by))
 
     async def _read_and_approve(
-        self, row: Row[Any], bound: Bound, closed_by: str, reach: int | None, *, last: bool = False
+        self, row: Row[Any], bound: Bound, closed_by: str, reach: int | None, last: bool
     ) -> bytes:
-        """`reach` and `last`: as in a decision."""
+        """One attempt, see `until_not_overtaken`."""
         seen = await self._reader.read(bound.bank_bytes, bound.binding, floor=reach or 0)
         final = last or went_back(seen.record.publication, reach)
         return await self._storage.writing(self._approve, row, bound, seen, closed_by, final)

@@ -12,6 +12,7 @@ same account, because every later statement is about locked accounts.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -23,9 +24,10 @@ from standing.gateway.decisions.answers import decision_json
 from standing.gateway.decisions.basis import Basis, SignsEvidence
 from standing.gateway.decisions.caps import caps_of
 from standing.gateway.decisions.holds import RiskBook
+from standing.gateway.decisions.overtaken import MAX_READS, Overtaken, until_not_overtaken, went_back
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Question, Transaction
-from standing.gateway.decisions.records import MAX_READS, BindingState, Decided, Overtaken, went_back
+from standing.gateway.decisions.records import BindingState, Decided
 from standing.gateway.decisions.reservations import Capture, Refund, SettlementRequest, Void, expire_due, settle
 from standing.gateway.decisions.rules import Decision, Outcome, decide
 from standing.gateway.decisions.usage import RESERVATION_LIFETIME_MS, AccountDay, Reservation, State, UsageBook, day_of
@@ -107,15 +109,7 @@ class DecisionService:
                 bound = await self._bindings.bound(transaction.binding)
             except BankNotServed as error:
                 return await self._decided_before(transaction, error)
-            reach: int | None = None
-            for _ in range(MAX_READS - 1):
-                try:
-                    return await self._read_and_commit(transaction, question, bound, reach)
-                except Overtaken as overtaken:
-                    # A read that starts now is later than the recorded one. If every node still returns an older
-                    # record, that is a rollback.
-                    reach = overtaken.floor
-            return await self._read_and_commit(transaction, question, bound, reach, last=True)
+            return await until_not_overtaken(partial(self._read_and_commit, transaction, question, bound))
 
     async def _decided_before(self, transaction: Transaction, error: BankNotServed) -> bytes:
         """The answer to a transaction that was decided while its bank was still served.
@@ -137,10 +131,9 @@ class DecisionService:
         return answer
 
     async def _read_and_commit(
-        self, transaction: Transaction, question: Question, bound: Bound, reach: int | None, *, last: bool = False
+        self, transaction: Transaction, question: Question, bound: Bound, reach: int | None, last: bool
     ) -> bytes:
-        """`reach`: the publication that the record must reach, after a read that was overtaken. Raises: Overtaken,
-        unless the ledger went back or this is the `last` read."""
+        """One attempt, see `until_not_overtaken`."""
         await self._decisions.turn()
         try:
             seen = await self._reader.read(bound.bank_bytes, bound.binding, floor=reach or 0)

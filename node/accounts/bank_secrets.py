@@ -61,8 +61,8 @@ class BankSecrets:
 
     def made(self, binding: bytes) -> bool:
         """Whether a binding's id was made under one of these versions."""
-        nonce, tag = binding[:-_TAG_SIZE], binding[-_TAG_SIZE:]
-        return any(hmac.compare_digest(_tag(key, nonce), tag) for key in self._tag_keys)
+        key = self._tag_keys[self.version_of(binding) - 1]
+        return hmac.compare_digest(_tag(key, binding[:-_TAG_SIZE]), binding[-_TAG_SIZE:])
 
     def binding_key(self, binding: bytes, platform: str) -> bytes:
         """The key of a binding, see `ledger.attestations.sealing.derive_binding_key`. Raises: InvalidValue."""

@@ -23,7 +23,7 @@ from standing.node.publishing.submission import PublishingHalted
 from standing.node.storage import schema
 from tests.node.node_tools import feed_of, grant_of, status_on_ledger
 from tests.node.publishing.stepping import NUMBER, Stepped
-from tests.world import ACCOUNT, BANK_ADMIN, PLATFORM, REGISTRAR, World, wait_until
+from tests.world import ACCOUNT, BANK_ADMIN, PLATFORM, REGISTRAR, Bank, World, wait_until
 
 
 @pytest.mark.long
@@ -318,7 +318,7 @@ def test_a_store_that_lost_pending_publications_never_signs_other_content_under_
     copy.database.close()
 
 
-def test_a_pooled_transaction_is_reported_as_trouble_until_it_is_mined(a_world: World) -> None:
+def _bank_with_a_freeze_in_no_block(a_world: World) -> Bank:
     bank = a_world.start_bank(publisher={"resend_after_ms": 1_000})
     bank.change(dict(ACCOUNT))
     wait_until(lambda: bank.get("/readyz").status_code == 200)
@@ -327,6 +327,11 @@ def test_a_pooled_transaction_is_reported_as_trouble_until_it_is_mined(a_world: 
     a_world.chain.holding = True
     bank.feed({"number": NUMBER, "status": "frozen"})
     wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 1)
+    return bank
+
+
+def test_a_pooled_transaction_is_reported_as_trouble_until_it_is_mined(a_world: World) -> None:
+    bank = _bank_with_a_freeze_in_no_block(a_world)
     assert bank.get("/readyz").status_code == 200
     a_world.clock.advance(2_001)
     bank.node.publisher.wake()
@@ -341,14 +346,7 @@ def test_a_refused_nonce_does_not_hide_that_the_ledger_makes_no_blocks(
     a_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While no block is made, a node may say of a transaction that it knows it, and refuse the one after it."""
-    bank = a_world.start_bank(publisher={"resend_after_ms": 1_000})
-    bank.change(dict(ACCOUNT))
-    wait_until(lambda: bank.get("/readyz").status_code == 200)
-    assert bank.bind().json()["outcome"] == "granted"
-    bank.wait_until_published()
-    a_world.chain.holding = True
-    bank.feed({"number": NUMBER, "status": "frozen"})
-    wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 1)
+    bank = _bank_with_a_freeze_in_no_block(a_world)
 
     def refuse(*_: Any) -> None:
         raise NonceAhead("the ledger's node refuses nonce 7: invalid nonce")
