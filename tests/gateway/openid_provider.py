@@ -1,7 +1,7 @@
 """A small OpenID Connect provider over real HTTP: discovery, keys, codes with PKCE, tokens with real signatures.
 
 It is as strict as the standard requires (client, redirect address, single-use code, verifier), so a gateway that signs
-in complies with it. Each attack changes one thing: `claims` and `header` of the next tokens, their signer, the
+in complies with it. Each attack changes one thing: claims (`twisted`) or the header of the next tokens, their signer, or the
 discovery document.
 """
 

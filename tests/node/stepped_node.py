@@ -16,12 +16,13 @@ from standing.ledger.chain.sender import Sender, attestations_within
 from standing.node.accounts.changes import FeedEntry
 from standing.node.composition import Node, build
 from standing.node.publishing.outbox import Issuer
+from standing.node.recovery import backup
 from standing.node.recovery.history import Findings
 from standing.node.recovery.service import Recovery
 from standing.node.storage import schema
 from standing.node.storage.database import level_sequences
 from tests.databases import new_database
-from tests.node.node_tools import account, terms_on_ledger
+from tests.node.node_tools import account
 from tests.timeouts import patient_ledger
 from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Bank, World
 
@@ -60,6 +61,21 @@ class SteppedNode:
         self.bank.settings = self.bank.settings.model_copy(update=changed)
         self.node = self._start()
 
+    def lose_store(self) -> None:
+        """Start again on an empty store."""
+        self.stop()
+        self.start(new_database(self.folder, "fresh"))
+
+    def export(self) -> Path:
+        """Export what the store alone has. Returns: the file."""
+        file = self.folder / "export"
+        backup.export(self.node.database, self.bank.secrets.vault(), self.bank.bic, self.bank.clock, file)
+        return file
+
+    def import_(self, file: Path) -> int:
+        """Load an export into the store. Returns: how many rows."""
+        return backup.import_(self.node.database, self.bank.secrets.vault(), self.bank.bic, file)
+
     def feed(self, *changes: dict[str, Any]) -> FeedEntry:
         at = self.world.clock.advance(10)
         entry = FeedEntry.model_validate(
@@ -77,6 +93,13 @@ class SteppedNode:
         answer = self.node.bindings.bind(platform, request)
         assert answer.grant is not None
         return answer.grant
+
+    def bind_and_publish(self) -> GrantDocument:
+        """Feed the account, bind it, and publish. Returns: the grant of a binding whose record is on the ledger."""
+        self.feed(dict(ACCOUNT))
+        grant = self.bind()
+        self.publish()
+        return grant
 
     def bind_many(self, count: int) -> dict[str, GrantDocument]:
         """Feed, bind and publish accounts in parts. Returns: the grant of each number."""
@@ -99,10 +122,8 @@ class SteppedNode:
         self.world.chain.lose()
 
     def status(self, grant: GrantDocument) -> str:
-        """A binding's terms on the ledger."""
-        terms = terms_on_ledger(self.bank, grant.model_dump())
-        assert terms is not None
-        return terms.status.word
+        """The status in a binding's record."""
+        return self.terms(grant).status.word
 
     def limit_blocks(self, gas: int | None) -> None:
         """Set the gas limit of the ledger's blocks, and make the node read it again."""

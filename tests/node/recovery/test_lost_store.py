@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import LargeBinary, String, delete, insert, select
 
-from standing.ledger.attestations.binding_protocol import GrantDocument
 from standing.ledger.attestations.terms import Status
 from standing.ledger.service.settings import SettingsError
 from standing.node.accounts.changes import AccountChange, FeedEntry, Trouble
@@ -17,25 +16,19 @@ from standing.node.publishing import recoveries
 from standing.node.publishing.submission import PublishingHalted
 from standing.node.recovery import backup
 from standing.node.storage import schema
-from tests.databases import new_database
 from tests.node.stepped_node import CARD, OTHER_CARD, SteppedNode
 from tests.world import ACCOUNT, PLATFORM
 
 
 @pytest.mark.long
 def test_a_lost_store_is_rebuilt_from_the_banks_export_and_the_ledger(site: SteppedNode) -> None:
-    site.feed(dict(ACCOUNT))
-    grant = site.bind()
-    site.publish()
-    file = site.folder / "export"
-    vault = site.bank.secrets.vault()
-    assert backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file) > 0
+    grant = site.bind_and_publish()
+    file = site.export()
     lost = site.feed({"number": CARD, "status": "frozen"})
     site.publish()
-    site.stop()
 
-    site.start(new_database(site.folder, "fresh"))
-    backup.import_(site.node.database, vault, site.bank.bic, file)
+    site.lose_store()
+    site.import_(file)
     site.node.feed.accept(lost)
     with pytest.raises(PublishingHalted, match="must be recovered"):
         site.node.publisher.step()
@@ -49,17 +42,13 @@ def test_a_lost_store_is_rebuilt_from_the_banks_export_and_the_ledger(site: Step
     assert site.terms(grant).status is Status.UNBOUND
 
 
-def test_a_view_is_read_from_its_beginning_after_an_import(
-    site: SteppedNode,
-) -> None:
+def test_a_view_is_read_from_its_beginning_after_an_import(site: SteppedNode) -> None:
     with site.node.database.write() as connection:
         cursors.save(connection, Cursor(sql_view.SOURCE, {"as_of_ms": 5}), 6)
         cursors.save(connection, Cursor(file_load.SOURCE, {"file": "f", "sha256": "", "line": 1}), 7)
-    vault, file = site.bank.secrets.vault(), site.folder / "export"
-    backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file)
-    site.stop()
-    site.start(new_database(site.folder, "fresh"))
-    backup.import_(site.node.database, vault, site.bank.bic, file)
+    file = site.export()
+    site.lose_store()
+    site.import_(file)
     with site.node.database.read() as connection:
         assert cursors.load(connection, sql_view.SOURCE) is None
         assert cursors.load(connection, file_load.SOURCE) is not None
@@ -67,25 +56,18 @@ def test_a_view_is_read_from_its_beginning_after_an_import(
 
 @pytest.mark.long
 def test_a_store_lost_with_its_export_ends_every_binding_on_the_ledger(site: SteppedNode) -> None:
-    site.feed(dict(ACCOUNT))
-    grant = site.bind()
-    site.publish()
+    grant = site.bind_and_publish()
     before = site.client.bank(site.bank.bic)
-    site.stop()
-    site.start(new_database(site.folder, "fresh"))
+    site.lose_store()
     found = site.recover()
     assert (found.store_publication, found.rebuilt, found.unknown_ended) == (0, before.publication, 1)
     site.feed(dict(ACCOUNT))
     site.recovery().fed_again()
     site.publish()
     assert site.terms(grant).status is Status.UNBOUND
-    assert site.terms(site_bind_and_publish(site)).status is Status.ACTIVE
-
-
-def site_bind_and_publish(site: SteppedNode) -> GrantDocument:
-    grant = site.bind()
+    again = site.bind()
     site.publish()
-    return grant
+    assert site.terms(again).status is Status.ACTIVE
 
 
 @pytest.mark.parametrize("signed", [False, True], ids=["waiting", "signed and in no block"])
@@ -101,11 +83,9 @@ def test_what_an_export_finds_unpublished_is_published_after_its_import(site: St
         site.world.clock.advance(60)
         assert site.node.publisher.step() > 0
         site.world.chain.lose()
-    vault, file = site.bank.secrets.vault(), site.folder / "export"
-    backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file)
-    site.stop()
-    site.start(new_database(site.folder, "fresh"))
-    backup.import_(site.node.database, vault, site.bank.bic, file)
+    file = site.export()
+    site.lose_store()
+    site.import_(file)
     assert site.recover(restored=True).feed_again
     site.feed()
     site.recovery().fed_again()
@@ -122,11 +102,9 @@ def test_an_account_that_was_unstated_at_an_export_stays_so_after_its_import(sit
     site.node.feed.accept(FeedEntry(as_of_ms=at_ms, changes=[odd]))
     site.publish()
     assert site.terms(grant).status is Status.UNSTATED
-    vault, file = site.bank.secrets.vault(), site.folder / "export"
-    backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file)
-    site.stop()
-    site.start(new_database(site.folder, "fresh"))
-    backup.import_(site.node.database, vault, site.bank.bic, file)
+    file = site.export()
+    site.lose_store()
+    site.import_(file)
     site.feed({"number": CARD, "daily_limit_minor": 5})
     site.publish()
     assert site.terms(grant).status is Status.UNSTATED
@@ -137,9 +115,7 @@ def test_an_account_that_was_unstated_at_an_export_stays_so_after_its_import(sit
 
 def test_an_import_restores_every_exported_row_as_it_was(site: SteppedNode) -> None:
     """Among them the platforms that are being off-boarded: a forgotten one would be granted bindings again."""
-    site.feed(dict(ACCOUNT))
-    site.bind()
-    site.publish()
+    site.bind_and_publish()
     site.feed({"number": CARD, "status": "frozen"})
     exported = backup._queries()
     with site.node.database.write() as connection:
@@ -159,11 +135,9 @@ def test_an_import_restores_every_exported_row_as_it_was(site: SteppedNode) -> N
         cursors.save(connection, Cursor(file_load.SOURCE, {"file": "f", "sha256": "", "line": 1}), 7)
         before = {table.name: connection.execute(query).all() for table, query in exported}
     assert all(before.values()), "a table without a row shows nothing"
-    vault, file = site.bank.secrets.vault(), site.folder / "export"
-    rows = backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file)
-    site.stop()
-    site.start(new_database(site.folder, "fresh"))
-    assert backup.import_(site.node.database, vault, site.bank.bic, file) == rows
+    file = site.export()
+    site.lose_store()
+    assert site.import_(file) == sum(len(rows) for rows in before.values())
     with site.node.database.read() as connection:
         assert {table.name: connection.execute(query).all() for table, query in exported} == before
         for table in (schema.accounts, schema.bindings, schema.off_boardings, schema.deployments):
@@ -171,15 +145,14 @@ def test_an_import_restores_every_exported_row_as_it_was(site: SteppedNode) -> N
 
 
 def test_an_import_is_refused_where_anything_was_fed_or_published(site: SteppedNode) -> None:
-    vault, file = site.bank.secrets.vault(), site.folder / "export"
-    backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file)
+    file = site.export()
     for table in (schema.publications, schema.feed_entries):
         blank = {LargeBinary: b"1", String: "1"}
         row = {column.name: blank.get(type(column.type), 1) for column in table.columns if not column.nullable}
         with site.node.database.write() as connection:
             connection.execute(insert(table).values(row))
         with pytest.raises(backup.BadExport, match=rf"not empty \({table.name}\)"):
-            backup.import_(site.node.database, vault, site.bank.bic, file)
+            site.import_(file)
         with site.node.database.write() as connection:
             connection.execute(delete(table))
 
@@ -189,25 +162,19 @@ def test_an_export_to_a_full_disk_leaves_no_file(site: SteppedNode, monkeypatch:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", fail)
-    file = site.folder / "export"
     with pytest.raises(SettingsError, match="export: No space left"):
-        backup.export(site.node.database, site.bank.secrets.vault(), site.bank.bic, site.bank.clock, file)
-    assert not file.exists()
+        site.export()
+    assert not (site.folder / "export").exists()
 
 
 def test_an_export_with_a_line_moved_dropped_or_changed_is_refused_whole(site: SteppedNode) -> None:
-    site.feed(dict(ACCOUNT))
-    site.bind()
-    site.publish()
-    file = site.folder / "export"
-    vault = site.bank.secrets.vault()
-    backup.export(site.node.database, vault, site.bank.bic, site.bank.clock, file)
+    site.bind_and_publish()
+    file = site.export()
     text = file.read_text()
     for secret in (ACCOUNT["number"], ACCOUNT["holder_name"], ACCOUNT["phone"], site.bank.bic):
         assert secret not in text
     lines = text.splitlines(keepends=True)
-    site.stop()
-    site.start(new_database(site.folder, "fresh"))
+    site.lose_store()
     damaged: dict[str, list[str] | bytes] = {
         "no text": b"\xff\xfe" + text.encode(),
         "dropped": lines[:1] + lines[2:],
@@ -220,12 +187,12 @@ def test_an_export_with_a_line_moved_dropped_or_changed_is_refused_whole(site: S
         bad = site.folder / name
         bad.write_bytes("".join(content).encode() if isinstance(content, list) else content)
         with pytest.raises(backup.BadExport):
-            backup.import_(site.node.database, vault, site.bank.bic, bad)
+            site.import_(bad)
     with pytest.raises(backup.BadExport, match="is an export of"):
-        backup.import_(site.node.database, vault, "BKCHCNBJ", file)
+        backup.import_(site.node.database, site.bank.secrets.vault(), "BKCHCNBJ", file)
     other = replace(site.bank.secrets, vault_secret=bytes(32)).vault()
     with pytest.raises(backup.BadExport, match="vault secret"):
         backup.import_(site.node.database, other, site.bank.bic, file)
-    assert backup.import_(site.node.database, vault, site.bank.bic, file) > 0
+    assert site.import_(file) > 0
     with pytest.raises(backup.BadExport, match="not empty"):
-        backup.import_(site.node.database, vault, site.bank.bic, file)
+        site.import_(file)

@@ -12,7 +12,6 @@ from standing.node.publishing.outbox import Issuer
 from standing.node.publishing.submission import PublishingHalted
 from standing.node.recovery.history import CannotRecover, History
 from standing.node.recovery.service import Recovery
-from tests.databases import new_database
 from tests.node.stepped_node import CARD, OTHER_CARD, SteppedNode
 from tests.world import ACCOUNT, PLATFORM
 
@@ -39,9 +38,7 @@ def test_an_old_store_is_not_to_be_recovered_while_another_node_publishes(
 
 @pytest.mark.long
 def test_an_old_store_signs_nothing_until_recovered_and_fed_again(site: SteppedNode) -> None:
-    site.feed(dict(ACCOUNT))
-    grant = site.bind()
-    site.publish()
+    grant = site.bind_and_publish()
     old = site.backup()
     site.feed({"number": CARD, "daily_limit_minor": 5})
     site.publish()
@@ -93,9 +90,7 @@ def test_a_recovery_may_read_the_ledger_beyond_the_idle_transaction_timeout(
 
 @pytest.mark.long
 def test_the_current_state_is_published_once_and_no_older_one_after_the_core_feeds_again(site: SteppedNode) -> None:
-    site.feed(dict(ACCOUNT))
-    grant = site.bind()
-    site.publish()
+    grant = site.bind_and_publish()
     old = site.backup()
     lost = [
         site.feed({"number": CARD, "daily_limit_minor": 5}),
@@ -150,9 +145,7 @@ def test_a_binding_granted_after_the_backup_is_ended_on_recovery(site: SteppedNo
 
 @pytest.mark.long
 def test_a_binding_that_its_platform_ended_after_the_backup_is_not_revived(site: SteppedNode) -> None:
-    site.feed(dict(ACCOUNT))
-    grant = site.bind()
-    site.publish()
+    grant = site.bind_and_publish()
     old = site.backup()
     site.node.bindings.unbind(PLATFORM, bytes.fromhex(grant.binding[2:]))
     last = site.feed()
@@ -179,8 +172,7 @@ def test_recovery_from_a_long_history_reads_only_publications_that_are_not_heart
     site.bind()
     site.publish()
     stored = site.known_digests()
-    site.stop()
-    site.start(new_database(site.folder, "fresh"))
+    site.lose_store()
     asked: list[int] = []
     whole = site.client.publication_of
 
@@ -264,9 +256,7 @@ def test_a_recovery_reads_a_ledger_node_that_lets_few_blocks_be_searched_at_once
     site: SteppedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Besu allows 5,000 blocks by default, and allowed 1,000; other nodes and operators allow fewer."""
-    site.feed(dict(ACCOUNT))
-    grant = site.bind()
-    site.publish()
+    grant = site.bind_and_publish()
     old = site.backup()
     site.world.chain.devnet.tester.mine_blocks(60)
     site.feed({"number": CARD, "status": "frozen"})

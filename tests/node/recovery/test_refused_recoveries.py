@@ -7,7 +7,6 @@ import pytest
 
 from standing.ledger.chain.client import BankState, Published
 from standing.node.recovery.history import CannotRecover, Findings, History
-from tests.databases import new_database
 from tests.node.stepped_node import SteppedNode
 from tests.world import ACCOUNT
 
@@ -46,8 +45,7 @@ def test_a_lost_store_is_not_rebuilt_from_a_block_after_the_banks_admission(site
     site.feed(dict(ACCOUNT))
     site.publish()
     first = site.client.published(0, site.client.block_number(), site.bank.bic)[0].block_number
-    site.stop()
-    site.start(new_database(site.folder, "fresh"))
+    site.lose_store()
     with pytest.raises(CannotRecover, match=f"admission to this ledger is before block {first}: .*--from-block"):
         site.recover(from_block=first)
     assert site.known_digests() == [], "a refusal changes nothing"

@@ -7,7 +7,7 @@ from standing.ledger.clock import ManualClock
 from standing.ledger.errors import TermsUnreadable
 from standing.node.accounts.changes import FeedEntry
 from tests.node.stepped_node import CARD, SteppedNode, bound_after_a_backup
-from tests.world import ACCOUNT, PLATFORM
+from tests.world import PLATFORM
 
 
 def test_a_binding_that_a_recovery_ends_ends_now_and_breaks_no_watermark(site: SteppedNode) -> None:
@@ -43,9 +43,7 @@ def test_a_binding_that_a_recovery_ends_ends_after_its_last_terms_though_the_clo
 
 @pytest.mark.long
 def test_terms_stated_again_take_effect_no_earlier_than_the_record_that_platforms_have_seen(site: SteppedNode) -> None:
-    site.feed(dict(ACCOUNT))
-    grant = site.bind()
-    site.publish()
+    grant = site.bind_and_publish()
     old = site.backup()
     site.feed({"number": CARD, "status": "frozen"})
     site.publish()
@@ -101,9 +99,7 @@ def test_a_binding_that_nobody_can_open_after_a_recovery_is_made_unreadable(site
 def test_a_change_of_a_clock_ahead_that_a_recovery_covers_leaves_later_ones_at_their_own_time(
     site: SteppedNode,
 ) -> None:
-    site.feed(dict(ACCOUNT))
-    grant = site.bind()
-    site.publish()
+    grant = site.bind_and_publish()
     old = site.backup()
     site.feed({"number": CARD, "daily_limit_minor": 5})
     site.publish()

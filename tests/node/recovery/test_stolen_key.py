@@ -93,9 +93,7 @@ def test_a_store_continues_from_a_thiefs_publications_and_restates_the_truth(
 
 @pytest.mark.long
 def test_a_store_far_behind_a_theft_finds_where_the_histories_diverge(site: SteppedNode) -> None:
-    site.feed(dict(ACCOUNT))
-    grant = site.bind()
-    site.publish()
+    grant = site.bind_and_publish()
     site.world.chain.holding = True
     for daily_limit_minor in (1, 2):
         site.feed({"number": CARD, "daily_limit_minor": daily_limit_minor})
