@@ -34,6 +34,8 @@ INVISIBLE = dict.fromkeys((*_IGNORABLE, *_LETTERLIKE_SIGNS))
 
 #: Turkish and Azeri have a dotless i, which the capitals of other systems do not distinguish from the dotted one.
 _DOTLESS = str.maketrans({"\u0131": "i"})
+#: A capital I with a dot folds to an i and a combining dot.
+_DOTTED_I = re.compile("i\u0307+")
 
 #: What programs write where a character was lost or could not be shown. A question mark is one beside Han characters.
 _LOST = "\ufffd\u25a1\u3013"
@@ -116,16 +118,19 @@ def _folded_once(text: str) -> str:
         return "".join(filter(str.isalnum, text.lower()))
     plain = "".join(each for each in text.translate(_VOICED) if unicodedata.category(each) != _SPACING_ACCENTS)
     composed = unicodedata.normalize("NFKC", plain.translate(_EQUIVALENTS)).casefold()
-    # A capital I with a dot folds to an i and a combining dot.
-    letters = (
-        unicodedata.normalize("NFKC", composed).translate(_DOTLESS).replace("i\u0307", "i").translate(_SHOWN_AS_NOTHING)
-    )
+    dotless = unicodedata.normalize("NFKC", composed).translate(_DOTLESS)
+    letters = _DOTTED_I.sub("i", dotless).translate(_SHOWN_AS_NOTHING)
     kept = "".join(each for each in letters if unicodedata.category(each) not in _LEFT_OUT or _is_kept_sign(each))
     if "?" in kept:
         kept = _STRAY_QUESTION_MARKS.sub("", kept)
-    for typed, usual in _TYPED_EITHER_WAY:
-        kept = typed.sub(usual, kept)
-    return unicodedata.normalize("NFKC", kept)
+    # Repeated here and not by `folded`: a row of tones and rings takes a step for each, and a whole step is slow.
+    before = ""
+    while kept != before:
+        before = kept
+        for typed, usual in _TYPED_EITHER_WAY:
+            kept = typed.sub(usual, kept)
+        kept = unicodedata.normalize("NFKC", kept)
+    return kept
 
 
 def _is_kept_sign(character: str) -> bool:

@@ -25,10 +25,13 @@ from opencc import OpenCC
 from rapidfuzz.distance import OSA
 
 from standing.ledger.attestations.binding_protocol import MatchWord
-from standing.ledger.attestations.names import canonical_name, folded, words_of
+from standing.ledger.attestations.names import MAX_NAME, canonical_name, folded, words_of
 
 #: Letters that a Latin name must have before one slip in it counts as close; shorter ones are other names.
 _LONG_NAME = 8
+#: The most words of a name that is turned, and letters of a canonical one that is compared any further than for
+#: equality. One written to be long (a single character may stand for 18 letters) would take half a second.
+_MAX_WORDS, _MAX_LETTERS = 20, MAX_NAME
 
 #: Canonical combining classes (Unicode Standard, table 4-3): marks through a letter, Hebrew and Arabic points, and from
 #: here on marks attached to, above or below a letter of any script.
@@ -73,6 +76,8 @@ def match_name(held: str, claimed: str) -> MatchWord:
     canonical = canonical_name(claimed)
     if canonical == held:
         return "match"
+    if max(len(canonical), len(held)) > _MAX_LETTERS:
+        return "no_match"
     forms = _forms(held)
     if any(forms & _forms(turned) for turned in (canonical, *_turned(claimed))):
         return "close"
@@ -89,7 +94,7 @@ def _turned(claimed: str) -> Iterator[str]:
     """A name with each number of the first words last, as a family name may have several, and so may a given name; and
     with or without the word for `and`."""
     words = words_of(claimed)
-    for at in range(1, len(words)):
+    for at in range(1, len(words)) if len(words) <= _MAX_WORDS else ():
         yield "".join((*words[at:], *words[:at]))
     yield "".join(word for at, word in enumerate(words) if word not in _AND or at in {0, len(words) - 1})
     if "&" in claimed:

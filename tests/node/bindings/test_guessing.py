@@ -9,6 +9,7 @@ from standing.ledger.attestations.identity import Identity
 from standing.ledger.attestations.limits import NO_LIMITS
 from standing.ledger.attestations.terms import Status
 from standing.node.accounts.store import Account
+from standing.node.bindings import name_matching, verification
 from standing.node.bindings.settings import VelocitySettings
 from standing.node.bindings.velocity import KNOWN_COST
 from standing.node.bindings.verification import verify
@@ -50,6 +51,35 @@ def _answer(name: str, *, knows_document: bool) -> str:
 def test_a_guesser_without_document_or_phone_cannot_distinguish_a_close_name_from_any_other() -> None:
     assert _answer("陳小華", knows_document=False) == _answer("王伟", knows_document=False)
     assert _answer("陳小華", knows_document=True) != _answer("王伟", knows_document=True)
+
+
+def test_the_time_of_an_answer_does_not_tell_a_guesser_whether_a_name_is_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[str] = []
+    monkeypatch.setattr(verification, "match_name", lambda _held, claimed: compared.append(claimed) or "no_match")
+    _answer("陳小華", knows_document=False)
+    assert compared == []
+    _answer("陳小華", knows_document=True)
+    assert compared == ["陳小華"]
+
+
+@pytest.mark.parametrize(
+    "name", [" ".join(["\ufdfa"] * 70), " ".join(chr(0x4E00 + 97 * at) for at in range(70)), "& " + "\ufdfa" * 138]
+)
+def test_a_name_written_to_be_long_costs_no_more_than_a_long_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are compared inside the node's one writing transaction: half a second for each held up the core's feed."""
+    letters = 0
+    plain = name_matching._plain
+
+    def counted(canonical: str) -> str:
+        nonlocal letters
+        letters += len(canonical)
+        return plain(canonical)
+
+    monkeypatch.setattr(name_matching, "_plain", counted)
+    assert name_matching.match_name("陈小华", name) == "no_match"
+    assert letters < 10_000
 
 
 @pytest.mark.long
