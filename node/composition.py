@@ -167,6 +167,7 @@ def _services(
             vault,
             issuer,
             clock,
+            rate=settings.velocity.rates().platform,
             max_waiting=settings.max_waiting,
             on_change=publisher.wake,
             faults=faults,

@@ -17,6 +17,7 @@ from standing.ledger.service.vault import Vault
 from standing.node.accounts.store import AccountStore
 from standing.node.bindings import off_boarding
 from standing.node.bindings.granting import Granting
+from standing.node.bindings.velocity import Bucket, Rate, Velocity
 from standing.node.fault_points import Faults, no_faults
 from standing.node.publishing import outbox
 from standing.node.publishing.outbox import Issuer
@@ -44,12 +45,15 @@ class Regranting:
         issuer: Issuer,
         clock: Clock,
         *,
+        rate: Rate,
         max_waiting: int,
         on_change: Callable[[], None],
         faults: Faults = no_faults,
     ) -> None:
-        """`max_waiting`: at most half as many attestations may wait for the ledger, so that the core's changes find
-        room."""
+        """`rate`: how often a platform may ask. `max_waiting`: at most half as many attestations may wait for the
+        ledger, so that the core's changes find room."""
+        self._rate = rate
+        self._velocity = Velocity(vault, clock)
         self._max_waiting = max(1, max_waiting // 2)
         self._database = database
         self._vault = vault
@@ -62,7 +66,7 @@ class Regranting:
         """End a binding of this platform and grant a new one of the same account, in one step.
 
         The same request id gets the same grant again. Raises: NotFound (also for one that has ended), Conflict where
-        the request id was used for something else, PlatformOffBoarded, Overloaded.
+        the request id was used for something else, PlatformOffBoarded, TooManyAttempts, Overloaded.
         """
         table = schema.bindings
         digest = self._vault.lookup("regrant", f"{binding.hex()} {request.request_id}")
@@ -89,7 +93,10 @@ class Regranting:
             if old is None:
                 raise NotFound("this platform has no such binding, or it has ended")
             off_boarding.check(connection, platform)
+            bucket = Bucket(f"regrant\x1f{platform}", "this platform", self._rate)
+            self._velocity.check(connection, bucket)
             outbox.check_room(connection, self._max_waiting)
+            self._velocity.charge(connection, 1, bucket)
             account = self._accounts.get(connection, old.account_id)
             answer = self._granting.grant(
                 connection,

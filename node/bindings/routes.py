@@ -134,7 +134,9 @@ def delete_binding(binding: BindingId, bindings: BindingsDep, caller: Platform) 
     "/v1/bindings/{binding}/regrant",
     tags=["platforms"],
     summary="Replace a binding with a new one under a new key",
-    responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded, Overloaded, *STORE_DOWN),
+    responses=responses(
+        *_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded, TOO_MANY, Overloaded, *STORE_DOWN
+    ),
 )
 def post_regrant(
     body: RegrantRequest,
@@ -142,7 +144,9 @@ def post_regrant(
     regranting: Annotated[Regranting, Depends(provided(Regranting))],
     caller: Platform,
 ) -> BindingAnswer:
-    """Ends the binding and grants another of the same account, under the newest version of the bank's secret."""
+    """Ends the binding and grants another of the same account, under the newest version of the bank's secret.
+
+    A platform may do so as often as it may ask for bindings."""
     return regranting.regrant(_platform_of(caller), bytes.fromhex(binding[2:]), body)
 
 

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, exists, func, or_, select, update
 
 from standing.ledger.attestations.terms import Terms
 from standing.node.storage import schema
 from standing.node.storage.database import in_chunks
 
-#: The most bindings of one herd that have not ended. An account has at most 32.
+#: The most bindings of one herd that have not ended, and the most of those that have. An account has at most 32.
 MAX_MEMBERS = 64
 
 
@@ -38,6 +38,9 @@ def join(connection: Connection, account_id: int, size: int) -> int | None:
 
     It is that of the account's other bindings, or of its holder's. Bindings of the account that have no herd, because
     they were granted before there were any, join the same herd.
+
+    Those that ended first leave a herd that has many: a binding that is replaced over and over would otherwise let its
+    herd, which every publication for it reads, grow for ever.
     """
     if size == 1:
         return None
@@ -55,8 +58,22 @@ def join(connection: Connection, account_id: int, size: int) -> int | None:
         herd = connection.execute(select(func.max(table.c.herd))).scalar_one_or_none() or 1
         if _members(connection, herd) >= size:
             herd += 1
-    connection.execute(update(table).where(its_own, table.c.herd.is_(None)).values(herd=herd))
+    active = table.c.ended_at_ms.is_(None)
+    connection.execute(update(table).where(its_own, active, table.c.herd.is_(None)).values(herd=herd))
+    _leave(connection, herd)
     return int(herd)
+
+
+def _leave(connection: Connection, herd: int) -> None:
+    """Let all but the newest members that have ended leave a herd, once nothing of them waits to be published."""
+    table, waiting = schema.bindings, schema.outbox.c
+    ended = (table.c.herd == herd, table.c.ended_at_ms.is_not(None))
+    oldest = connection.execute(
+        select(table.c.ended_at_ms).where(*ended).order_by(table.c.ended_at_ms.desc()).offset(MAX_MEMBERS).limit(1)
+    ).scalar_one_or_none()
+    if oldest is not None:
+        waits = exists().where(waiting.binding_id == table.c.id, waiting.publication.is_(None))
+        connection.execute(update(table).where(*ended, table.c.ended_at_ms <= oldest, ~waits).values(herd=None))
 
 
 def _members(connection: Connection, herd: int, *, active: bool = False) -> int:
@@ -102,16 +119,22 @@ def _herds(connection: Connection, bindings: Iterable[bytes]) -> dict[bytes, int
 
 
 def _last_stated(connection: Connection, bindings: Sequence[bytes]) -> dict[bytes, Terms]:
-    """The terms of each binding in the newest publication that states them for a reason of their own."""
-    table = schema.outbox.c
+    """The terms of each binding in the newest publication that states them for a reason of their own.
+
+    One look into the index for each, as in `outbox.in_bounds`: the times of a binding never go back.
+    """
+    table, known = schema.outbox.c, schema.bindings.c
+    newest = (
+        select(table.id)
+        .where(table.binding_id == known.id, table.publication.is_not(None))
+        .order_by(table.effective_at_ms.desc(), table.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
     stated = {}
     for chunk in in_chunks(bindings):
-        newest = (
-            select(func.max(table.id))
-            .where(table.publication.is_not(None), table.binding_id.in_(chunk))
-            .group_by(table.binding_id)
-        )
-        query = select(table.binding_id, table.terms, table.effective_at_ms).where(table.id.in_(newest))
+        of_each = select(newest).where(known.id.in_(chunk))
+        query = select(table.binding_id, table.terms, table.effective_at_ms).where(table.id.in_(of_each))
         for row in connection.execute(query):
             stated[row.binding_id] = replace(Terms.unpack(row.terms), effective_at_ms=row.effective_at_ms)
     return stated

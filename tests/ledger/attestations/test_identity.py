@@ -147,7 +147,12 @@ def test_no_name_takes_a_step_of_canonicalising_for_each_of_its_characters(
     second."""
     steps = []
     once = names._folded_once
-    monkeypatch.setattr(names, "_folded_once", lambda text: steps.append(text) or once(text))
+
+    def counted(text: str) -> str:
+        steps.append(text)
+        return once(text)
+
+    monkeypatch.setattr(names, "_folded_once", counted)
     canonical_name(name)
     assert len(steps) <= 4
 

@@ -5,12 +5,16 @@ from pathlib import Path
 from secrets import token_bytes
 
 import pytest
+from sqlalchemy import select
 
-from standing.ledger.attestations.binding_protocol import BindingAnswer, BindingRequest, GrantDocument
+from standing.ledger.attestations.binding_protocol import MAX_TIME_MS, BindingAnswer, BindingRequest, GrantDocument
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.errors import InvalidValue, Overloaded
 from standing.node.bindings.granting import MAX_BINDINGS_PER_ACCOUNT
 from standing.node.bindings.regranting import RegrantRequest
+from standing.node.bindings.velocity import TooManyAttempts
+from standing.node.publishing import herds, outbox
+from standing.node.storage import schema
 from tests.node.stepped_node import SteppedNode
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, World
 
@@ -62,3 +66,52 @@ def test_replaced_bindings_leave_half_of_the_outbox_to_the_core(a_world: World, 
         site.node.regranting.regrant(PLATFORM, granted, RegrantRequest(request_id="regrant-1"))
     site.feed({"number": ACCOUNT["number"], "status": "frozen"})
     site.stop()
+
+
+def test_a_platform_that_replaces_its_binding_again_and_again_is_stopped(a_world: World, tmp_path: Path) -> None:
+    """Each replacement is kept for ever, and its publication costs the bank."""
+    rates = {"platform_capacity": 20, "platform_refill_per_hour": 1}
+    site = SteppedNode(a_world, tmp_path, velocity=rates)
+    site.feed(dict(ACCOUNT))
+    binding = _ask(site).binding
+    for at in range(20):
+        before, binding = binding, _regrant(site, binding, f"regrant-{at:04}")
+    with pytest.raises(TooManyAttempts):
+        _regrant(site, binding, "regrant-more")
+    assert _regrant(site, before, "regrant-0019") == binding, "an answer that was lost is given again"
+    a_world.clock.advance(3_600_000)
+    _regrant(site, binding, "regrant-more")
+    site.stop()
+
+
+def test_a_binding_that_was_replaced_often_does_not_let_its_herd_grow(
+    a_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every publication for a herd reads its members. Those that ended give no cover beyond the herd's size."""
+    monkeypatch.setattr(herds, "MAX_MEMBERS", 10)
+    site = SteppedNode(a_world, tmp_path, publisher={"herd_size": 8})
+    site.feed(dict(ACCOUNT))
+    site.bind(platform="yinhe-pay")  # keeps the account in its herd
+    first = binding = _ask(site).binding
+    for at in range(30):
+        binding = _regrant(site, binding, f"regrant-{at:04}")
+        if at % 5 == 0:
+            site.publish()
+    site.publish()
+    _regrant(site, binding, "regrant-last")
+    table = schema.bindings.c
+    with site.node.database.read() as connection:
+        herd = connection.execute(select(table.herd).where(table.ended_at_ms.is_(None)).distinct()).scalar_one()
+        members = set(connection.execute(select(table.id).where(table.herd == herd)).scalars())
+        drafts, _ = outbox.next_drafts(connection, 8, 200, MAX_TIME_MS)
+    assert len(members) == 12  # those of the two platforms, and the ten that ended last
+    assert bytes.fromhex(first[2:]) not in members
+    assert len(drafts) == 8, "those that ended last still give cover"
+    site.stop()
+
+
+def _regrant(site: SteppedNode, binding: str, request_id: str) -> str:
+    site.world.clock.advance(1)
+    answer = site.node.regranting.regrant(PLATFORM, bytes.fromhex(binding[2:]), RegrantRequest(request_id=request_id))
+    assert answer.grant is not None
+    return answer.grant.binding

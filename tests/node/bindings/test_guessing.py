@@ -57,7 +57,12 @@ def test_the_time_of_an_answer_does_not_tell_a_guesser_whether_a_name_is_close(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     compared: list[str] = []
-    monkeypatch.setattr(verification, "match_name", lambda _held, claimed: compared.append(claimed) or "no_match")
+
+    def noted(_held: str, claimed: str) -> str:
+        compared.append(claimed)
+        return "no_match"
+
+    monkeypatch.setattr(verification, "match_name", noted)
     _answer("陳小華", knows_document=False)
     assert compared == []
     _answer("陳小華", knows_document=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from standing.ledger.attestations.binding_protocol import GrantDocument
 from standing.ledger.attestations.limits import NO_LIMITS
@@ -19,6 +19,7 @@ from standing.node.bindings.granting import MAX_BINDINGS_PER_ACCOUNT
 from standing.node.publishing import herds
 from standing.node.publishing.herds import Cover
 from standing.node.storage import schema
+from tests.databases import on_postgresql
 from tests.node.stepped_node import SteppedNode
 from tests.world import ACCOUNT, PLATFORM, World, world
 
@@ -204,6 +205,28 @@ def test_ended_bindings_leave_a_herd_that_is_full_of_live_ones(bank: Bank) -> No
         bank.site.publish()
     bank.change(1, status="frozen")
     assert len(bank.last()) == 3, "three live bindings, without the ended one"
+
+
+@pytest.mark.skipif(on_postgresql(), reason="counts the steps of SQLite")
+def test_a_binding_that_was_published_often_makes_its_herd_no_slower(bank: Bank) -> None:
+    """A platform may have it published again for years, and each publication for the herd asks what it stated last."""
+    grant = bank.bind(0)
+    table = schema.outbox
+    steps = []
+    with bank.site.node.database.write() as connection:
+        stated = connection.execute(select(table).where(table.c.binding_id == _id(grant))).mappings().one()
+        sqlite = connection.connection.driver_connection
+        assert sqlite is not None
+        for more in (0, 1_000):
+            again = [{name: value for name, value in stated.items() if name != "id"}] * more
+            if again:
+                connection.execute(insert(table), again)
+            done: list[None] = []
+            sqlite.set_progress_handler(lambda done=done: done.append(None), 10)
+            assert herds._last_stated(connection, [_id(grant)]).keys() == {_id(grant)}
+            sqlite.set_progress_handler(None, 10)
+            steps.append(len(done))
+    assert steps[1] <= steps[0] + 5
 
 
 def test_bindings_older_than_herds_join_their_accounts_herd(a_world: World, tmp_path: Path) -> None:
