@@ -63,7 +63,7 @@ test-long: setup ## Tests that take long: processes killed at each durable step,
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m long tests $(ARGS)
 
 ON_POSTGRESQL = tests/node tests/gateway/test_kill.py tests/gateway/decisions/test_reservation_machine.py \
-  tests/gateway/decisions/test_beside_others.py \
+  tests/gateway/decisions/test_beside_others.py tests/ledger/service/test_postgresql.py \
   tests/gateway/test_several.py tests/gateway/storage tests/gateway/operations/test_operation.py \
   tests/gateway/events/test_events.py tests/gateway/following/test_reconcile.py \
   tests/gateway/following/test_reconcile_runs.py tests/examples/test_try_it.py

@@ -43,7 +43,12 @@ _CONNECTION = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
+    # Not the database's own encoding: the driver returns bytes from one that was made in the C locale.
+    "client_encoding": "utf8",
 }
+
+#: The only encoding that holds every name and message. In SQL_ASCII, the length of a text is counted in bytes.
+_ENCODING = "UTF8"
 
 
 #: SQLite: the most pages that a connection keeps. The default of 2 MiB is less than the indexes of 100,000 bindings, so
@@ -160,7 +165,13 @@ def _options(url: str) -> dict[str, Any]:
         return {}
     connection = {name: value for name, value in _CONNECTION.items() if name not in parsed.query}
     options = f"{_SESSION} {parsed.query.get('options', '')}"
-    return {"pool_pre_ping": True, "connect_args": {**connection, "options": options}}
+    return {
+        # Whatever the server's default is: under a stricter one, a writer that has waited for the writers' lock would
+        # not see what the one before it wrote.
+        "isolation_level": "READ COMMITTED",
+        "pool_pre_ping": True,
+        "connect_args": {**connection, "options": options},
+    }
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
@@ -249,9 +260,13 @@ def _migrations(package: str) -> Iterator[Config]:
 def migrate(database: Database, package: str) -> None:
     """Upgrade the schema of `package` (with a `migrations` folder) to its newest revision.
 
-    Raises: InvalidValue where a newer version of this program has upgraded it, SettingsError where it cannot be used.
+    Raises: InvalidValue where a newer version of this program has upgraded it, or its encoding is not UTF-8;
+    SettingsError where it cannot be used.
     """
     try:
+        encoding = foreign_encoding(database)
+        if encoding is not None:
+            raise InvalidValue("database_url", f"the database's encoding is {encoding}", _ENCODING)
         with _migrations(package) as config, database.write() as connection:
             take_time(connection)
             present, _, known = _revisions(config, connection)
@@ -267,6 +282,15 @@ def migrate(database: Database, package: str) -> None:
         # Such as a role that may not create tables. The first line only: the others repeat it, or show the statement.
         why = str(error.orig).partition("\n")[0]
         raise SettingsError(f"database_url: the database does not work: {why}") from error
+
+
+def foreign_encoding(database: Database) -> str | None:
+    """The encoding of a database that cannot hold every text; None where it can. Raises: SQLAlchemyError."""
+    if database.engine.dialect.name != "postgresql":
+        return None
+    with database.read() as connection:
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    return None if encoding == _ENCODING else str(encoding)
 
 
 def may_create_tables(database: Database) -> bool:

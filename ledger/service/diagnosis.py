@@ -19,7 +19,7 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, StandingError
 from standing.ledger.service.command_language import in_language
 from standing.ledger.service.commands import console
-from standing.ledger.service.database import Database, may_create_tables, revisions
+from standing.ledger.service.database import Database, foreign_encoding, may_create_tables, revisions
 from standing.ledger.service.serve import listener
 from standing.ledger.service.settings import SettingsError
 from standing.ledger.service.times import span, when
@@ -121,6 +121,7 @@ def database(url: str, package: str) -> Iterator[Finding]:
     try:
         present, newest, known = revisions(opened, package)
         creates = may_create_tables(opened)
+        encoding = foreign_encoding(opened)
     except SQLAlchemyError as error:
         # Without the driver's text, which may hold the password.
         yield wrong(
@@ -130,7 +131,12 @@ def database(url: str, package: str) -> Iterator[Finding]:
         return
     finally:
         opened.close()
-    if present is None and not creates:
+    if encoding is not None:
+        yield wrong(
+            "database",
+            f"the encoding of {shown} is {encoding}: create another one with TEMPLATE template0 ENCODING 'UTF8'",
+        )
+    elif present is None and not creates:
         yield wrong("database", f"{shown} is empty, and its user may not create tables: make the user its owner")
     elif present is None:
         yield well("database", f"{shown} can be reached and is empty; the first start creates the tables")

@@ -1,0 +1,72 @@
+"""PostgreSQL as its administrators set it up: other defaults, other encodings."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from standing.ledger.errors import InvalidValue
+from standing.ledger.service import diagnosis
+from standing.ledger.service.database import Database, migrate
+from tests.databases import new_database
+from tests.world import wait_until
+
+pytestmark = pytest.mark.postgresql
+
+_PACKAGE = "standing.node.storage"
+_WAITS = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+
+
+def _run(url: str, *statements: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.mark.parametrize("default", ["repeatable read", "serializable"])
+def test_a_writer_sees_what_the_one_before_it_wrote_whatever_the_servers_default_isolation(
+    tmp_path: Path, default: str
+) -> None:
+    """Its snapshot was from before it waited: a fence was not seen, and decisions at once failed with 40001."""
+    url = new_database(tmp_path, "isolation")
+    name = make_url(url).database
+    _run(url, "CREATE TABLE fence (epoch int)", f"ALTER DATABASE {name} SET default_transaction_isolation = '{default}'")
+    database, seen = Database(url), []
+
+    def second() -> None:
+        with database.write() as connection:
+            seen.append(connection.execute(text("SELECT count(*) FROM fence")).scalar_one())
+
+    waiting = threading.Thread(target=second)
+    with database.write() as first:
+        waiting.start()
+        wait_until(lambda: first.execute(_WAITS).scalar_one())
+        first.execute(text("INSERT INTO fence VALUES (1)"))
+    waiting.join()
+    with database.read() as connection:
+        assert connection.execute(text("SHOW transaction_isolation")).scalar_one() == "repeatable read"
+    database.close()
+    assert seen == [1]
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_CN"])
+def test_a_database_that_cannot_hold_every_text_is_refused_before_it_is_used(tmp_path: Path, encoding: str) -> None:
+    """In LATIN1 every decision with a Chinese sentence was an unexpected error; SQL_ASCII gave a traceback."""
+    server = make_url(new_database(tmp_path, "encoding"))
+    name = f"other_{server.database}"[:63]
+    _run(
+        server.render_as_string(hide_password=False),
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'",
+    )
+    url = server.set(database=name).render_as_string(hide_password=False)
+    database = Database(url)
+    with pytest.raises(InvalidValue, match=f"database's encoding is {encoding}; allowed: UTF8"):
+        migrate(database, _PACKAGE)
+    with database.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")).scalar_one() == 0
+    database.close()
+    (finding,) = diagnosis.database(url, _PACKAGE)
+    assert (finding.state.name, f"is {encoding}: create another" in finding.text) == ("WRONG", True)
