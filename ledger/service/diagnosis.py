@@ -119,33 +119,34 @@ def database(url: str, package: str) -> Iterator[Finding]:
             return
     opened = Database(url)
     try:
-        present, newest, known = revisions(opened, package)
-        creates = may_create_tables(opened)
-        encoding = foreign_encoding(opened)
+        finding = _schema(opened, package, shown)
     except SQLAlchemyError as error:
         # Without the driver's text, which may hold the password.
-        yield wrong(
+        finding = wrong(
             "database",
             f"{shown} cannot be used ({type(error).__name__}): is the server up, and does the user have access?",
         )
-        return
     finally:
         opened.close()
+    yield finding
+
+
+def _schema(opened: Database, package: str, shown: str) -> Finding:
+    """Whether the database `shown` holds the tables of this version, or can. Raises: SQLAlchemyError."""
+    present, newest, known = revisions(opened, package)
+    encoding = foreign_encoding(opened)
     if encoding is not None:
-        yield wrong(
-            "database",
-            f"the encoding of {shown} is {encoding}: create another one with TEMPLATE template0 ENCODING 'UTF8'",
-        )
-    elif present is None and not creates:
-        yield wrong("database", f"{shown} is empty, and its user may not create tables: make the user its owner")
-    elif present is None:
-        yield well("database", f"{shown} can be reached and is empty; the first start creates the tables")
-    elif not known:
-        yield wrong("database", f"{shown} was upgraded by a newer version of Standing: install that version")
-    elif present != newest:
-        yield look("database", f"{shown} is from an older version; the next start upgrades it: back it up first")
-    else:
-        yield well("database", f"{shown} can be reached and is up to date")
+        text = f"the encoding of {shown} is {encoding}: create another one with TEMPLATE template0 ENCODING 'UTF8'"
+        return wrong("database", text)
+    if present is None and not may_create_tables(opened):
+        return wrong("database", f"{shown} is empty, and its user may not create tables: make the user its owner")
+    if present is None:
+        return well("database", f"{shown} can be reached and is empty; the first start creates the tables")
+    if not known:
+        return wrong("database", f"{shown} was upgraded by a newer version of Standing: install that version")
+    if present != newest:
+        return look("database", f"{shown} is from an older version; the next start upgrades it: back it up first")
+    return well("database", f"{shown} can be reached and is up to date")
 
 
 def running(host: str, port: int) -> Iterator[Finding]:

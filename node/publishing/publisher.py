@@ -161,6 +161,9 @@ class Publisher:
         Raises: PublishingHalted, LedgerError, LeadershipLost, DatabaseUnavailable.
         """
         with self._database.read() as connection:
+            # Not only where something is signed: a node whose lock was lost unnoticed, as at a restart of the database,
+            # would stay a second leader for as long as the core is quiet or the ledger down.
+            self._confirm_leadership(connection)
             deployment = deployments.current(connection)
             unfinished = publications.unfinished(connection, deployment.base_number if deployment is not None else 0)
             due = self._is_due(connection, deployment, len(unfinished))

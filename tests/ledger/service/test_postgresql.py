@@ -32,8 +32,8 @@ def test_a_writer_sees_what_the_one_before_it_wrote_whatever_the_servers_default
 ) -> None:
     """Its snapshot was from before it waited: a fence was not seen, and decisions at once failed with 40001."""
     url = new_database(tmp_path, "isolation")
-    name = make_url(url).database
-    _run(url, "CREATE TABLE fence (epoch int)", f"ALTER DATABASE {name} SET default_transaction_isolation = '{default}'")
+    alter = f"ALTER DATABASE {make_url(url).database} SET default_transaction_isolation = '{default}'"
+    _run(url, "CREATE TABLE fence (epoch int)", alter)
     database, seen = Database(url), []
 
     def second() -> None:

@@ -63,6 +63,22 @@ def test_a_node_that_lost_its_lock_unnoticed_cannot_sign(twins: tuple[Node, Node
     assert second.publisher.step() == 1
 
 
+def test_a_node_that_lost_its_lock_unnoticed_stands_by_although_it_has_nothing_to_sign(
+    twins: tuple[Node, Node], a_world: World
+) -> None:
+    """After a restart of PostgreSQL two nodes led, with a feed folder and payouts each, until the core fed again."""
+    first, second = twins
+    assert first.leadership.take()
+    assert first.publisher.step() == 0
+    first.leadership._lock.release()
+    assert second.leadership.take()
+    with pytest.raises(LeadershipLost):
+        first.publisher.step()
+    a_world.chain.down = True
+    with pytest.raises(LeadershipLost):
+        first.publisher.step()
+
+
 def _entry(bank: Bank) -> FeedEntry:
     at = bank.clock.advance(10)
     return FeedEntry.model_validate({"as_of_ms": at, "changes": [{**ACCOUNT, "effective_at_ms": at}]})
