@@ -14,10 +14,15 @@ from typing import Protocol
 
 import structlog
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from standing.ledger.service.database import Database, is_memory_sqlite
+
+
+#: The session that holds a lock is idle by design, so a limit that an administrator has set must not end it. A query,
+#: because servers before PostgreSQL 14 do not know the setting.
+_STAY = text("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'")
 
 
 class Lock(Protocol):
@@ -76,6 +81,7 @@ class AdvisoryLock:
         try:
             if self._session is None:
                 self._session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                self._session.execute(_STAY)
                 if not self._session.execute(select(func.pg_try_advisory_lock(self._key))).scalar_one():
                     self._drop()
             else:

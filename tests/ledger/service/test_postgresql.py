@@ -9,6 +9,7 @@ from sqlalchemy import create_engine, make_url, text
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service import diagnosis
 from standing.ledger.service.database import Database, migrate
+from standing.ledger.service.leader import lock_of
 from tests.databases import new_database
 from tests.world import wait_until
 
@@ -70,3 +71,31 @@ def test_a_database_that_cannot_hold_every_text_is_refused_before_it_is_used(tmp
     database.close()
     (finding,) = diagnosis.database(url, _PACKAGE)
     assert (finding.state.name, f"is {encoding}: create another" in finding.text) == ("WRONG", True)
+
+
+def test_a_limit_on_idle_sessions_ends_no_leadership(tmp_path: Path) -> None:
+    """A leading node's lock is a session that says nothing: two nodes took turns, once in each such period."""
+    url = new_database(tmp_path, "idle")
+    _run(url, f"ALTER DATABASE {make_url(url).database} SET idle_session_timeout = '50ms'")
+    first, second, observer = (Database(url) for _ in range(3))
+    held, wanted = lock_of(first, "leader"), lock_of(second, "leader")
+    assert held.hold()
+    idle = create_engine(url)
+    with idle.connect() as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        connection.rollback()
+
+    def is_ended() -> bool:
+        with observer.read() as connection:
+            query = text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid")
+            return connection.execute(query, {"pid": pid}).scalar_one() == 0
+
+    wait_until(is_ended)
+    assert not wanted.hold()
+    assert held.hold()
+    held.release()
+    assert wanted.hold()
+    wanted.release()
+    for database in (first, second, observer):
+        database.close()
+    idle.dispose()
