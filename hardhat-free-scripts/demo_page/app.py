@@ -164,8 +164,10 @@ class Page:
     async def _refused(self, _request: Request, error: Exception) -> Response:
         return JSONResponse({"problem": str(error)}, status_code=400)
 
-    async def _wrong(self, _request: Request, error: Exception) -> Response:
-        return JSONResponse({"problem": str(error)}, status_code=502)
+    async def _wrong(self, request: Request, error: Exception) -> Response:
+        """What is done at the bank goes to its node, and a payment to the gateway."""
+        party = "node" if request.url.path == "/act" else "gateway"
+        return JSONResponse({"problem": str(error), "failing": [party]}, status_code=502)
 
 
 def add_bank(net: LocalNet) -> None:

@@ -20,15 +20,21 @@ class Play:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._task: asyncio.Task[None] | None = None
+        self._one_at_a_time = asyncio.Lock()  # several visitors may click at once
 
     async def begin(self) -> None:
         """Play from the first scene."""
-        await self.end()
-        await self._stage.changed(playing=True)
-        self._task = asyncio.create_task(self._again())
+        async with self._one_at_a_time:
+            await self._end()
+            await self._stage.changed(playing=True)
+            self._task = asyncio.create_task(self._again())
 
     async def end(self) -> None:
         """Stop where it is; the visitor takes over the current state."""
+        async with self._one_at_a_time:
+            await self._end()
+
+    async def _end(self) -> None:
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):

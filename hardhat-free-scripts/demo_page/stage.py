@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from demo_day import PATIENCE_S, POLICY, DayWentWrong, Decided
+from demo_day import POLICY, DayWentWrong, Decided
 from demo_page import visitor
 from demo_page.bank_core import BankCore
 from demo_snapshot import Snapshot
@@ -32,6 +32,8 @@ _TRAIL_IDLE_S = 1.0
 #: How long the trail is polled often after an action.
 _CLOSELY_S = 3.0
 _RETRY_S = 1.0
+#: After this the page says that a service does not respond. The age is worth less time: meanwhile it counts up.
+_ANSWER_S, _AGE_S = 10.0, 3.0
 #: After these events the platform scores its bindings: the bank has changed the account.
 _ACCOUNT_CHANGED = {
     f"binding.{what}" for what in ("frozen", "cleared", "changed", "limits_changed", "identity_changed")
@@ -57,7 +59,8 @@ class Stage:
         self.playing, self.scene = True, ""
         self.bank_state: dict[str, Any] = {}
         self.trail: dict[str, Any] = {}
-        self._trouble = ""
+        #: By the party that is watched: the one that does not respond, which is the ledger where the gateway says so.
+        self._failing: dict[str, str] = {}
         self.warned: dict[str, Any] | None = None
         self._sales: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
         self._events: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
@@ -72,7 +75,7 @@ class Stage:
 
             async def client(url: str, key: str) -> httpx.AsyncClient:
                 headers = {"Authorization": f"Bearer {key}"}
-                made = httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE_S)
+                made = httpx.AsyncClient(base_url=url, headers=headers, timeout=_ANSWER_S)
                 return await opened.enter_async_context(made)
 
             self._gateway = await client(self.net.gateway_url, self.net.gateway_key)
@@ -80,8 +83,10 @@ class Stage:
             self._admin = await client(self.net.gateway_url, self.net.admin_key)
             self.core = BankCore(await client(self._bank.url, self._bank.core_key), SystemClock(), visitor.ACCOUNT)
             async with asyncio.TaskGroup() as watching:
-                for watch in (self.core.beat, self._watch_bank, self._watch_trail, self._watch_events):
-                    watching.create_task(self._again(watch))
+                watching.create_task(self._again("node", self.core.beat))
+                watching.create_task(self._again("gateway", self._watch_bank))
+                for watch in (self._watch_trail, self._watch_events):
+                    watching.create_task(self._again("", watch))
                 ready()
 
     async def act(self, what: str, on: bool) -> None:
@@ -95,7 +100,10 @@ class Stage:
             elif what == "phone":
                 await core.state(phone=visitor.NEW_PHONE if on else visitor.PHONE)
             elif what == "silence":
-                await (core.fall_silent() if on else core.speak())
+                if on:
+                    core.fall_silent()
+                else:
+                    await core.speak()
             else:
                 raise KeyError(what)
         await self._look_closely()
@@ -167,7 +175,7 @@ class Stage:
             "on": {what: self.is_on(what) for what in ("freeze", "limit", "phone", "silence")},
             "account": {name: account[name] for name in ("status", "transaction_limit_minor", "phone", "number")},
             "changed_at_ms": core.changed_at_ms,
-            "kept_back": len(core.kept_back),
+            "kept_back": core.keeps_back,
             "bank_name": visitor.NAME,
             "bank_state": self.bank_state,
             "bound_ms": self._policy.widest_staleness_ms,
@@ -176,7 +184,7 @@ class Stage:
             "sales": list(self._sales),
             "events": list(self._events),
             "day": self._day | {"latest": list(self._latest)},
-            "trouble": self._trouble,
+            "failing": sorted(set(self._failing.values())),
         }
 
     async def changed(self, **values: Any) -> None:
@@ -245,21 +253,24 @@ class Stage:
         self._trail_due.set()
         await self.changed()
 
-    async def _again(self, watch: Callable[[], Any]) -> None:
-        """Keep watching after a failure, which the page shows in the meantime."""
+    async def _again(self, party: str, watch: Callable[[], Any]) -> None:
+        """Keep watching after a failure. `party`: whom the page then names; empty where another watch tells of it."""
         while True:
             try:
                 await watch()
+                if self._failing.pop(party, None) is not None:
+                    await self.changed()
             except (httpx.HTTPError, DayWentWrong) as error:
-                await self.changed(_trouble=str(error) or type(error).__name__)
+                if party:
+                    self._failing[party] = "ledger" if _is_the_ledgers(error) else party
+                    await self.changed()
                 await asyncio.sleep(_RETRY_S)
 
     async def _watch_bank(self) -> None:
-        while True:
-            answer = (await self._gateway.get("/v1/banks")).raise_for_status()
-            state = next(bank for bank in answer.json()["banks"] if bank["bic"] == self._bank.bic)
-            await self.changed(bank_state=state, _trouble="")
-            await asyncio.sleep(_BANKS_EVERY_S)
+        answer = (await self._gateway.get("/v1/banks", timeout=_AGE_S)).raise_for_status()
+        self.bank_state = next(bank for bank in answer.json()["banks"] if bank["bic"] == self._bank.bic)
+        await self.changed()
+        await asyncio.sleep(_BANKS_EVERY_S)
 
     async def _watch_trail(self) -> None:
         path = f"/v1/bindings/{self.binding}/trail"
@@ -289,3 +300,8 @@ class Stage:
                     await self._look_at_warnings()
                     self._events.appendleft({"type": event["type"], "timestamp": event["timestamp"]})
                     await self.changed()
+
+
+def _is_the_ledgers(error: Exception) -> bool:
+    """Whether the gateway answered that it cannot read the ledger."""
+    return isinstance(error, httpx.HTTPStatusError) and "ledger-unreachable" in error.response.text

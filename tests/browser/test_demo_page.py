@@ -130,18 +130,38 @@ def test_the_names_of_the_goods_fit_their_buttons(chromium: Browser, served: tup
             assert good.evaluate("each => each.scrollWidth <= each.clientWidth"), good.inner_text()
 
 
-@pytest.mark.parametrize(("language", "told"), [("en", "The demo does not respond"), ("zh", "演示程序无响应")])
-def test_a_page_whose_demo_does_not_respond_says_so_and_goes_on_once_it_does(
-    chromium: Browser, served: tuple[str, Stage], language: str, told: str
+def test_a_page_whose_demo_does_not_respond_says_so_in_either_language_and_goes_on_once_it_does(
+    chromium: Browser, served: tuple[str, Stage]
 ) -> None:
-    with visitor(chromium, served[0], 1440, language, allowed=("ERR_",)) as page:
-        page.route("**/stream", lambda route: route.abort("connectionrefused"))
+    with visitor(chromium, served[0], 1440, allowed=("ERR_",)) as page:
         page.goto("/")
-        expect(page.locator("#trouble")).to_contain_text(told)
+        expect(page.locator("#age")).to_contain_text(re.compile("[0-9]"))
+        page.route("**/stream", lambda route: route.abort("connectionrefused"))
+        page.reload()
+        expect(page.locator("#trouble")).to_contain_text("The demo does not respond")
+        page.locator("#language").click()
+        expect(page.locator("#trouble")).to_contain_text("演示程序无响应")
         expect(page.locator("#age")).to_have_text("–")
+        page.reload()
+        expect(page.locator("#trouble")).to_contain_text("演示程序无响应")
         page.unroute("**/stream")
         expect(page.locator("#age")).to_contain_text(re.compile("[0-9]"))
         expect(page.locator("#trouble")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("language", "told"), [("en", "gateway does not respond"), ("zh", "平台网关无响应")])
+def test_a_gateway_that_does_not_respond_is_named_and_the_banks_age_is_not_guessed(
+    chromium: Browser, served: tuple[str, Stage], monkeypatch: pytest.MonkeyPatch, language: str, told: str
+) -> None:
+    url, stage = served
+    with page_of(chromium, url, 1440, language) as page:
+        with monkeypatch.context() as down:
+            down.setattr(stage, "_gateway", httpx.AsyncClient(base_url="http://127.0.0.1:9"))
+            expect(page.locator("#trouble")).to_contain_text(told)
+            expect(page.locator("#age")).to_have_text("–")
+            expect(page.locator("#age")).not_to_have_class("late")
+        expect(page.locator("#trouble")).to_be_hidden()
+        expect(page.locator("#age")).to_contain_text(re.compile("[0-9]"))
 
 
 def test_everything_is_reached_by_tab_in_the_order_of_the_page(chromium: Browser, served: tuple[str, Stage]) -> None:

@@ -3,10 +3,13 @@
 
 const $ = (id) => document.getElementById(id);
 let words = {};
-let language = navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
+// The address keeps the chosen language over a reload.
+let language = (location.search || navigator.language).toLowerCase().replace("?", "").startsWith("zh") ? "zh" : "en";
 let last = null;
 let shown = null;
 let since = { age: null, at: 0 };
+let unreached = []; // whom the last click did not reach
+let gone = "lost"; // why the page hears nothing from the demo; empty while it does
 
 const t = (name, values = {}) => {
   const text = words[language]?.[name];
@@ -17,21 +20,37 @@ const span = (ms) => (ms < 1000 ? t("ms", { n: ms }) : t("s", { n: (ms / 1000).t
 
 async function send(path, body) {
   const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }).catch(() => null);
-  if (!answer) lost();
-  else if (!answer.ok) trouble((await answer.json()).problem);
+  if (!answer) return cutOff("lost");
+  unreached = answer.ok ? [] : (await answer.json()).failing ?? [];
+  if (last) trouble();
 }
 
-// The demo itself does not respond: an age must not count on as if the bank had fallen silent.
-function lost() {
+// Until the answer is there, the verdicts are those of the purchase before, and are shown as old.
+async function buy(item) {
+  $("sale").setAttribute("aria-busy", "true");
+  await send("/pay", { item });
+  $("sale").setAttribute("aria-busy", "false");
+}
+
+// What cannot be read must not count on as if the bank had fallen silent.
+function unknownAge() {
   since = { age: null, at: 0 };
   $("age").textContent = "–";
-  $("trouble").hidden = false;
-  $("trouble").textContent = t("lost");
+  $("age").classList.remove("late");
+  $("gauge").style.width = "0";
 }
 
-function trouble(text) {
+function cutOff(why) {
+  gone = why;
+  unknownAge();
+  trouble();
+}
+
+// Said once, however often it is shown: a screen reader reads an alert whenever its text is set.
+function trouble() {
+  const text = gone ? t(gone) : [...new Set([...last.failing, ...unreached])].map((who) => t(`failing-${who}`)).join(" ");
   $("trouble").hidden = !text;
-  $("trouble").textContent = text ? t("trouble", { text }) : "";
+  if ($("trouble").textContent !== text) $("trouble").textContent = text;
 }
 
 function translate() {
@@ -41,6 +60,7 @@ function translate() {
   $("language").textContent = language === "zh" ? "English" : "中文";
   $("language").lang = language === "zh" ? "en" : "zh-Hans";
   if (last) show(last);
+  else if (!$("trouble").hidden) trouble();
 }
 
 function element(tag, text, className = "") {
@@ -63,7 +83,8 @@ function desk(state) {
 }
 
 function ledger(state) {
-  if (state.bank_state.staleness_ms !== undefined && state.bank_state.watermark_ms !== since.watermark) since = { age: state.bank_state.staleness_ms, at: performance.now(), watermark: state.bank_state.watermark_ms };
+  if (gone || state.failing.some((who) => who !== "node")) unknownAge();
+  else if (state.bank_state.staleness_ms !== undefined && state.bank_state.watermark_ms !== since.watermark) since = { age: state.bank_state.staleness_ms, at: performance.now(), watermark: state.bank_state.watermark_ms };
   $("bound").textContent = t("bound", { span: span(state.bound_ms) });
   const change = state.trail.changes?.[0];
   let hops = change ? change.hops : [];
@@ -151,7 +172,7 @@ function show(state) {
   $("scene").textContent = t(state.playing ? `scene-${state.scene || "calm"}` : "scene-yours");
   $("play").textContent = t(state.playing ? "take-over" : "play-on");
   $("play").setAttribute("aria-pressed", String(state.playing));
-  trouble(state.trouble);
+  trouble();
   desk(state);
   ledger(state);
   sale(state);
@@ -170,9 +191,9 @@ setInterval(() => {
 }, 100);
 
 for (const each of document.querySelectorAll("[data-act]")) each.addEventListener("click", () => send("/act", { what: each.dataset.act, on: each.getAttribute("aria-pressed") !== "true" }));
-for (const each of document.querySelectorAll("[data-item]")) each.addEventListener("click", () => send("/pay", { item: each.dataset.item }));
+for (const each of document.querySelectorAll("[data-item]")) each.addEventListener("click", () => buy(each.dataset.item));
 $("play").addEventListener("click", () => send("/play", { on: $("play").getAttribute("aria-pressed") !== "true" }));
-$("language").addEventListener("click", () => { language = language === "zh" ? "en" : "zh"; translate(); });
+$("language").addEventListener("click", () => { language = language === "zh" ? "en" : "zh"; history.replaceState(null, "", `?${language}`); translate(); });
 
 fetch("/static/words.json").then((answer) => answer.json()).then((found) => {
   words = found;
@@ -182,12 +203,11 @@ fetch("/static/words.json").then((answer) => answer.json()).then((found) => {
 
 function watch() {
   const stream = new EventSource("/stream");
-  stream.onmessage = (message) => show(JSON.parse(message.data));
+  stream.onmessage = (message) => { gone = ""; show(JSON.parse(message.data)); };
   // A lost connection is opened again by the browser; a refusal is final, so it is tried again from here.
   stream.onerror = () => {
-    if (stream.readyState !== EventSource.CLOSED) return lost();
-    $("trouble").hidden = false;
-    $("trouble").textContent = t("too-many-pages");
+    if (stream.readyState !== EventSource.CLOSED) return cutOff("lost");
+    cutOff("too-many-pages");
     setTimeout(watch, 2000);
   };
 }
