@@ -1,8 +1,9 @@
 """A service's database through SQLAlchemy Core and Alembic: SQLite (WAL) embedded, PostgreSQL in production."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, Any
@@ -109,6 +110,8 @@ class Database:
             ) from error
         self._is_sqlite = self._engine.dialect.name == "sqlite"
         if self._is_sqlite:
+            if not is_memory_sqlite(url):
+                event.listen(self._engine, "do_connect", _make_private)
             event.listen(self._engine, "connect", _configure_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
             self._reading = self._engine
@@ -172,6 +175,13 @@ def _options(url: str) -> dict[str, Any]:
         "pool_pre_ping": True,
         "connect_args": {**connection, "options": options},
     }
+
+
+def _make_private(_dialect: Dialect, _record: Any, arguments: list[Any], _options: dict[str, Any]) -> None:
+    """Make a new SQLite file readable by its owner only, as its journals are then too: its rows tell which bindings are
+    of one account."""
+    with suppress(OSError):  # it exists, or SQLite reports why it cannot be made
+        os.close(os.open(arguments[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
