@@ -7,6 +7,7 @@ encrypted at rest; the rest of a row holds nothing personal.
 
 import json
 import re
+import unicodedata
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ _PLATFORMS_OWN_ID = "[A-Za-z0-9._:-]{1,64}"
 #: The header in which a staff key states its reason; errors call it a header, since it is not a field of the body.
 _REASON_NAME = "Standing-Reason"
 _REASON_HEADER = f"header {_REASON_NAME}"
+#: Unicode's categories: every kind of space, and what shows as nothing; controls, and what ends a line.
+_SHOWN_AS, _REFUSED = {"Zs": " ", "Cf": ""}, {"Cc", "Cs", "Zl", "Zp"}
 _REASON_ALLOWED = f"why this is done, 3 to {MAX_REASON} characters of UTF-8"
 
 
@@ -136,11 +139,12 @@ class Audit:
 
 
 def check_reason(reason: str, field: str = "reason") -> str:
-    """A stated reason without surrounding white space. Raises: InvalidValue."""
-    stripped = reason.strip()
-    if not 3 <= len(stripped) <= MAX_REASON or not stripped.isprintable():
+    """A stated reason as it is kept: with plain spaces, and without characters that show as nothing, which pasted text
+    and Chinese keyboards have. Raises: InvalidValue."""
+    shown = "".join(_SHOWN_AS.get(unicodedata.category(each), each) for each in reason).strip()
+    if not 3 <= len(shown) <= MAX_REASON or any(unicodedata.category(each) in _REFUSED for each in shown):
         raise InvalidValue(field, "missing, too short or too long", _REASON_ALLOWED)
-    return stripped
+    return shown
 
 
 Reason = Annotated[

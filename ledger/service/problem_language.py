@@ -19,6 +19,8 @@ from standing.ledger.service.languages import Language, preferred
 #: A longer text stays in English; no known sentence comes close.
 _MAX_SENTENCE = 1_000
 _MAX_LISTED = 5
+#: Choices as pydantic lists them: 'payment' or 'withdrawal'; 'a', 'b' or 'c'.
+_CHOICES = re.compile(r"('[^']*'(?:, '[^']*')*) or ('[^']*')")
 _FILLED_IN = re.compile(r"\{(\w+)(:d)?\}")
 
 
@@ -37,6 +39,8 @@ class Sentences:
         fixed = self._fixed.get(english)
         if fixed is not None or len(english) > _MAX_SENTENCE:
             return fixed
+        if choices := _CHOICES.fullmatch(english):
+            return f"{choices[1].replace(', ', '、')} 或 {choices[2]}"
         for pattern, other in self._filled:
             found = pattern.fullmatch(english)
             if found is not None:

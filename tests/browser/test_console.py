@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from standing.gateway.following import bank_ages
 from standing.gateway.following.bank_ages import MINUTE_MS, MinuteAge
@@ -395,3 +395,27 @@ def test_support_finds_a_frozen_account_with_its_reason_and_requests_a_resync(
             page.locator('form[action$="/resync"] button').click()
         audited = standing.client("admin")("GET", "/v1/audit").json()["entries"]
         assert any("lifted the freeze" in str(entry) for entry in audited)
+
+
+def test_an_act_whose_answer_is_slow_is_sent_once_and_shown_as_under_way(
+    chromium: Browser, standing: Rig, frozen: Person
+) -> None:
+    with page_of(chromium, standing, 1440) as page:
+        sign_in(page, standing)
+        page.goto(f"/console/accounts/{frozen.binding}")
+        page.locator("summary", has_text="Ask the bank to publish again").click()
+        form = page.locator('form[action$="/resync"]')
+        form.locator('[name="reason"]').fill("The network is slow today")
+        held: list[Route] = []
+        page.route("**/resync", held.append)
+        button = form.locator("button").bounding_box()
+        assert button is not None
+        page.mouse.click(button["x"] + 9, button["y"] + 9)
+        expect(form).to_have_attribute("aria-busy", "true")
+        page.mouse.click(button["x"] + 9, button["y"] + 9)
+        assert page.evaluate("document.querySelector('[aria-busy] button').matches(':focus')")  # it was clicked
+        assert len(held) == 1
+        held[0].continue_()
+        expect(page.get_by_role("status")).to_be_focused()
+        audited = standing.client("admin")("GET", "/v1/audit").json()["entries"]
+        assert [each["reason"] for each in audited].count("The network is slow today") == 1

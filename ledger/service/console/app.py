@@ -15,7 +15,15 @@ from standing.ledger.errors import StandingError
 from standing.ledger.service.console import sign_in
 from standing.ledger.service.console.pages import HOME, PATH, Console
 from standing.ledger.service.console.sessions import LockedOut
-from standing.ledger.service.console.visits import SignInNeeded, address, check_origin, console_of, frame, own_page
+from standing.ledger.service.console.visits import (
+    SignInNeeded,
+    StaleForm,
+    address,
+    check_origin,
+    console_of,
+    frame,
+    own_page,
+)
 from standing.ledger.service.problem_language import localized
 from standing.ledger.service.problems import UnexpectedErrors, merged, problem_of
 
@@ -104,9 +112,9 @@ async def _standing_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StandingError)
     problem = problem_of(error, request.app.state.problems)
     document, _ = localized(problem.marshal(), console_of(request).words(request).language)
-    return error_page(
-        request, problem.status, str(problem.type), document["detail"], problem.headers, document["title"]
-    )
+    # Of a stale form the title says everything; the detail is about tokens.
+    detail = "" if isinstance(error, StaleForm) else document["detail"]
+    return error_page(request, problem.status, str(problem.type), detail, problem.headers, document["title"])
 
 
 async def _malformed(request: Request, error: Exception) -> Response:

@@ -12,6 +12,7 @@ from standing.ledger.service.console.sessions import LockedOut, csrf_of
 from standing.ledger.service.console.visits import (
     ActDep,
     ConsoleDep,
+    StaleForm,
     address,
     check_visitor,
     console_of,
@@ -61,12 +62,14 @@ async def sign_in(
     wanted: Annotated[str, Form(alias="next", max_length=_MAX_PAGE)] = HOME,
 ) -> Response:
     """Open a session with an API key."""
-    check_visitor(request, csrf)
     words, back = console.words(request), own_page(wanted)
     try:
+        check_visitor(request, csrf)
         token = await console.sessions.open(key.strip(), address_of(request))
     except LockedOut as error:
         return locked_out(request, words, error)
+    except StaleForm:
+        return form(request, words, back, words("sign-in-stale"), status=403)
     if token is None:
         return form(request, words, back, words("sign-in-refused"), status=403)
     response = RedirectResponse(back, status_code=303)

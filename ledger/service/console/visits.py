@@ -35,7 +35,11 @@ class SignInNeeded(StandingError):
 
 
 class ForgedRequest(NotAllowed):
-    """A form that does not come from a page of this session."""
+    """A form that does not come from a page of this console."""
+
+
+class StaleForm(ForgedRequest):
+    """A form that does not come from a page of this session: mostly of one before it, in another tab."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,9 @@ VisitDep = Annotated[Visit, Depends(visit)]
 
 
 async def act(visited: VisitDep, csrf: Annotated[str, Form(max_length=128)] = "") -> Visit:
-    """The visit of a form that changes something. Raises: ForgedRequest."""
+    """The visit of a form that changes something. Raises: StaleForm."""
     if not hmac.compare_digest(csrf.encode(), visited.session.csrf.encode()):
-        raise ForgedRequest("csrf: not the token of this session; allowed: a form from a page of this session")
+        raise StaleForm("csrf: not the token of this session; allowed: a form from a page of this session")
     return visited
 
 
@@ -153,9 +157,7 @@ def visitor_token(request: Request) -> str:
 
 
 def check_visitor(request: Request, csrf: str) -> None:
-    """Check the sign-in form against the visitor's cookie. Raises: ForgedRequest."""
+    """Check the sign-in form against the visitor's cookie. Raises: StaleForm."""
     token = request.cookies.get(console_of(request).visitor_cookie, "")
     if not token or not hmac.compare_digest(csrf.encode(), csrf_of(token).encode()):
-        raise ForgedRequest(
-            "csrf: not the token of this form; allowed: the form as the page showed it, with cookies on"
-        )
+        raise StaleForm("csrf: not the token of this form; allowed: the form as the page showed it")

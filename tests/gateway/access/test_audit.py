@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from standing.gateway.access.audit import check_reason
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.risk import NewBindingRule, VelocityRule
 from standing.gateway.decisions.rules import Reason
@@ -49,9 +50,22 @@ def test_a_support_action_is_audited_with_caller_action_reason_and_outcome(a_rig
     assert before[0]["position"] == newest["position"] - 1
 
 
+@pytest.mark.parametrize(
+    ("stated", "kept"),
+    [
+        ("用户来电\u3000工单４７１１", "用户来电 工单４７１１"),
+        ("\ufeffUser called,\u00a0ticket\u200b 4711", "User called, ticket 4711"),
+        ("用户\ue863来电", "用户\ue863来电"),
+    ],
+    ids=["a wide space", "as pasted from a document", "a private-use character of GBK"],
+)
+def test_a_reason_is_kept_with_plain_spaces_and_without_what_shows_as_nothing(stated: str, kept: str) -> None:
+    assert check_reason(stated) == kept
+
+
 def test_an_action_without_a_reason_is_refused_and_changes_nothing(a_rig: Rig) -> None:
     person = a_rig.bound()
-    for reason in (None, "", "  ", "ab", "x" * 301, "line\nbreak"):
+    for reason in (None, "", "  ", "ab", "x" * 301, "line\nbreak", "a\u200b\u200b"):
         body = {} if reason is None else {"reason": reason}
         assert a_rig.support("POST", f"/v1/bindings/{person.binding}/resync", json=body).status_code == 422
     assert entries(a_rig, person.binding) == []

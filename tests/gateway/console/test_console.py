@@ -115,6 +115,30 @@ def test_a_form_without_the_sessions_token_or_from_another_site_changes_nothing(
     )
 
 
+def test_a_form_of_the_session_before_says_so_without_talk_of_tokens_and_leads_back(a_rig: Rig, staff: Browser) -> None:
+    page = f"/console/accounts/{a_rig.bound().binding}"
+    staff.open(page)
+    before = staff.page
+    staff.open("/console/sign-in")
+    staff.submit("/console/sign-in", key=a_rig.keys["admin"])
+    staff.page = before
+    staff.http.headers["Referer"] = a_rig.url + page
+    text = staff.submit(f"{page}/resync", reason="ticket 7")
+    assert "so nothing was done" in text
+    assert "csrf:" not in text
+    assert f'class="button primary" href="{page}"' in text
+
+
+def test_a_sign_in_page_that_was_open_in_two_tabs_can_be_sent_again_at_once(a_rig: Rig, visitor: Browser) -> None:
+    visitor.open("/console/sign-in?next=/console/today")
+    second = visitor.page
+    visitor.submit("/console/sign-in", key=a_rig.keys["support"])
+    visitor.page = second
+    text = visitor.submit("/console/sign-in", key=a_rig.keys["support"], next="/console/today")
+    assert "This page was out of date" in text
+    assert "The last 24 hours" in visitor.submit("/console/sign-in", key=a_rig.keys["support"], next="/console/today")
+
+
 def test_every_response_has_a_strict_content_policy_and_is_never_cached(staff: Browser) -> None:
     for path in ("/console", "/console/sign-in", "/console/no-such-page", "/console/static/console.css"):
         staff.open(path)

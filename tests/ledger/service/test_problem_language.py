@@ -48,6 +48,19 @@ def test_a_placeholder_may_hold_a_translated_sentence() -> None:
     assert translated == "BKCHCNBJ 的节点答复：该账户已在本平台绑定；请先解除绑定"
 
 
+@pytest.mark.parametrize(
+    ("english", "other"),
+    [
+        ("Input should be 'payment' or 'withdrawal'", "应为 'payment' 或 'withdrawal'"),
+        ("Input should be 'a', 'b' or 'c'", "应为 'a'、'b' 或 'c'"),
+        ("'approve' or 'decline'", "'approve' 或 'decline'"),
+        ("Input should be 'none'", "应为 'none'"),
+    ],
+)
+def test_the_words_between_choices_are_translated(english: str, other: str) -> None:
+    assert chinese().of(english) == other
+
+
 def test_the_more_specific_sentence_wins() -> None:
     sentences = Sentences({}, {"not {what}": "不是{what}", "not a {what}": "并非{what}", "not a bank": "不是银行"})
     assert sentences.of("not a bank") == "不是银行"

@@ -10,13 +10,25 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
-// The second click of a double click would send a form again, and its answer hide the first one's: "lifted before".
-const TWICE_MS = 1000;
-const sentAt = new WeakMap();
+// A second click while the answer is on its way would do an act again, and its answer hide the first one's: "lifted before".
+// A search may be sent again: with another text.
+const ANSWERED_MS = 30000;
+const sent = new Map();
+function answered(form) {
+  clearTimeout(sent.get(form));
+  sent.delete(form);
+  form.removeAttribute("aria-busy");
+}
 document.addEventListener("submit", (event) => {
-  if (event.timeStamp - sentAt.get(event.target) < TWICE_MS) event.preventDefault();
-  else sentAt.set(event.target, event.timeStamp);
+  const form = event.target;
+  if (sent.has(form)) event.preventDefault();
+  else if (form.getAttribute("role") !== "search") {
+    form.setAttribute("aria-busy", "true");
+    sent.set(form, setTimeout(() => answered(form), ANSWERED_MS));
+  }
 });
+// The page is shown again, as after Back.
+addEventListener("pageshow", () => { for (const form of sent.keys()) answered(form); });
 
 // A duration in whole units, at most two of them, as the server writes it. `units` holds each unit's text around a "#".
 function span(durationMs, units) {
