@@ -50,10 +50,11 @@ _states = schema.console_states
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """Where to send the browser, and the cookie to set."""
+    """Where to send the browser, and the cookie to set. `state`: what the provider's answer will name."""
 
     url: str
     sealed: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class OpenId:
                 metadata.authorization_endpoint, state=state, nonce=nonce, code_verifier=verifier
             )
         begun = {"state": state, "nonce": nonce, "verifier": verifier, "wanted": wanted, "at_ms": self._clock.now_ms()}
-        return Begun(str(url), self._vault.seal_text(json.dumps(begun)).decode())
+        return Begun(str(url), self._vault.seal_text(json.dumps(begun)).decode(), state)
 
     async def finish(self, answer: Answer, sealed: str) -> Vouched:
         """Complete a sign-in from the provider's answer. `sealed`: the browser's cookie.

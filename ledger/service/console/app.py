@@ -119,7 +119,7 @@ async def _standing_error(request: Request, error: Exception) -> Response:
 
 async def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    if any(item["loc"][0] == "path" for item in error.errors()):
+    if any(item["loc"][0] in {"path", "query"} for item in error.errors()):
         return error_page(request, 404, "not-found")  # a mistyped link, not a form
     # The input may be personal data, so only the names of the fields are shown.
     fields = sorted({str(item["loc"][-1]) for item in error.errors()})

@@ -341,7 +341,9 @@ def test_a_method_that_a_page_does_not_have_is_refused_in_words(staff: Browser) 
     assert "http-405" not in refused.text
 
 
-@pytest.mark.parametrize("link", ["found/abc", "accounts/0x12", "decisions/a%20b", "banks/nobank"])
+@pytest.mark.parametrize(
+    "link", ["found/abc", "accounts/0x12", "decisions/a%20b", "banks/nobank", "banks/YUNXCNB0?period=x"]
+)
 def test_a_mistyped_link_is_not_found_and_not_an_incomplete_form(staff: Browser, link: str) -> None:
     text = staff.open(f"/console/{link}")
     assert staff.page.status_code == 404

@@ -85,6 +85,11 @@ def return_to_gateway(browser: Browser, answer: dict[str, str]) -> str:
     return browser.page.text
 
 
+def sign_in_cookies(browser: Browser) -> list[tuple[str, str]]:
+    """The cookies of the browser's sign-ins under way."""
+    return [item for item in browser.http.cookies.items() if item[0].startswith("standing_sign_in")]
+
+
 def refused(browser: Browser, text: str, status: int = 403) -> None:
     """Nobody was signed in, and the page gives the expected reason."""
     assert text in browser.page.text, browser.page.text
@@ -257,12 +262,12 @@ def test_an_answer_brought_by_another_browser_is_refused(
 
 def test_a_code_and_a_whole_answer_can_be_used_only_once(honest: Provider, browser: Browser) -> None:
     answer = sign_in_at_provider(browser)
-    cookie = browser.http.cookies["standing_sign_in"]
+    [(name, cookie)] = sign_in_cookies(browser)
     return_to_gateway(browser, answer)
     browser.open("/console/banks")
     browser.submit("/console/sign-out")
     asked = honest.tokens_asked
-    browser.http.cookies.set("standing_sign_in", cookie, domain="127.0.0.1", path="/console")
+    browser.http.cookies.set(name, cookie, domain="127.0.0.1", path="/console")
     return_to_gateway(browser, answer)
     assert honest.tokens_asked == asked  # the state is valid once, whatever the provider answers
     refused(browser, "The sign-in is not valid")
@@ -270,6 +275,27 @@ def test_a_code_and_a_whole_answer_can_be_used_only_once(honest: Provider, brows
     return_to_gateway(browser, fresh | {"code": answer["code"]})
     assert honest.tokens_asked == asked + 1
     refused(browser, "The sign-in is not valid")
+
+
+def test_two_tabs_that_sign_in_at_once_both_arrive_at_their_pages(browser: Browser) -> None:
+    first, second = (sign_in_at_provider(browser, f"/console/{page}") for page in ("banks", "today"))
+    assert 'content="0; url=/console/banks"' in return_to_gateway(browser, first)
+    assert 'content="0; url=/console/today"' in return_to_gateway(browser, second)
+    assert sign_in_cookies(browser) == []
+    assert "openid:li.na" in browser.open("/console/banks")
+
+
+def test_an_answer_of_a_left_tab_does_not_spoil_the_sign_in_of_another(browser: Browser) -> None:
+    answer = sign_in_at_provider(browser)
+    return_to_gateway(browser, sign_in_at_provider(browser) | {"code": "of nobody"})
+    assert browser.page.status_code == 403
+    assert "You are signed in" in return_to_gateway(browser, answer)
+
+
+def test_cookies_of_tabs_that_were_left_do_not_pile_up(browser: Browser) -> None:
+    answers = [sign_in_at_provider(browser) for _ in range(9)]
+    assert len(sign_in_cookies(browser)) <= 4
+    assert "You are signed in" in return_to_gateway(browser, answers[-1])
 
 
 def test_a_sign_in_that_takes_too_long_starts_over(openid: tuple[Rig, Provider], browser: Browser) -> None:
@@ -356,7 +382,7 @@ def test_a_provider_that_is_down_is_reported_and_signing_out_still_works(
     browser.open("/console/banks")
     browser.submit("/console/sign-out")
     assert "You are signed out of this console" in browser.page.text
-    browser.open("/console/sign-in/openid")
+    assert "openid?next=/console/banks" in browser.open("/console/sign-in/openid?next=/console/banks")
     refused(browser, "is not responding", 503)
 
 
