@@ -6,17 +6,15 @@ or the state of the card beside that of the account, would be read without anybo
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
-
-from opencc import OpenCC
 
 from standing.ledger.attestations.money import currency_number
 from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import AccountChange
 from standing.node.feed.file_sample import Sample
+from standing.node.feed.headings import folded, folded_word, simplified, units_of
 from standing.node.feed.profile import MAX_JOINED
 from standing.node.feed.profile_values import EMPTY_PART
 from standing.node.feed.records import LIMITS
@@ -29,13 +27,20 @@ from standing.node.feed.usual_words import (
     OF_STATUS_STEMS,
     OF_STATUS_WORDS,
     PARTS_OF_NAMES,
+    RESTRICTIONS,
     UNITS,
     WORDS,
 )
 
-_BRACKETS = re.compile(r"[(\[{<](.*?)[)\]}>]")
 _LETTERS = re.compile(r"[^\W\d_]+")
-_WITHIN = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
+#: How many different words of a field a draft lists.
+MAX_DRAFTED_WORDS = 40
+#: How many words a value of few has that tells of a restriction.
+_FEW_WORDS = 4
+#: Words, also of other columns than the status, that tell of an account that is not active.
+_STATES = frozenset(
+    word for meaning, words in WORDS["status"].items() if meaning != "active" for word in words if len(word) > 1
+)
 #: What the values of a column look like, where there is no heading.
 _LOOKS = {
     "id_document_number": re.compile(r"\d{17}[\dXx]"),
@@ -84,34 +89,6 @@ def guess_columns(sample: Sample) -> ColumnGuess:
     return guess
 
 
-def folded(heading: str) -> str:
-    """A heading in the form used for look-up: in simplified characters, without text in brackets, signs and
-    spaces."""
-    plain = simplified(_BRACKETS.sub("", unicodedata.normalize("NFKC", heading)).casefold())
-    return "".join(each for each in plain if each.isalnum())
-
-
-def folded_word(word: str) -> str:
-    """A word in the form used for look-up. What is in brackets counts: 正常(冻结) is not 正常, and A* is not A."""
-    return _WITHIN.sub("", simplified(unicodedata.normalize("NFKC", word).casefold().strip()))
-
-
-def simplified(text: str) -> str:
-    """A text in simplified characters, in which the usual words are."""
-    return text if text.isascii() else str(_simplifier().convert(text))
-
-
-@lru_cache(maxsize=1)
-def _simplifier() -> OpenCC:
-    return OpenCC("t2s")
-
-
-def units_of(heading: str) -> list[str]:
-    """What stands in brackets in a heading, folded."""
-    found = _BRACKETS.findall(unicodedata.normalize("NFKC", heading))
-    return ["".join(each for each in text.casefold() if each.isalnum()) for text in found]
-
-
 def _fitting(field_name: str, heading: Sequence[str], taken: set[int]) -> list[int]:
     """The columns that may hold a field: one, or several among which the headings do not decide."""
     names = [folded(name) for name in heading]
@@ -143,21 +120,57 @@ def _is_unit(text: str) -> bool:
 def _join_status(guess: ColumnGuess, sample: Sample, taken: set[int]) -> list[int]:
     """Note all columns that state the status, if there are several; the indexes of those beside its own."""
     assert sample.heading is not None
-    if "status" not in guess.found:
+    others = [
+        index
+        for index, name in enumerate(sample.heading)
+        if index not in taken and (_tells_status(name) or _holds_restrictions(name, _values(sample, index)))
+    ]
+    if not others or "status" in guess.open:
         return []
-    others = [index for index, name in enumerate(sample.heading) if index not in taken and _tells_status(name)]
-    if not others:
-        return []
-    columns = [guess.found["status"], *others]
-    guess.status = [sample.heading[index] for index in columns]
-    if len(columns) > MAX_JOINED:
-        guess.open["status"] = guess.status
-        del guess.found["status"]
+    columns = [*([guess.found["status"]] if "status" in guess.found else []), *others]
+    stated = [sample.heading[index] for index in columns]
+    if len(columns) > MAX_JOINED or "status" not in guess.found or _are_texts(sample, columns):
+        guess.open["status"] = stated
+        guess.found.pop("status", None)
         return others
+    guess.status = stated
     width = max(len(sample.heading), *(len(row) for row in sample.rows), 0)
     sample.rows = [[*row, *[""] * (width - len(row)), _joined(row, columns)] for row in sample.rows]
     guess.found["status"] = width
     return others
+
+
+def _values(sample: Sample, index: int) -> set[str]:
+    return {row[index] for row in sample.rows if index < len(row) and row[index]}
+
+
+def _are_texts(sample: Sample, columns: Sequence[int]) -> bool:
+    """Whether one of several columns holds too many different texts for words of a profile, such as remarks."""
+    return any(len(_values(sample, index)) > MAX_DRAFTED_WORDS for index in columns)
+
+
+def _holds_restrictions(heading: str, values: Collection[str]) -> bool:
+    """Whether some values of a column tell what may restrict an account, as 只收不付 under 收付控制, whatever its
+    heading says."""
+    plain = simplified(unicodedata.normalize("NFKC", heading)).casefold()
+    if any(part in plain for part in NOT_OF_STATUS) or set(_LETTERS.findall(plain)) & NOT_OF_STATUS_WORDS:
+        return False
+    return any(_restricts(value) for value in values)
+
+
+def _restricts(value: str) -> bool:
+    plain = simplified(unicodedata.normalize("NFKC", value)).casefold()
+    if any(part in plain for part in RESTRICTIONS):
+        return True
+    words = _LETTERS.findall(plain)
+    if len(words) > _FEW_WORDS or re.search(r"\d", plain):  # an address, such as Block 5
+        return False
+    found = set(words)
+    return (
+        bool(found & _STATES)
+        or any(word.startswith(OF_STATUS_STEMS) for word in words)
+        or all(found & each for each in NOT_ALLOWED)
+    )
 
 
 def _joined(row: Sequence[str], columns: Sequence[int]) -> str:

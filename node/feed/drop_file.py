@@ -28,6 +28,8 @@ _NAME_ALLOWED = (
 #: The problem of a file whose lines end with CR, as on old systems, and what is allowed.
 LONE_RETURNS = "its lines end with CR alone"
 LINE_BREAKS = "LF or CR LF after every line"
+#: What old systems write behind the last line.
+END_OF_FILE = "\x1a"
 _LOOKED_AT = 65_536
 _HAN = re.compile("[\u3400-\u9fff]")
 #: How many Chinese characters tell UTF-8: one may be three bytes of GB18030 by chance, two hardly ever.
@@ -97,7 +99,7 @@ def whole_problem(path: Path, max_bytes: int, profile: Profile | None) -> LinePr
         if b"\n" not in first and b"\r" in first.rstrip(b"\r\0"):
             return LineProblem(0, "file", LONE_RETURNS, LINE_BREAKS)
         file.seek(-min(size, 2), 2)
-        end = file.read()
+        end = file.read().removesuffix(END_OF_FILE.encode())
         if ends_well and not (end in {b"\n\0", b"\0\n"} if wide else end.endswith(b"\n")):
             return LineProblem(0, "file", "the last line has no end: cut short?", "a line break after every line")
     return None

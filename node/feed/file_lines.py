@@ -7,8 +7,9 @@ field. A broken record costs only that record: reading resumes at the line after
 import codecs
 import csv
 import json
-from collections import deque
-from collections.abc import Iterator
+import re
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BufferedReader
@@ -28,6 +29,8 @@ _SAMPLE = 20
 _MAX_BROKEN_RUN = 1_000
 _BAD_BYTES_HANDLER = "standing-bad-bytes"
 _MARK = "\ufeff"
+#: What a line between records consists of: nothing, or rules as databases' clients draw them.
+_RULE = re.compile(r"[-+=|_\s]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,12 @@ def read_lines(path: Path, file_format: Literal["csv", "jsonl"], profile: Profil
         with _opened(path, profile) as lines:
             yield from _read_jsonl(lines, translator)
         return
-    usual_spare = 0
+    usual_spare = None
     if profile is not None:
         with _opened(path, profile) as lines:
             sample = _CsvRecords(lines, profile, translator)
             deque(islice(sample.read(), _SAMPLE), maxlen=0)
-            usual_spare = sample.usual_spare
+            usual_spare = _usual(sample.spare)
     with _opened(path, profile) as lines:
         yield from _CsvRecords(lines, profile, translator, usual_spare=usual_spare).read()
 
@@ -137,7 +140,7 @@ class _TextLines:
         text = line.decode(self._codec, _BAD_BYTES_HANDLER)
         if len(text) > MAX_LINE:
             raise _TooLong
-        return text.removeprefix(_MARK) if self.number == 1 else text
+        return text.removeprefix(_MARK)  # each of several files that were put into one may begin with it
 
     def _ended(self, line: bytes) -> bool:
         if self._codec == "utf-16-le":
@@ -174,16 +177,17 @@ class _CsvRecords:
     """Reads records of separated values."""
 
     def __init__(
-        self, lines: _TextLines, profile: Profile | None, translator: Translator | None, *, usual_spare: int = 0
+        self, lines: _TextLines, profile: Profile | None, translator: Translator | None, usual_spare: int | None = None
     ) -> None:
-        """`usual_spare`: how many empty cells follow the last one, as far as is known; `usual_spare` afterwards: at
-        most so far."""
+        """`usual_spare`: how many empty cells follow the last one, if that is known. `spare` afterwards: on how many
+        lines there were so many."""
         self._lines = lines
         self._profile = profile or Profile(columns={"number": "number"})
         self._native = profile is None
         self._translator = translator
         self._reader = csv.reader(self._record_lines(), strict=True, **_dialect(self._profile))
-        self.usual_spare = usual_spare
+        self._usual_spare = usual_spare
+        self.spare: Counter[int] = Counter()
         self._begin()
 
     def _begin(self) -> None:
@@ -254,9 +258,10 @@ class _CsvRecords:
         return trailer != "" and self._profile.delimiter.join(map(trimmed, cells)).startswith(trailer)
 
     def _is_between(self, heading: list[str] | None, cells: list[str]) -> bool:
-        """Whether a line is blank, or the heading once more, as on each page, or of each file that was put into one."""
-        if not cells:
-            return not self._native
+        """Whether a line is blank, without any value, or the heading once more, as on each page, or of each file that
+        was put into one."""
+        if not self._native and is_rule(cells) and not self._is_trailer(cells):
+            return True
         if heading is None or not self._profile.heading or trimmed(cells[0]) != heading[0]:
             return False
         return [trimmed(cell) for cell in cells] == heading
@@ -301,30 +306,39 @@ class _CsvRecords:
 
     def _line(self, heading: list[str], cells: list[str]) -> Line:
         # A delimiter after the last cell is usual; it is ignored. A line with fewer cells than others has lost a
-        # delimiter: half a character before one takes it along, and what follows moves to the left.
+        # delimiter: half a character before one takes it along, and what follows moves to the left. One with more has
+        # a delimiter within a value, and what follows may have moved to the right.
         spare = [] if self._native else cells[len(heading) :]
-        if (
-            len(cells) - len(spare) != len(heading)
-            or any(trimmed(cell) for cell in spare)
-            or len(spare) < self.usual_spare
-        ):
-            expected = len(heading) + self.usual_spare
-            return self._of_first_cell(heading, cells, f"{len(cells)} cells", f"{expected} cells, as on other lines")
-        self.usual_spare = len(spare)
+        if len(cells) - len(spare) != len(heading) or any(trimmed(cell) for cell in spare):
+            return self._of_first_cell(heading, cells, str(len(heading) + (self._usual_spare or 0)))
+        self.spare[len(spare)] += 1
+        if self._usual_spare is not None and len(spare) != self._usual_spare:
+            return self._of_first_cell(heading, cells, str(len(heading) + self._usual_spare))
         row = dict(zip(heading, cells, strict=False))
         return _line(self._first, row, self._translator, self._lines.offset)
 
-    def _of_first_cell(self, heading: list[str], cells: list[str], problem: str, allowed: str) -> Line:
+    def _of_first_cell(self, heading: list[str], cells: list[str], expected: str) -> Line:
         """A line with a wrong number of cells: only its first cell is certainly in its place."""
         row = dict.fromkeys(heading, "") | {heading[0]: cells[0]}
         line = _line(self._first, row, self._translator, self._lines.offset)
         record = {"number": line.record["number"]} if line.record.get("number") else {}
-        return replace(line, record=record, problems=(LineProblem(self._first, "line", problem, allowed),))
+        problem = LineProblem(self._first, "line", f"{len(cells)} cells", f"{expected} cells, as on other lines")
+        return replace(line, record=record, problems=(problem,))
 
     def _bad(self, field: str, problem: str, allowed: str, *, fatal: bool = False) -> Line:
         return Line(
             self._first, {}, (LineProblem(self._first, field, problem, allowed),), self._lines.offset, fatal=fatal
         )
+
+
+def is_rule(cells: Sequence[str]) -> bool:
+    """Whether a line holds no value."""
+    return all(_RULE.fullmatch(trimmed(cell)) for cell in cells)
+
+
+def _usual(spare: Counter[int]) -> int:
+    """How many empty cells follow the last one on most lines; of two numbers that are as frequent, the larger one."""
+    return max(spare, key=lambda each: (spare[each], each), default=0)
 
 
 def _dialect(profile: Profile) -> dict[str, Any]:

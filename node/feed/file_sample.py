@@ -15,8 +15,10 @@ from typing import Any
 import clevercsv
 
 from standing.ledger.errors import InvalidValue
-from standing.node.feed.drop_file import LINE_BREAKS, LONE_RETURNS
+from standing.node.feed.drop_file import END_OF_FILE, LINE_BREAKS, LONE_RETURNS
 from standing.node.feed.file_encoding import guess_encoding
+from standing.node.feed.file_lines import is_rule
+from standing.node.feed.headings import KNOWN, folded
 from standing.node.feed.records import flattened, trimmed
 
 _SAMPLE_BYTES = 1_048_576
@@ -33,6 +35,11 @@ _TOTAL = re.compile(
 #: What stands in place of a number.
 _NOTHING = re.compile(r"\(?(?:null|none|nil|n/?a)\)?|#n/a|-+|无|無", re.IGNORECASE)
 _DELIMITERS = (",", "\t", ";", "|")
+_MARK = "\ufeff"
+#: The marks of files that were put into one.
+_AFTER_BREAK = re.compile(f"(?<=\n){_MARK}")
+#: How many of its names show that a line is the heading, whatever is before it.
+_KNOWN_NAMES = 2
 
 
 @dataclass
@@ -60,8 +67,8 @@ def read_sample(path: Path) -> Sample:
     with path.open("rb") as file:
         raw = file.read(_SAMPLE_BYTES)
     encoding, why = guess_encoding(raw, cut_off=len(raw) < size)
-    text = raw.decode(encoding, "replace").removeprefix("\ufeff")
-    ended = text.endswith("\n") or len(raw) < size
+    text = _AFTER_BREAK.sub("", raw.decode(encoding, "replace").removeprefix(_MARK))
+    ended = text.rstrip(END_OF_FILE).endswith("\n") or len(raw) < size
     if len(raw) < size:
         text = text[: text.rfind("\n") + 1]
         if not text:
@@ -81,7 +88,7 @@ def read_sample(path: Path) -> Sample:
     usual = _usual_width(rows)
     skipped = _banner(rows, usual)
     heading = rows[skipped] if _is_heading(rows[skipped]) else None
-    records = rows[skipped + 1 :] if heading else rows[skipped:]
+    records = [row for row in rows[skipped + 1 :] if row != heading] if heading else rows[skipped:]
     is_whole = len(raw) == size and len(rows) <= _MAX_RECORDS
     last = _last_row(path, size, encoding, options) if not is_whole else records.pop() if len(records) > 1 else []
     trailer = _trailer(last, usual, delimiter) if last else ""
@@ -101,7 +108,7 @@ def _records(text: str, options: dict[str, Any]) -> tuple[list[list[str]], list[
     before = 0
     try:
         for row in reader:
-            if row:
+            if not is_rule(row):
                 rows.append([trimmed(cell) for cell in row])
                 lines_before.append(before)
             before = reader.line_num
@@ -119,9 +126,16 @@ def _usual_width(rows: list[list[str]]) -> int:
 
 def _banner(rows: list[list[str]], usual: int) -> int:
     """How many records before the heading are a title or the like: less than half as wide as the others. A file may
-    have more lines of title than records."""
+    have more lines of title than records. So is a first record of its own, such as H|20260101|CORE01|81234, where the
+    line after it is a heading."""
     wide = (index for index, row in enumerate(rows) if not _is_narrow(row, usual))
-    return next(wide, 0) if usual >= _MIN_WIDTH else 0
+    first = next(wide, 0) if usual >= _MIN_WIDTH else 0
+    is_before = len(rows[first]) != usual and len(rows) > first + 1 and _names_fields(rows[first + 1])
+    return first + 1 if is_before else first
+
+
+def _names_fields(row: Sequence[str]) -> bool:
+    return _is_heading(row) and sum(folded(cell) in KNOWN for cell in row) >= _KNOWN_NAMES
 
 
 def _is_narrow(row: Sequence[str], usual: int) -> bool:

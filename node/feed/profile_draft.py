@@ -15,16 +15,16 @@ from standing.ledger.attestations.money import currency_number, minor_digits
 from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import AccountChange
 from standing.node.feed.amount_signs import read_signs
-from standing.node.feed.column_guess import ColumnGuess, folded, folded_word, guess_columns, simplified, units_of
+from standing.node.feed.column_guess import MAX_DRAFTED_WORDS, ColumnGuess, guess_columns
 from standing.node.feed.draft_text import Draft, one_line
 from standing.node.feed.file_sample import Sample, read_sample
+from standing.node.feed.headings import KNOWN, folded, folded_word, simplified, units_of
 from standing.node.feed.profile import MAX_JOINED, TO_FILL_IN
 from standing.node.feed.profile_values import EMPTY_PART
 from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS
 from standing.node.feed.rounded_numbers import LongNumbers
 from standing.node.feed.time_forms import time_reader
 from standing.node.feed.usual_words import (
-    HEADINGS,
     MAJOR_UNIT,
     MINOR_UNIT,
     MULTIPLES,
@@ -35,7 +35,6 @@ from standing.node.feed.usual_words import (
     YES,
 )
 
-_MAX_WORDS = 40
 _HAN = re.compile("[\u4e00-\u9fff]")
 #: The unit of all amounts in a line before the heading, such as 单位：万元.
 _UNIT_IN_TITLE = re.compile(
@@ -49,10 +48,12 @@ _FEW_DIGITS = 4
 _CHINESE_PHONE = re.compile(
     r"(?:(?:00)?86[ -]?)?(?:1[3-9]\d[ -]?\d{4}[ -]?\d{4}|0(?:10|2\d)[ -]?\d{8}|0[3-9]\d\d[ -]?\d{7,8})(?!\d)"
 )
+#: A unit of many within a longer text, such as 万元/日.
+_MANY = re.compile("[百千万亿][元圆円]")
+_ZERO = re.compile(r"0+(?:[.,]0+)?")
 _ONE_ZERO = re.compile(r"\d+([.,]0)?")
 #: Years of Buddhist calendars, 1900 to 2100 of ours.
 _BUDDHIST = range(2443, 2644)
-_KNOWN = frozenset(name for usual in HEADINGS.values() for name in usual)
 
 
 def draft_profile(path: Path) -> str:
@@ -71,7 +72,7 @@ def draft_profile(path: Path) -> str:
     _put_constants(draft, sample, columns, {*derived, *guess.open})
     _put_words(draft, sample, columns, derived)
     _put_empty(draft, sample, columns)
-    _put_amounts(draft, sample, columns)
+    _put_amounts(draft, sample, guess)
     _put_times(draft, sample, columns)
     _put_phones(draft, sample, columns)
     return "\n".join(draft.lines) + "\n"
@@ -83,14 +84,9 @@ def _put_columns(draft: Draft, sample: Sample, guess: ColumnGuess) -> None:
             why = f"all of them tell of it; joined by spaces, and an empty one is {EMPTY_PART!r}"
         else:
             why = f"heading {_named(sample, guess, name)!r}" if sample.heading else "the look of its values"
-        if name == "holder_name" and _is_constant(sample, guess.found[name]):
-            draft.put(
-                name, TO_FILL_IN, one_line(f"{why}, but the same on every record: is it a product's or a branch's?")
-            )
-        elif name in {"number", "id_document_number"} and _looks_rounded(sample, guess.found[name]):
-            draft.put(name, TO_FILL_IN, one_line(f"{why}, but all end in zeros: has a spreadsheet rounded them?"))
-        else:
-            draft.put(name, _named(sample, guess, name), one_line(why))
+        doubt = _doubt(sample, name, guess.found[name])
+        column = TO_FILL_IN if doubt else _named(sample, guess, name)
+        draft.put(name, column, one_line(f"{why}, but {doubt}" if doubt else why))
     for name, headings in guess.open.items():
         several = f", or a list of up to {MAX_JOINED}" if name in {"status", "holder_name"} else ""
         draft.put(name, TO_FILL_IN, one_line(f"one of these{several}: {', '.join(headings)}"))
@@ -98,17 +94,23 @@ def _put_columns(draft: Draft, sample: Sample, guess: ColumnGuess) -> None:
         draft.note(f"not used: {', '.join(guess.unused)}. Make sure that none of them restricts an account")
 
 
-def _is_constant(sample: Sample, index: int) -> bool:
-    cells = [row[index] for row in sample.rows if index < len(row)]
-    return len(cells) > 1 and len(set(cells)) == 1
-
-
-def _looks_rounded(sample: Sample, index: int) -> bool:
+def _doubt(sample: Sample, name: str, index: int) -> str:
+    """Why a column that is named as a field may hold something else; empty where nothing speaks against it."""
+    cells = [unicodedata.normalize("NFKC", row[index]) for row in sample.rows if index < len(row)]
+    if name == "holder_name" and len(cells) > 1 and len(set(cells)) == 1:
+        return "the same on every record: is it a product's or a branch's?"
+    if name == "holder_name" and sum("*" in cell for cell in cells) * 2 > len(cells):
+        return "most are masked: no holder's claim would match"
+    if name not in {"number", "id_document_number"}:
+        return ""
     numbers = LongNumbers()
-    for row in sample.rows:
-        if index < len(row):
-            numbers.add(row[index])
-    return numbers.look_rounded
+    for cell in cells:
+        numbers.add(cell)
+    if numbers.look_rounded:
+        return "all end in zeros: has a spreadsheet rounded them?"
+    if name == "number" and max(Counter(filter(None, cells)).values(), default=1) > 1:
+        return "some occur twice: has an account several rows, as for sub-accounts? A list of columns is joined"
+    return ""
 
 
 def _named(sample: Sample, guess: ColumnGuess, name: str) -> Any:
@@ -122,7 +124,7 @@ def _named(sample: Sample, guess: ColumnGuess, name: str) -> Any:
 def _is_chinese(sample: Sample) -> bool:
     """Whether a file is likely to be a core's of mainland China: by its encoding, or by the headings that were
     recognised, unless some are in traditional characters."""
-    texts = [name for name in sample.heading if folded(name) in _KNOWN] if sample.heading else sample.rows[0]
+    texts = [name for name in sample.heading if folded(name) in KNOWN] if sample.heading else sample.rows[0]
     is_simplified = all(simplified(text) == text for text in texts)
     return sample.encoding == "gb18030" or (is_simplified and any(_HAN.search(text) for text in texts))
 
@@ -189,7 +191,7 @@ def _put_words(draft: Draft, sample: Sample, columns: dict[str, int], derived: S
         if source is None:
             continue
         counted = Counter(row[source] for row in sample.rows if source < len(row) and row[source])
-        if len(counted) > _MAX_WORDS:
+        if len(counted) > MAX_DRAFTED_WORDS:
             draft.note(f"words.{name}: {len(counted)} different values, too many for words; is that the right column?")
             continue
         guesses = {word: _meaning(name, word, name in derived) for word in counted}
@@ -248,28 +250,31 @@ def _put_words_for_numbers(draft: Draft, sample: Sample, name: str, at: int | No
     """Leave open what stands in place of an amount or a number, such as 不限, N/A or -1."""
     cells = [row[at] for row in sample.rows if at is not None and at < len(row)]
     words = Counter(cell for cell in cells if cell and (cell[0] == "-" or not re.search(r"\d", cell)))
+    if name in LIMITS:
+        words.update(cell for cell in cells if _ZERO.fullmatch(cell))
     for unit in [word for word in words if folded(word) + "".join(units_of(word)) in UNITS - {""}]:
         del words[unit]  # of the amounts below it
-    if not words or len(words) > _MAX_WORDS:
+    if not words or len(words) > MAX_DRAFTED_WORDS:
         return
     draft.table(f"profile.words.{name}", "what stands in place of a number")
     for word, times in words.most_common():
         meaning = "no limit" if name in LIMITS else "that there is none"
-        draft.put(word, TO_FILL_IN, f'{times} of {len(sample.rows)} records: "none" where that means {meaning}')
+        other = ', "0" where nothing may be paid' if _ZERO.fullmatch(word) and name in LIMITS else ""
+        draft.put(word, TO_FILL_IN, f'{times} of {len(sample.rows)} records: "none" where that means {meaning}{other}')
 
 
-def _put_amounts(draft: Draft, sample: Sample, columns: dict[str, int]) -> None:
-    stated = [name for name in LIMITS if name in columns]
-    if not stated:
+def _put_amounts(draft: Draft, sample: Sample, guess: ColumnGuess) -> None:
+    limits = _limit_columns(sample, guess)
+    if not limits:
         return
     numbers = [
-        (unicodedata.normalize("NFKC", row[columns[name]]), _has_three_decimals(row, columns))
-        for name in stated
+        (unicodedata.normalize("NFKC", row[at]), _has_three_decimals(row, guess.found))
+        for at in limits
         for row in sample.rows
-        if columns[name] < len(row) and re.search(r"\d", row[columns[name]])
+        if at < len(row) and re.search(r"\d", row[at])
     ]
     signs = read_signs(numbers)
-    texts = _unit_texts(sample, [columns[name] for name in stated])
+    texts = _unit_texts(sample, limits)
     headings = "".join(texts).casefold()
     units = {unit for text in texts for unit in units_of(text)}
     by_heading = [
@@ -278,7 +283,7 @@ def _put_amounts(draft: Draft, sample: Sample, columns: dict[str, int]) -> None:
         if any(word in headings for word in words)
     ]
     draft.table("profile.amounts")
-    if units & MULTIPLES:
+    if units & MULTIPLES or _MANY.search(simplified(headings)):
         draft.put(
             "unit",
             TO_FILL_IN,
@@ -303,6 +308,13 @@ def _put_amounts(draft: Draft, sample: Sample, columns: dict[str, int]) -> None:
         )
     draft.put("thousands", signs.thousands, signs.thousands_why)
     draft.put("decimal", signs.decimal, signs.decimal_why)
+
+
+def _limit_columns(sample: Sample, guess: ColumnGuess) -> list[int]:
+    """The columns of limits, and of those that are left open: whoever fills one in needs its unit as well."""
+    left_open = {heading for name in LIMITS for heading in guess.open.get(name, ())}
+    found = {guess.found[name] for name in LIMITS if name in guess.found}
+    return sorted(found | {at for at, heading in enumerate(sample.heading or ()) if heading in left_open})
 
 
 def _unit_texts(sample: Sample, columns: Sequence[int]) -> list[str]:

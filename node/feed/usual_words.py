@@ -154,14 +154,15 @@ NO = ("否", "n", "no", "false", "0", "禁止", "不可", "不允许", "f")
 #: that only seem to tell it.
 OF_STATUS = (
     "状态", "冻结", "止付", "止收", "挂失", "销户", "注销", "久悬", "睡眠", "休眠", "不动户", "控制标志", "管控",
-    "锁定", "封锁", "封存", "查封", "限制", "受限", "暂停", "停用", "禁用", "作废", "失效", "只收不付", "不收不付",
-    "非柜面", "涉案", "警示", "管制", "扣押", "黑名单", "死亡", "身故", "有效标志", "激活标志", "启用标志",
+    "锁定", "封锁", "封存", "查封", "限制", "受限", "暂停", "停用", "禁用", "作废", "失效", "收付", "只收不付",
+    "不收不付", "标志位", "标识位", "位图", "非柜面", "涉案", "警示", "管制", "扣押", "黑名单",
+    "死亡", "身故", "有效标志", "激活标志", "启用标志",
 )  # fmt: skip
 NOT_OF_STATUS = ("日期", "时间", "金额", "限额", "原因", "婚姻", "机构", "柜员", "编号", "文号")
 OF_STATUS_WORDS = frozenset({
     "status", "stat", "sts", "hold", "lien", "lost", "stolen", "dormant", "inactive", "inoperative", "closed",
     "closure", "cls", "lock", "locked", "stop", "stopped", "disabled", "deceased", "court", "pnd", "pnc",
-    "blk", "frz",
+    "blk", "frz", "flags", "bitmap",
 })  # fmt: skip
 #: How such words begin, also in languages that say `Status` as English does, beside a column such as Sperre.
 OF_STATUS_STEMS = (
@@ -169,6 +170,11 @@ OF_STATUS_STEMS = (
     "embarg", "sanction",
     "blacklist", "sperr", "gesperrt", "gepfändet", "pfändung", "geblok", "spärr", "spærr", "congel", "opposition",
     "pignor", "haciz", "beku", "блок", "арест", "закрыт",
+)  # fmt: skip
+#: What values contain that tell of a restriction, whatever their heading.
+RESTRICTIONS = (
+    "冻结", "止付", "止收", "挂失", "销户", "注销", "久悬", "睡眠户", "锁定", "查封", "扣押", "只收不付", "只付不收",
+    "不收不付", "暂停", "停用", "涉案", "黑名单",
 )  # fmt: skip
 #: Headings of what an account may not do have one of each (No Debit, AC_STAT_NO_CR).
 NOT_ALLOWED = (frozenset({"no", "not"}), frozenset({"debit", "debits", "dr", "credit", "credits", "cr"}))
@@ -182,7 +188,7 @@ MAJOR_UNIT = ("元", "yuan", "major")
 MINOR_UNIT = ("分", "fen", "cent", "minor")
 #: Units of many, which a profile states as a factor, as `units_of` folds them.
 MULTIPLES = frozenset({
-    "百元", "千元", "万元", "萬元", "百万元", "亿元", "千", "万", "亿", "千円", "万円", "k", "m", "mn",
+    "角", "百元", "千元", "万元", "萬元", "百万元", "亿元", "千", "万", "亿", "千円", "万円", "k", "m", "mn",
     "thousand", "thousands", "million", "millions", "lakh", "lakhs", "crore", "crores",
 })  # fmt: skip
 #: All that may be in brackets in a heading of amounts, besides codes of currencies.

@@ -1,0 +1,47 @@
+"""Headings and words of a file in the form in which they are looked up among the usual ones."""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from opencc import OpenCC
+
+from standing.node.feed.usual_words import HEADINGS
+
+_BRACKETS = re.compile(r"[(\[{<](.*?)[)\]}>]")
+_WITHIN = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
+#: A unit behind the name of a limit, with or without a sign between them: 日限额_万元.
+_UNIT_BEHIND = re.compile(r"(?<=限额|上限)[\s_:/-]*((?:人民币)?[百千万亿]*[元角分])$")
+#: What is said beside a unit: 单位：万元, 人民币万元, in thousands.
+_BESIDE_UNITS = re.compile(r"^(?:(?:金额)?单位|unit|in)\W*|人民币(?=[百千万亿元角分])")
+#: All usual headings.
+KNOWN = frozenset(name for usual in HEADINGS.values() for name in usual)
+
+
+def folded(heading: str) -> str:
+    """A heading in the form used for look-up: in simplified characters, without text in brackets, a unit, signs and
+    spaces."""
+    plain = simplified(_BRACKETS.sub("", unicodedata.normalize("NFKC", heading)).casefold()).strip()
+    return "".join(each for each in _UNIT_BEHIND.sub("", plain) if each.isalnum())
+
+
+def folded_word(word: str) -> str:
+    """A word in the form used for look-up. What is in brackets counts: 正常(冻结) is not 正常, and A* is not A."""
+    return _WITHIN.sub("", simplified(unicodedata.normalize("NFKC", word).casefold().strip()))
+
+
+def simplified(text: str) -> str:
+    """A text in simplified characters, in which the usual words are."""
+    return text if text.isascii() else str(_simplifier().convert(text))
+
+
+@lru_cache(maxsize=1)
+def _simplifier() -> OpenCC:
+    return OpenCC("t2s")
+
+
+def units_of(heading: str) -> list[str]:
+    """What stands in brackets in a heading, and a unit behind it, folded."""
+    plain = simplified(unicodedata.normalize("NFKC", heading).casefold()).strip()
+    found = [*_BRACKETS.findall(plain), *_UNIT_BEHIND.findall(plain)]
+    return ["".join(each for each in _BESIDE_UNITS.sub("", text.strip()) if each.isalnum()) for text in found]
