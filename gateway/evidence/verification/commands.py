@@ -4,6 +4,7 @@ Neither needs a gateway's settings.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -28,6 +29,8 @@ from standing.ledger.service.files import write_over
 _EXIT = {Verdict.HOLDS: 0, Verdict.FAILS: 1, Verdict.UNKNOWN: 2}
 _COLOUR = {Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.UNKNOWN: "yellow"}
 _TIMEOUT_S = 30.0
+#: A key itself. A file's name may have as many characters.
+_KEY = re.compile("(0x)?[0-9A-Fa-f]{64}")
 
 EvidenceFile = Annotated[Path, typer.Argument(help="A decision as answered, an exported case, or a JWS alone")]
 
@@ -162,7 +165,7 @@ def jwk(text: str) -> dict[str, Any]:
 
 def _binding_key(text: str) -> bytes:
     """The key that the verifier gives, itself or as the name of a file."""
-    if len(text.removeprefix("0x")) != 64 and _is_file(text):
+    if _KEY.fullmatch(text) is None and _is_file(text):
         return _key(_read(Path(text), "binding-key").decode(errors="replace").strip())
     return _key(text)
 

@@ -61,9 +61,19 @@ def test_the_command_takes_key_grant_and_policy_from_files(approved: EvidenceSam
     key_file = write(tmp_path, "key", "0x" + approved.means.binding_key.hex() + "\n")
     assert CliRunner().invoke(app, _command(approved, tmp_path, *more)).exit_code == 0
     result = CliRunner().invoke(app, _command(approved, tmp_path, "--binding-key", str(key_file)))
-    assert result.exit_code == 0
+    assert result.exit_code == 0, result.output
     policy = write(tmp_path, "policy.toml", 'name = "another"\n')
     assert CliRunner().invoke(app, _command(approved, tmp_path, *more, "--policy", str(policy))).exit_code == 1
+
+
+def test_a_key_file_whose_path_is_as_long_as_a_key_is_read(
+    approved: EvidenceSample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert approved.means.binding_key is not None
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "k" * 64, approved.means.binding_key.hex())
+    held = CliRunner().invoke(app, _command(approved, tmp_path, "--binding-key", "k" * 64))
+    assert held.exit_code == 0, held.output
 
 
 def test_a_ledger_that_does_not_answer_makes_evidence_unknown_and_not_invalid(
