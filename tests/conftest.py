@@ -18,9 +18,6 @@ from tests.world import World, world
 # Commands speak the language of the environment, here and in the processes that tests start.
 os.environ["LANGUAGE"] = "en"
 
-# The development chain hashes a lot, and pysha3's Keccak takes an eighth of the time of eth-hash's usual choice.
-os.environ["ETH_HASH_BACKEND"] = "pysha3"
-
 # How long an example takes depends on the machine's other work, and is no promise of ours.
 settings.register_profile("standing", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("standing")
