@@ -14,6 +14,7 @@ from standing.ledger.service.console.app import mount
 from standing.ledger.service.injection import provide
 from standing.ledger.service.request_limits import BodyLimit
 from standing.node.bindings import routes as binding_routes
+from standing.node.bindings.turns import Turns
 from standing.node.bindings.velocity import TooManyAttempts
 from standing.node.composition import Node
 from standing.node.console.app import create_console
@@ -71,6 +72,7 @@ def create_app(node: Node, read_again: Callable[[], NodeSettings] | None = None)
         node.certificates,
         node.regranting,
         node.trail,
+        Turns(),
     )
     node.meters.registry.register(StateCollector(lambda: status.measure(node, node.clock.now_ms())))
     app.state.keyring = keyring

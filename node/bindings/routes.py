@@ -22,6 +22,7 @@ from standing.node.bindings.off_boarding import OffBoarding, OffBoardings, Platf
 from standing.node.bindings.regranting import Regranting, RegrantRequest
 from standing.node.bindings.resync import Resync, ResyncAnswer
 from standing.node.bindings.service import AlreadyBound, Bindings
+from standing.node.bindings.turns import in_turn
 from standing.node.publishing.trail import BindingTrail, Trail
 from standing.node.storage.leadership import STORE_DOWN
 
@@ -31,8 +32,8 @@ PLATFORMS_TAG = {"name": "platforms", "description": "For payment platforms: bin
 
 router = APIRouter(route_class=StrictJsonRoute, responses=responses(*STORE_DOWN))
 
-Platform = Annotated[Caller, Depends(require("platform"))]
-PlatformOrOperator = Annotated[Caller, Depends(require("platform", "operator"))]
+Platform = Annotated[Caller, Depends(in_turn("platform"))]
+PlatformOrOperator = Annotated[Caller, Depends(in_turn("platform", "operator"))]
 Operator = Annotated[Caller, Depends(require("operator"))]
 DepositId = Annotated[Hex32, Path(description="The micro-deposit's id: 0x and 64 hexadecimal digits")]
 BindingId = Annotated[Hex32, Path(description="The binding's id: 0x and 64 hexadecimal digits")]
