@@ -45,7 +45,10 @@ async def sign_in_page(
     undone: Annotated[bool, Query()] = False,
 ) -> Response:
     """The ways to sign in. `out`: the visitor has just signed out, and may want to sign out of the provider, too.
-    `undone`: they sent a form after their session had ended."""
+    `undone`: they sent a form after their session had ended. Who is signed in, as after Back, is sent on."""
+    token = request.cookies.get(console.session_cookie)
+    if token is not None and await console.sessions.find(token, touch=False) is not None:
+        return RedirectResponse(own_page(wanted), status_code=303)
     there = await console.sign_out_url() if out and console.sign_out_url is not None else None
     words = console.words(request)
     problem = words("sign-in-undone") if undone else ""

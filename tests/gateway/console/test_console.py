@@ -119,8 +119,8 @@ def test_a_form_of_the_session_before_says_so_without_talk_of_tokens_and_leads_b
     page = f"/console/accounts/{a_rig.bound().binding}"
     staff.open(page)
     before = staff.page
-    staff.open("/console/sign-in")
-    staff.submit("/console/sign-in", key=a_rig.keys["admin"])
+    staff.submit("/console/sign-out")
+    staff.sign_in(a_rig.keys["admin"])
     staff.page = before
     staff.http.headers["Referer"] = a_rig.url + page
     text = staff.submit(f"{page}/resync", reason="ticket 7")
@@ -137,6 +137,13 @@ def test_a_sign_in_page_that_was_open_in_two_tabs_can_be_sent_again_at_once(a_ri
     text = visitor.submit("/console/sign-in", key=a_rig.keys["support"], next="/console/today")
     assert "This page was out of date" in text
     assert "The last 24 hours" in visitor.submit("/console/sign-in", key=a_rig.keys["support"], next="/console/today")
+
+
+def test_back_to_the_sign_in_page_leads_who_is_signed_in_to_the_page_that_was_asked_for(staff: Browser) -> None:
+    assert "The last 24 hours" in staff.open("/console/sign-in?next=/console/today")
+    assert "Find an account" in staff.open("/console/sign-in?next=//elsewhere.example")
+    staff.submit("/console/sign-out")
+    assert "API key" in staff.open("/console/sign-in?next=/console/today")
 
 
 def test_every_response_has_a_strict_content_policy_and_is_never_cached(staff: Browser) -> None:
