@@ -1,7 +1,7 @@
 """The event log: written in the same transaction as the changes it records, and read by position."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_
@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_
 from standing.gateway.events.types import Event, LoggedEvent, new_event_id
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
-from standing.ledger.errors import NotFound
 
 #: The most events per page.
 MAX_PAGE = 500
@@ -21,12 +20,10 @@ class EventLog:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def page(
-        self, after: int, limit: int, binding: bytes | None = None, types: Iterable[str] | None = None
-    ) -> list[LoggedEvent]:
+    def page(self, after: int, limit: int, binding: bytes | None = None) -> list[LoggedEvent]:
         """At most `limit` events after a position, in order."""
         with self._storage.read() as connection:
-            return page(connection, after, limit, binding, types)
+            return page(connection, after, limit, binding)
 
     def ends(self) -> tuple[int, int]:
         """The positions of the oldest and the newest event in the log; (0, 0) for an empty log."""
@@ -35,29 +32,13 @@ class EventLog:
             oldest, newest = connection.execute(select(func.min(table.position), func.max(table.position))).one()
         return (oldest or 0, newest or 0)
 
-    def find(self, event_id: str) -> LoggedEvent:
-        """One event by its id. Raises: NotFound."""
-        with self._storage.read() as connection:
-            row = connection.execute(select(schema.events).where(schema.events.c.id == event_id)).one_or_none()
-        if row is None:
-            raise NotFound("event: not in the log; allowed: one that is still kept")
-        return _logged(row)
 
-
-def page(
-    connection: Connection,
-    after: int,
-    limit: int,
-    binding: bytes | None = None,
-    types: Iterable[str] | None = None,
-) -> list[LoggedEvent]:
+def page(connection: Connection, after: int, limit: int, binding: bytes | None = None) -> list[LoggedEvent]:
     """As `EventLog.page`, within a transaction."""
     table = schema.events
     query = select(table).where(table.c.position > after).order_by(table.c.position).limit(limit)
     if binding is not None:
         query = query.where(table.c.binding == binding)
-    if types is not None:
-        query = query.where(table.c.type.in_(list(types)))
     return [_logged(row) for row in connection.execute(query)]
 
 

@@ -134,6 +134,12 @@ def test_a_user_refused_too_often_is_held_until_support_lifts_the_hold_or_it_end
         assert [refused().json()["outcome"] for _ in range(3)] == ["refused"] * 3
         assert kind_of(refused()) == (429, "binding-held")
         made.clock.advance(2 * HOUR_MS)  # it expires
+        ended = made.support("GET", f"/v1/holds?user_id={person.user_id}").json()["holds"][0]["hold_id"]
+        late = made.support("POST", f"/v1/holds/{ended}/lift", json={"reason": "The user called"})
+        assert (kind_of(late), late.json()["detail"]) == (
+            (409, "already-lifted"),
+            "the hold has ended; there is nothing to lift",
+        )
         made.heartbeat()
         assert person.bind().status_code == 201
 

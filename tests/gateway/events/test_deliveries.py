@@ -192,23 +192,25 @@ def test_a_replay_from_a_future_position_is_refused_and_skips_no_later_event(sto
 
 def test_old_hops_of_changes_are_pruned_in_bounded_steps_and_the_newest_is_kept(storage: Storage) -> None:
     """A delete of all at once would hold up every decision, for as long as it takes."""
-    binding = {"binding": b"b", "bank": "YUNXCNB0", "user_id": "u", "number_masked": "*", "number_type": "card"}
+    binding = {"bank": "YUNXCNB0", "user_id": "u", "number_masked": "*", "number_type": "card"}
     blobs = dict.fromkeys(("account", "key_sealed", "tags", "grant_signature"), b"")
     times = {"granted_at_ms": _START_MS, "created_at_ms": _START_MS, "floor": 0}
-    state = {"publication": 25, "tag_and_head": b"", "tail": b"", "block_number": 1, "recheck": False}
+    state = {"tag_and_head": b"", "tail": b"", "block_number": 1, "recheck": False}
     hop = dict.fromkeys(("effective_at_ms", "block_number", "block_time_ms", "observed_at_ms"), _START_MS)
-    hops = [hop | {"binding": b"b", "publication": number, "restated": False} for number in range(1, 26)]
     with storage.write() as connection:
-        connection.execute(insert(schema.bindings).values(**binding, **blobs, **times))
-        connection.execute(insert(schema.binding_states).values(binding=b"b", **state))
-        connection.execute(insert(schema.observations), hops)
+        for name, newest in ((b"b", 25), (b"c", 3)):
+            connection.execute(insert(schema.bindings).values(binding=name, **binding, **blobs, **times))
+            connection.execute(insert(schema.binding_states).values(binding=name, publication=newest, **state))
+            hops = [hop | {"binding": name, "publication": each, "restated": False} for each in range(1, newest + 1)]
+            hops[-2]["observed_at_ms"] += 1  # not old yet
+            connection.execute(insert(schema.observations), hops)
     pruned: list[int] = []
     while not pruned or pruned[-1] == 10:
         with storage.write() as connection:
             pruned.append(event_log.prune(connection, _START_MS + 1, 10))
     assert pruned == [10, 10, 4]
     with storage.read() as connection:
-        assert list(connection.scalars(select(schema.observations.c.publication))) == [25]
+        assert sorted(connection.scalars(select(schema.observations.c.publication))) == [2, 3, 24, 25]
 
 
 def test_a_replay_from_the_last_queued_position_over_a_pruned_log_skips_nothing(storage: Storage) -> None:

@@ -114,6 +114,7 @@ def test_each_difference_between_two_attestations_is_an_event_naming_the_changed
         (ACTIVE, ["binding.usable"]),
         # Withdrawals are possible.
         (replace(ACTIVE, limits=_limits(daily_limit_minor=0), debit_allowed=False), ["binding.usable"]),
+        (replace(ACTIVE, credit_allowed=False), ["binding.usable"]),
         (replace(ACTIVE, debit_allowed=False, credit_allowed=False), []),
         (FROZEN, ["binding.frozen"]),
         (replace(ACTIVE, tags=replace(TAGS, name=b"ema")), ["binding.identity_changed"]),

@@ -6,10 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select, update
 
 from standing.gateway.decisions.habit_rules import EarlyWithdrawalRule
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.risk import NewBindingRule
+from standing.gateway.storage import schema
 from standing.ledger.attestations.certificate import CertificateDocument
 from standing.ledger.attestations.terms import Status
 from tests.gateway.fake_bank import CERTIFICATE_TROUBLES
@@ -74,8 +76,29 @@ def test_a_fresh_certificate_of_the_bank_lifts_a_hold_and_anyone_can_verify_it(i
     assert person.decide(amount_minor=5_000)["outcome"] == "approve"
     (act,) = it.client("admin")("GET", f"/v1/audit?subject={hold_id}").json()["entries"]
     assert (act["action"], act["reason"], act["outcome"]) == ("prove_hold", WHY["reason"], "done")
-    again = _prove(it, hold_id)
-    assert (again.status_code, again.json()["type"]) == (409, "urn:standing:problem:already-lifted")
+
+
+@pytest.mark.parametrize("over", ["lifted_at_ms", "ends_at_ms"])
+def test_a_hold_that_was_lifted_or_has_ended_costs_the_bank_no_certificate(it: Rig, over: str) -> None:
+    person, hold_id = _held(it)
+    this = update(schema.holds).where(schema.holds.c.hold_id == hold_id)
+    with it.app.state.gateway.storage.write() as connection:
+        connection.execute(this.values({over: it.clock.now_ms()}))
+    certified = len(person.bank.certified)
+    answer = _prove(it, hold_id)
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:standing:problem:already-lifted")
+    assert len(person.bank.certified) == certified
+
+
+def test_a_tag_that_the_bank_did_not_vouch_for_is_no_fault_of_its_certificate(it: Rig) -> None:
+    """The user typed it, as a phone number that the bank has not stored, and the bank may state another by now."""
+    person, hold_id = _held(it)
+    its_own = schema.bindings.c.binding == bytes.fromhex(person.binding[2:])
+    with it.app.state.gateway.storage.write() as connection:
+        tags = connection.execute(select(schema.bindings.c.tags).where(its_own)).scalar_one()
+        typed = update(schema.bindings).where(its_own).values(tags=tags[:6] + b"usr", unvouched="phone")
+        connection.execute(typed)
+    assert _prove(it, hold_id).status_code == 200
 
 
 def test_a_lifted_hold_approves_nothing_that_the_ledger_does_not(it: Rig) -> None:

@@ -12,7 +12,13 @@ def test_all_spellings_of_a_bic_have_one_canonical_form(text: str) -> None:
     assert bic_to_bytes11(text) == b"YUNXCNB0\0\0\0"
 
 
-@pytest.mark.parametrize("text", ["", "YUNXCNB", "YUNXCNB00", "YUNXZZB0", "1UNXCNB0", "YUNXCNB0" * 5, "ＹUNXCNB0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "YUNXCNB", "YUNXCNB00", "YUNXZZB0", "1UNXCNB0", "YUNXCNB0" * 5, "YUNXCNB0" + " " * 25, "ＹUNXCNB0"),
+        *("YUNXCNB\uff10", "YUNX\u2003CNB0", "YUNXCNB0\u2010"),  # its digits, spaces and dashes are ASCII's
+    ],
+)
 def test_a_malformed_bic_is_refused_with_the_expected_form(text: str) -> None:
     with pytest.raises(InvalidValue) as caught:
         parse_bic(text)

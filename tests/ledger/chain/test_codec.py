@@ -79,7 +79,17 @@ def test_publications_are_encoded_as_eth_abi_encodes_them(
     assert encode_publish(bank, number, watermark_ms, words, signature) == expected
 
 
-@pytest.mark.parametrize("answer", [b"", bytes(32), bytes(4 * 32), bytes(4 * 32 + 160)])
+def _words(*numbers: int) -> bytes:
+    return b"".join(number.to_bytes(32, "big") for number in numbers)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(b"", bytes(32), bytes(4 * 32), bytes(4 * 32 + 160)),
+        *(_words(1, 1, 0x80, 1) + bytes(160), _words(1, 1, 0x60, 2) + bytes(160)),
+    ],
+)
 def test_an_answer_that_is_not_the_contracts_is_refused(answer: bytes) -> None:
     with pytest.raises(LedgerMismatch):
         decode_read(answer, 1)

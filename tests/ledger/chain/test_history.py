@@ -1,12 +1,17 @@
 """A bank's history: whose signature counted for a publication, what came before it, and in which order."""
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from eth_utils import to_checksum_address
+from web3.exceptions import ContractLogicError
 
 from standing.ledger.attestations.bic import bic_to_bytes11
+from standing.ledger.attestations.publication import Domain, Publication
 from standing.ledger.chain.client import LedgerClient, published_event
-from standing.ledger.chain.history import History, Placed
+from standing.ledger.chain.history import History, Placed, Signed
+from standing.ledger.errors import LedgerUnreachable
 
 _BANK = "YUNXCNB0"
 _FIRST, _SECOND = "0x" + "11" * 20, "0x" + "22" * 20
@@ -37,6 +42,15 @@ class _Told(History):
             and low <= log["blockNumber"] <= high
             and all(log["args"][name] == value for name, value in filters.items())
         ]
+
+
+class _Narrow(_Told):
+    """As `_Told`, of a node that searches few blocks at once."""
+
+    def _logs(self, event: str, low: int, high: int, **filters: Any) -> list[Any]:
+        if high - low >= 16:
+            raise LedgerUnreachable("the range is too wide")
+        return super()._logs(event, low, high, **filters)
 
 
 def _placed(log: Any) -> Placed:
@@ -76,3 +90,58 @@ def test_publications_of_one_block_keep_their_order() -> None:
     newest = history.newest(199)
     assert newest is not None
     assert newest.event.number == 3
+
+
+def test_no_block_is_left_out_where_a_node_searches_few_at_once_or_is_asked_again() -> None:
+    blocks = range(5, 60)
+    rotated = [_log("SignerRotated", block, 0, signer=f"0x{block:040x}") for block in blocks]
+    history = _Narrow(*rotated, *(_published(block, block, 1) for block in blocks))
+    for to_block in (30, 31, 33, 80, 20):
+        assert [named.block_number for named in history.signers(to_block)] == [*range(5, min(to_block, 59) + 1)]
+    assert [placed.event.number for placed in history.after(4, 80)] == [*blocks]
+    for to_block in range(75, 140):
+        newest = history.newest(to_block)
+        assert newest is not None
+        assert newest.event.number == 59
+    assert all(history.publication(number, 80) is not None for number in blocks)
+
+
+class _Wallet:
+    """A ledger's node, asked about a signer. `says`: what the contract there answers; None: it reverts."""
+
+    def __init__(self, code: bytes, says: bytes | None) -> None:
+        self._code, self._says = code, says
+        self.w3 = SimpleNamespace(eth=self)
+
+    def get_code(self, _signer: str) -> bytes:
+        return self._code
+
+    def call(self, transaction: dict[str, Any], block: int) -> bytes:
+        assert self._code, "an address without a contract is not called: a node without that block's state would fail"
+        assert block == 6
+        if self._says is None or transaction["to"] != _FIRST:
+            raise ContractLogicError("execution reverted", data="0x")
+        return self._says
+
+
+@pytest.mark.parametrize(
+    ("code", "says", "accepted"),
+    [
+        (b"\x01", bytes.fromhex("1626ba7e").ljust(32, b"\0"), True),
+        (b"\x01", b"\xff" * 32, False),
+        (b"\x01", bytes(31) + b"\x01", False),
+        (b"\x01", b"", False),
+        (b"\x01", None, False),
+        (b"", None, False),
+    ],
+    ids=["accepts", "refuses", "answers true", "answers nothing", "reverts", "no contract"],
+)
+def test_a_contracts_signature_counts_where_it_says_so_in_the_standards_words(
+    code: bytes, says: bytes | None, accepted: bool
+) -> None:
+    history = _Told()
+    history.client = cast(Any, _Wallet(code, says))
+    publication = Publication(Domain(1, to_checksum_address(_SECOND)), _BANK, 1, bytes(32), 0, ())
+    signed = Signed(_placed(_published(1, 6, 0)), publication, b"\x05" * 65)
+    assert history.accepts(to_checksum_address(_FIRST), signed) is accepted
+    assert not history.accepts(to_checksum_address(_SECOND), signed), "no other signer's"

@@ -12,6 +12,7 @@ from trie.hexary import HexaryTrie
 
 from standing.ledger.chain import governance
 from standing.ledger.chain.proofs import _HEADER_FIELDS, Header, ProofWrong, Proved, parse_header, prove, storage_slots
+from standing.ledger.clock import MAX_CALENDAR_MS
 from tests.gateway.gateway_rig import BICS, GUARDIAN, rig
 
 _CONTRACT = "0x" + "11" * 20
@@ -55,6 +56,13 @@ def test_a_header_with_an_altered_field_is_refused_or_has_another_hash(field: st
         assert field in str(refused)  # noqa: PT017 - either is right
 
 
+@pytest.mark.parametrize(("field", "most"), [("number", 2**63 - 1), ("timestamp", MAX_CALENDAR_MS // 1000)])
+def test_a_header_beyond_what_a_database_or_the_calendar_holds_is_refused(field: str, most: int) -> None:
+    parse_header(_HEADER | {field: hex(most)})
+    with pytest.raises(ProofWrong, match=f"{field} is out of range"):
+        parse_header(_HEADER | {field: hex(most + 1)})
+
+
 ODD_NODES: dict[str, Any] = {
     "a value": b"\x01" * 33,
     "nothing": [],
@@ -65,16 +73,19 @@ ODD_NODES: dict[str, Any] = {
 }
 
 
+def _account_of(storage_root: bytes) -> tuple[bytes, list[bytes]]:
+    """The root of a state with the contract's account alone, and the account's proof."""
+    name, trie = keccak(to_canonical_address(_CONTRACT)), HexaryTrie({})
+    trie[name] = rlp.encode([b"\x01", b"\x02", storage_root, b"\x03" * 32])
+    nodes = trie.get_proof(name)  # type: ignore[no-untyped-call]
+    return trie.root_hash, [rlp.encode(node) for node in nodes]
+
+
 @pytest.mark.parametrize("odd", ODD_NODES.values(), ids=ODD_NODES.keys())
 @pytest.mark.parametrize("where", ["account", "storage"])
 def test_an_odd_node_at_the_root_of_a_trie_proves_nothing(where: str, odd: Any) -> None:
     raw = rlp.encode(odd)
-    root, account_proof = keccak(raw), [raw]
-    if where == "storage":
-        name, trie = keccak(to_canonical_address(_CONTRACT)), HexaryTrie({})
-        trie[name] = rlp.encode([b"\x01", b"\x02", root, b"\x03" * 32])
-        nodes = trie.get_proof(name)  # type: ignore[no-untyped-call]
-        root, account_proof = trie.root_hash, [rlp.encode(node) for node in nodes]
+    root, account_proof = _account_of(keccak(raw)) if where == "storage" else (keccak(raw), [raw])
     stated = {
         "accountProof": ["0x" + node.hex() for node in account_proof],
         "storageProof": [
@@ -82,4 +93,24 @@ def test_an_odd_node_at_the_root_of_a_trie_proves_nothing(where: str, odd: Any) 
         ],
     }
     with pytest.raises(ProofWrong):
+        prove(stated, Header(1, 1, b"", root), contract=_CONTRACT, bank=BICS[0], binding=_BINDING)
+
+
+@pytest.mark.parametrize(
+    "odd", [rlp.encode(b"\x01" * 33), rlp.encode([b"\x01"]), b"\xff"], ids=["long", "list", "no RLP"]
+)
+def test_a_proved_value_that_no_storage_slot_can_hold_proves_nothing(odd: bytes) -> None:
+    """A state of its own is easily made up, as in evidence whose block nobody has looked up."""
+    slots, storage = storage_slots(BICS[0], _BINDING), HexaryTrie({})
+    storage[keccak(slots[-1])] = odd
+    paths = {slot: storage.get_proof(keccak(slot)) for slot in slots}  # type: ignore[no-untyped-call]
+    root, account_proof = _account_of(storage.root_hash)
+    stated = {
+        "accountProof": ["0x" + node.hex() for node in account_proof],
+        "storageProof": [
+            {"key": "0x" + slot.hex(), "proof": ["0x" + rlp.encode(node).hex() for node in path]}
+            for slot, path in paths.items()
+        ],
+    }
+    with pytest.raises(ProofWrong, match="not of storage"):
         prove(stated, Header(1, 1, b"", root), contract=_CONTRACT, bank=BICS[0], binding=_BINDING)

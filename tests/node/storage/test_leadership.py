@@ -43,6 +43,8 @@ def test_the_second_of_two_nodes_takes_over_when_the_leader_is_gone(twins: tuple
     assert not second.leadership.take()
     assert not second.leadership.active
     first.leadership.leave()
+    with first.database.read() as connection, pytest.raises(LeadershipLost):
+        first.leadership.confirm(connection)  # although no other has led since
     assert second.leadership.take()
     assert not first.leadership.take()
 
