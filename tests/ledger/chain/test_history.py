@@ -14,7 +14,7 @@ from standing.ledger.chain.history import History, Placed, Signed
 from standing.ledger.errors import LedgerUnreachable
 
 _BANK = "YUNXCNB0"
-_FIRST, _SECOND = "0x" + "11" * 20, "0x" + "22" * 20
+_FIRST, _SECOND, _THIRD = ("0x" + digit * 40 for digit in "123")
 _HEAD = b"\x07" * 32
 
 
@@ -59,12 +59,16 @@ def _placed(log: Any) -> Placed:
 
 @pytest.mark.parametrize(
     ("block", "index", "signer"),
-    [(4, 9, None), (5, 0, None), (5, 2, _FIRST), (8, 9, _FIRST), (9, 2, _FIRST), (9, 4, _SECOND), (10, 0, _SECOND)],
+    [
+        *((4, 9, None), (5, 0, None), (5, 2, _FIRST), (8, 9, _FIRST), (9, 2, _FIRST)),
+        *((9, 4, _SECOND), (10, 0, _SECOND), (11, 0, _THIRD)),
+    ],
 )
 def test_a_signer_counts_from_its_place_in_the_block_on(block: int, index: int, signer: str | None) -> None:
     history = _Told(
         _log("BankAdmitted", 5, 1, number=0, head=bytes(32), signer=_FIRST),
         _log("SignerRotated", 9, 3, signer=_SECOND),
+        _log("BankReinstated", 10, 1, signer=_THIRD),
     )
     named = history.signer_of(_placed(_published(1, block, index)))
     assert (named.address if named is not None else None) == signer

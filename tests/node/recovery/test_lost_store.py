@@ -1,8 +1,10 @@
 """The store is lost: it is rebuilt from the bank's export and the ledger."""
 
 import errno
+import json
 import os
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from sqlalchemy import LargeBinary, String, delete, insert, select
@@ -115,8 +117,8 @@ def test_an_account_that_was_unstated_at_an_export_stays_so_after_its_import(sit
 
 def test_an_import_restores_every_exported_row_as_it_was(site: SteppedNode) -> None:
     """Among them the platforms that are being off-boarded: a forgotten one would be granted bindings again."""
-    site.bind_and_publish()
-    site.feed({"number": CARD, "status": "frozen"})
+    grant = site.bind_and_publish()
+    last = site.feed({"number": CARD, "status": "frozen"})
     exported = backup._queries()
     with site.node.database.write() as connection:
         recoveries.begin(connection, recoveries.PendingRefeed(1, 2), 3)
@@ -133,8 +135,15 @@ def test_an_import_restores_every_exported_row_as_it_was(site: SteppedNode) -> N
         }
         connection.execute(schema.unstated_accounts.insert().values(account_id=account_id, **unstated))
         cursors.save(connection, Cursor(file_load.SOURCE, {"file": "f", "sha256": "", "line": 1}), 7)
+        counts = {"received_at_ms": 1, "changes": 1, "attestations": 0, "complete": False}
+        half_read = counts | {"as_of_ms": last.as_of_ms + 9, "digest": b""}
+        restated = {"binding_id": bytes.fromhex(grant.binding[2:]), "floor_ms": 5, "known": True}
+        connection.execute(schema.feed_entries.insert().values(half_read))
+        connection.execute(schema.restatements.insert().values(restated))  # and its last change waits as well
         before = {table.name: connection.execute(query).all() for table, query in exported}
     assert all(before.values()), "a table without a row shows nothing"
+    assert [row.as_of_ms for row in before["feed_entries"]] == [last.as_of_ms], "the last that was read to its end"
+    assert [row.number for row in before["publications"]] == [site.client.bank(site.bank.bic).publication]
     file = site.export()
     site.lose_store()
     assert site.import_(file) == sum(len(rows) for rows in before.values())
@@ -183,6 +192,16 @@ def test_an_export_with_a_line_moved_dropped_or_changed_is_refused_whole(site: S
         "longer": [*lines, lines[1]],
         "changed": [lines[0], lines[1][:50] + "AAAA" + lines[1][54:], *lines[2:]],
     }
+    head = {"format": backup._FORMAT, "bic": site.bank.bic}
+    for name, rows in {
+        "of another version": [head | {"format": "standing-node export 2"}],
+        "with another table": [head, {"table": "tomorrow", "row": {}}],
+        "with another column": [head, {"table": "bindings", "row": {"tomorrow": 1}}],
+    }.items():
+        texts = [json.dumps(row) for row in rows]
+        digest = sha256("".join(f"{text}\n" for text in texts).encode()).hexdigest()
+        texts.append(json.dumps({"rows": len(rows) - 1, "sha256": digest}))
+        damaged[name] = [site.bank.secrets.vault().seal_text(text).decode() + "\n" for text in texts]
     for name, content in damaged.items():
         bad = site.folder / name
         bad.write_bytes("".join(content).encode() if isinstance(content, list) else content)
