@@ -68,7 +68,7 @@ def add(
 @app.command("off-board")
 def off_board(platform: PlatformArgument, config: Config = None) -> None:
     """Stop granting bindings to the platform, and end all that it has. If interrupted, run it again to continue."""
-    with one_line_errors(), _off_boardings(platform, config) as off_boardings:
+    with one_line_errors(), _off_boardings(platform, config) as (settings, off_boardings):
         state = off_boardings.begin(platform)
         waiting = Retrying(
             retry=retry_if_exception_type(Overloaded), wait=wait_fixed(_WAIT_S), before_sleep=_waits_once()
@@ -81,6 +81,11 @@ def off_board(platform: PlatformArgument, config: Config = None) -> None:
                 state = waiting(off_boardings.end_batch, platform)
                 progress.update(task, completed=state.ended, total=state.ended + state.left)
         console.print(f"{platform}: {state.ended} bindings ended", highlight=False)
+        if not state.ended and platform not in {key.platform for key in settings.api_keys}:
+            say(
+                f"No API key in the settings is {platform}'s, and it had no bindings: check its id. If it is wrong: "
+                f"standing-node platform readmit {platform}"
+            )
 
 
 def _waits_once() -> Callable[[RetryCallState], None]:
@@ -99,13 +104,13 @@ def _waits_once() -> Callable[[RetryCallState], None]:
 @app.command()
 def readmit(platform: PlatformArgument, config: Config = None) -> None:
     """Allow an off-boarded platform to be granted bindings again. Ended bindings stay ended."""
-    with one_line_errors(), _off_boardings(platform, config) as off_boardings:
+    with one_line_errors(), _off_boardings(platform, config) as (_, off_boardings):
         off_boardings.readmit(platform)
         console.print(f"{platform} may be granted bindings again", highlight=False)
 
 
 @contextmanager
-def _off_boardings(platform: str, config: Config) -> Iterator[OffBoardings]:
+def _off_boardings(platform: str, config: Config) -> Iterator[tuple[NodeSettings, OffBoardings]]:
     check_platform(platform)
     settings = load(NodeSettings, config)
     secrets = read_secrets(settings)
@@ -113,6 +118,6 @@ def _off_boardings(platform: str, config: Config) -> Iterator[OffBoardings]:
     with opened(settings.database_url) as database:
         bank_secrets = secrets.bank_secrets_of(database)
         issuer = Issuer(settings.bic, bank_secrets, secrets.signer, settings.publisher.herd_size)
-        yield OffBoardings(
-            database, secrets.vault_of(database), issuer, SystemClock(), max_waiting=settings.max_waiting, faults=faults
-        )
+        vault = secrets.vault_of(database)
+        made = OffBoardings(database, vault, issuer, SystemClock(), max_waiting=settings.max_waiting, faults=faults)
+        yield settings, made

@@ -1,8 +1,8 @@
 """A small OpenID Connect provider over real HTTP: discovery, keys, codes with PKCE, tokens with real signatures.
 
 It is as strict as the standard requires (client, redirect address, single-use code, verifier), so a gateway that signs
-in complies with it. Each attack changes one thing: claims (`twisted`) or the header of the next tokens, their signer, or the
-discovery document.
+in complies with it. Each attack changes one thing: claims (`twisted`) or the `header` of the next tokens, their
+signer, or the discovery document.
 """
 
 import base64

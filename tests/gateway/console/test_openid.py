@@ -9,16 +9,11 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from joserfc.jwk import OctKey, RSAKey
-from pydantic import ValidationError
 
 from standing.gateway.access import openid as openid_module
-from standing.gateway.access.id_token import caller_of
-from standing.gateway.access.settings import OpenIdSettings
 from standing.gateway.app import create_app
-from standing.gateway.settings import GatewaySettings
 from standing.ledger.service.console.sessions import csrf_of
 from standing.ledger.service.serve import served
-from standing.ledger.service.settings import SettingsError
 from tests.console_browser import Browser
 from tests.gateway.gateway_rig import Rig, rig
 from tests.gateway.openid_provider import CLIENT_ID, CLIENT_SECRET, Provider, provider
@@ -133,21 +128,6 @@ def test_the_highest_of_several_roles_counts_and_actions_are_audited_under_the_p
     browser.submit(f"/console/accounts/{person.binding}/resync", reason="ticket 7")
     assert "openid:li.na" in browser.open("/console/audit")
     assert "ticket 7" in browser.page.text
-
-
-def test_a_role_is_found_under_a_nested_path_and_as_a_single_value(tmp_path: Path) -> None:
-    stated = {
-        "issuer": "https://id.example",
-        "client_id": "c",
-        "client_secret_file": tmp_path,
-        "public_url": "https://gateway.example/",
-        "roles": {"a": "admin", "s": "support"},
-    }
-    nested = OpenIdSettings(**stated, role_claim="realm_access.roles")
-    assert nested.public_url == "https://gateway.example"
-    assert caller_of({"sub": "1", "realm_access": {"roles": ["s"]}}, nested).role == "support"
-    dotted = OpenIdSettings(**stated, role_claim="https://id.example/role")
-    assert caller_of({"sub": "1", "https://id.example/role": "a"}, dotted).role == "admin"
 
 
 def test_a_key_rotation_at_the_provider_is_followed(honest: Provider, browser: Browser) -> None:
@@ -415,37 +395,3 @@ def test_a_session_ends_as_soon_as_its_provider_leaves_the_settings(
         assert "Sign in" in page.text
         assert "API key" in page.text
         assert httpx.get(url + "/console/sign-in/openid", timeout=60).status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("changed", "named"),
-    [
-        ({"issuer": "http://id.example"}, "console.openid.issuer"),
-        ({"issuer": "https://user@id.example"}, "console.openid.issuer"),
-        ({"public_url": "https://gateway.example/console"}, "console.openid.public_url"),
-        ({"roles": {}}, "console.openid.roles"),
-        ({"roles": {"g": "platform"}}, "console.openid.roles.g"),
-        ({"scopes": ["two words"]}, "console.openid.scopes.0"),
-        ({"client_secret_file": "/nowhere/secret"}, "client_secret_file"),
-    ],
-    ids=str,
-)
-def test_invalid_settings_are_reported_in_one_line_naming_the_field(
-    changed: dict[str, Any], named: str, openid: tuple[Rig, Provider]
-) -> None:
-    one, _ = openid
-    settings = one.settings.model_dump(exclude_unset=True)
-    settings["console"]["openid"] |= changed
-    with pytest.raises((ValidationError, SettingsError)) as raised:
-        create_app(GatewaySettings(**settings), one.clock)
-    if isinstance(raised.value, ValidationError):
-        assert named in {".".join(map(str, each["loc"])) for each in raised.value.errors()}
-    else:
-        assert named in str(raised.value)
-
-
-def test_settings_without_keys_and_without_a_provider_are_refused(openid: tuple[Rig, Provider]) -> None:
-    settings = openid[0].settings.model_dump(exclude_unset=True)
-    settings["console"] = {"key_sign_in": False}
-    with pytest.raises(ValueError, match="nobody can sign in"):
-        GatewaySettings(**settings)

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 import rlp
+from eth_hash.auto import keccak
 
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.chain import governance
@@ -25,6 +26,11 @@ def _ask(url: str, method: str, *params: Any) -> dict[str, Any]:
     assert answer.status_code == 200
     body: dict[str, Any] = answer.json()
     return body
+
+
+def test_the_chain_of_the_tests_hashes_in_c() -> None:
+    """The choice counts only if it is made before the first hash (`tests/__init__.py`)."""
+    assert keccak.hasher.__module__ == "eth_hash.backends.pysha3"
 
 
 @pytest.mark.parametrize(

@@ -193,3 +193,13 @@ def test_the_command_says_once_that_it_waits_for_a_full_outbox(
     monkeypatch.setattr("standing.node.operations.platform_commands._WAIT_S", 0)
     ended = CliRunner().invoke(command_line, ["platform", "off-board", PLATFORM, "--config", str(config)])
     assert (ended.exit_code, ended.output.count("The outbox is full")) == (0, 1)
+
+
+def test_the_command_says_that_it_knows_no_such_platform(staffed: Staffed, tmp_path: Path) -> None:
+    """A mistyped id ends nothing, and the platform that was meant goes on."""
+    config = tmp_path / "node.toml"
+    config.write_text(tomli_w.dumps(settings_on_disk(staffed.bank, tmp_path)))
+    for platform, is_known in (("yinhe-pya", False), (OTHER_PLATFORM, True)):
+        ended = CliRunner().invoke(command_line, ["platform", "off-board", platform, "--config", str(config)])
+        assert ended.exit_code == 0, ended.output
+        assert (f"platform readmit {platform}" not in ended.output) is is_known

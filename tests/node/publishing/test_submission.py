@@ -1,4 +1,4 @@
-"""Transactions held, lost, overtaken or underpriced; and ledger nodes that are gone, closed, or of another chain."""
+"""Transactions that are held, lost, overtaken or underpriced, and what is signed and sent meanwhile."""
 
 import secrets
 from dataclasses import replace
@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from structlog.testing import capture_logs
 
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.attestations.terms import Status
 from standing.ledger.chain import governance
-from standing.ledger.chain.sender import NonceAhead, Sender
+from standing.ledger.chain.sender import Sender
 from standing.ledger.clock import ManualClock
-from standing.ledger.errors import LedgerUnreachable
 from standing.node.accounts.changes import FeedEntry
 from standing.node.composition import build
 from standing.node.fault_points import no_faults
@@ -23,7 +21,7 @@ from standing.node.publishing.submission import PublishingHalted
 from standing.node.storage import schema
 from tests.node.node_tools import feed_of, grant_of, status_on_ledger
 from tests.node.publishing.stepping import NUMBER, Stepped
-from tests.world import ACCOUNT, BANK_ADMIN, PLATFORM, REGISTRAR, Bank, World, wait_until
+from tests.world import ACCOUNT, BANK_ADMIN, PLATFORM, REGISTRAR, World, wait_until
 
 
 @pytest.mark.long
@@ -316,93 +314,3 @@ def test_a_store_that_lost_pending_publications_never_signs_other_content_under_
         copy.publisher.step()
     copy.leadership.leave()
     copy.database.close()
-
-
-def _bank_with_a_freeze_in_no_block(a_world: World) -> Bank:
-    bank = a_world.start_bank(publisher={"resend_after_ms": 1_000})
-    bank.change(dict(ACCOUNT))
-    wait_until(lambda: bank.get("/readyz").status_code == 200)
-    assert bank.bind().json()["outcome"] == "granted"
-    bank.wait_until_published()
-    a_world.chain.holding = True
-    bank.feed({"number": NUMBER, "status": "frozen"})
-    wait_until(lambda: bank.get("/v1/status").json()["in_flight"] == 1)
-    return bank
-
-
-def test_a_pooled_transaction_is_reported_as_trouble_until_it_is_mined(a_world: World) -> None:
-    bank = _bank_with_a_freeze_in_no_block(a_world)
-    assert bank.get("/readyz").status_code == 200
-    a_world.clock.advance(2_001)
-    bank.node.publisher.wake()
-    reason = wait_until(lambda: bank.get("/readyz").json()["reason"])
-    assert "no block holds it" in reason
-    assert bank.get("/readyz").status_code == 503
-    a_world.chain.release()
-    wait_until(lambda: bank.get("/readyz").status_code == 200)
-
-
-def test_a_refused_nonce_does_not_hide_that_the_ledger_makes_no_blocks(
-    a_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While no block is made, a node may say of a transaction that it knows it, and refuse the one after it."""
-    bank = _bank_with_a_freeze_in_no_block(a_world)
-
-    def refuse(*_: Any) -> None:
-        raise NonceAhead("the ledger's node refuses nonce 7: invalid nonce")
-
-    with monkeypatch.context() as patched, capture_logs() as logs:
-        patched.setattr(bank.node.publisher._submitter, "see_through", refuse)
-        bank.node.publisher.wake()
-        wait_until(lambda: bank.get("/readyz").json()["reason"] == "the ledger's node refuses nonce 7: invalid nonce")
-        a_world.clock.advance(2_001)
-        wait_until(lambda: "no block holds it" in (bank.get("/readyz").json()["reason"] or ""))
-        a_world.clock.advance(5_000)
-        wait_until(lambda: "for 7 s and no block" in (bank.get("/readyz").json()["reason"] or ""))
-    assert [line["event"] for line in logs if line["event"].startswith("publishing")] == ["publishing_stopped"]
-    a_world.chain.release()
-    wait_until(lambda: bank.get("/readyz").status_code == 200)
-
-
-def test_publications_whose_blocks_were_undone_are_sent_again_unchanged(stepped: Stepped) -> None:
-    """By a reorg, on a chain without finality, whose nodes have dropped the transactions."""
-    stepped.world.chain.holding = False
-    tester = stepped.world.chain.devnet.tester
-    before, snapshot = stepped.on_ledger, tester.take_snapshot()
-    stepped.change_and_step(1)
-    stepped.settle()
-    stepped.change_and_step(2)
-    stepped.settle()
-    signed, last = stepped.digests(), stepped.on_ledger
-    assert last >= before + 2
-    tester.revert_to_snapshot(snapshot)
-    assert stepped.on_ledger == before
-    stepped.feed()
-    with pytest.raises(LedgerUnreachable, match="was seen in a block"):
-        stepped.node.publisher.step()
-    stepped.world.clock.advance(1_000)  # as long as a transaction may be missing
-    with pytest.raises(LedgerUnreachable, match="they will be sent again"):
-        stepped.node.publisher.step()
-    stepped.settle()
-    assert stepped.digests()[: len(signed)] == signed
-    events = stepped.world.client.published(0, stepped.world.client.block_number(), stepped.bank.bic)
-    assert [event.digest for event in events][:last] == signed
-
-
-def test_the_log_says_once_that_publishing_stopped_and_when_it_resumes(
-    stepped: Stepped, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    publisher = stepped.node.publisher
-    failures = iter([LedgerUnreachable("no answer"), LedgerUnreachable("no answer")])
-
-    def step() -> int:
-        failure = next(failures, None)
-        if failure is not None:
-            raise failure
-        publisher.stop()
-        return 0
-
-    monkeypatch.setattr(publisher, "step", step)
-    with capture_logs() as logs:
-        publisher.run()
-    assert [log["event"] for log in logs] == ["publishing_stopped", "publishing_resumed"]

@@ -8,10 +8,12 @@ from sqlalchemy import Connection, insert, select, update
 
 from standing.ledger.attestations.publication import Attestation, Domain, Publication
 from standing.ledger.chain.connection import parse_address
+from standing.ledger.errors import LedgerUnreachable
 from standing.ledger.service.database import Database, migrate
 from standing.node.publishing.publications import MAX_UNDONE, publication_columns, undo
 from standing.node.storage import schema
 from tests.databases import new_database
+from tests.node.publishing.stepping import Stepped
 
 _BIC = "YUNXCNB0"
 _TABLE = schema.publications
@@ -57,3 +59,28 @@ def test_a_publication_whose_content_a_recovery_could_not_rebuild_is_not_sent_ag
     assert undo(connection, 1, _BIC) == 0
     assert _in_blocks(connection) == [1, 2, 3]
     assert undo(connection, 2, _BIC) == 1
+
+
+def test_publications_whose_blocks_were_undone_are_sent_again_unchanged(stepped: Stepped) -> None:
+    """By a reorg, on a chain without finality, whose nodes have dropped the transactions."""
+    stepped.world.chain.holding = False
+    tester = stepped.world.chain.devnet.tester
+    before, snapshot = stepped.on_ledger, tester.take_snapshot()
+    stepped.change_and_step(1)
+    stepped.settle()
+    stepped.change_and_step(2)
+    stepped.settle()
+    signed, last = stepped.digests(), stepped.on_ledger
+    assert last >= before + 2
+    tester.revert_to_snapshot(snapshot)
+    assert stepped.on_ledger == before
+    stepped.feed()
+    with pytest.raises(LedgerUnreachable, match="was seen in a block"):
+        stepped.node.publisher.step()
+    stepped.world.clock.advance(1_000)  # as long as a transaction may be missing
+    with pytest.raises(LedgerUnreachable, match="they will be sent again"):
+        stepped.node.publisher.step()
+    stepped.settle()
+    assert stepped.digests()[: len(signed)] == signed
+    events = stepped.world.client.published(0, stepped.world.client.block_number(), stepped.bank.bic)
+    assert [event.digest for event in events][:last] == signed
