@@ -26,6 +26,9 @@ from standing.node.operations.reload import make_reloader
 from standing.node.operations.standby import StandbyGate
 from standing.node.settings import NodeSettings
 
+#: The largest body of a request that is no feed entry: a claim, at most.
+_MAX_BODY_BYTES = 64 * 1024
+
 
 def create_app(node: Node, read_again: Callable[[], NodeSettings] | None = None) -> FastAPI:
     """The ASGI app of a node; while it leads, the publisher and the workers run in their threads.
@@ -78,7 +81,8 @@ def create_app(node: Node, read_again: Callable[[], NodeSettings] | None = None)
     app.state.keyring = keyring
     app.state.reloader = reloader
     app.add_middleware(StandbyGate, leadership=node.leadership)
-    app.add_middleware(BodyLimit, max_bytes=node.settings.max_body_bytes)
+    entry_bytes = node.settings.max_body_bytes
+    app.add_middleware(BodyLimit, max_bytes=min(entry_bytes, _MAX_BODY_BYTES), larger={feed_routes.PATH: entry_bytes})
     # After all middleware, so that it is outside them.
     problems.install(app, {TooManyAttempts: (binding_routes.TOO_MANY.status, binding_routes.TOO_MANY.title)})
     app.include_router(feed_routes.router)

@@ -64,7 +64,9 @@ class NodeSettings(ServiceSettings):
     sender_password_file: Path
 
     api_keys: list[ApiKey] = Field(min_length=1)
-    max_body_bytes: int = Field(4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+    max_body_bytes: int = Field(
+        4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="Of a feed entry; of other requests 64 KiB at most"
+    )
     max_waiting: int = Field(100_000, ge=1, description="How many attestations may wait for the ledger")
     publisher: PublisherSettings = PublisherSettings()
     velocity: VelocitySettings = VelocitySettings()
@@ -132,7 +134,7 @@ signer_password_file = "/etc/standing/signer-password"
 sender_keystore = "/etc/standing/sender.json"
 sender_password_file = "/etc/standing/sender-password"
 
-max_body_bytes = 4194304
+max_body_bytes = 4194304             # of a feed entry; of other requests 65536 at most
 max_waiting = 100000                 # attestations that may wait for the ledger before the feed answers 503
 
 [publisher]

@@ -5,7 +5,7 @@ To rotate a key, list the new one beside the old one for a while: several keys m
 
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated
@@ -90,15 +90,18 @@ async def key_in_force(
     return lambda: began_as is not None and keyring.caller(token) == began_as
 
 
-def require(*roles: str) -> Callable[..., Awaitable[Caller]]:
+class RoleCheck:
     """A FastAPI dependency: the caller, if its key has one of `roles`.
 
     Answers 401 without a valid key and 403 with one of another role.
     """
 
+    def __init__(self, roles: Iterable[str]) -> None:
+        self._roles = tuple(roles)
+
     # A coroutine although it awaits nothing: FastAPI runs plain functions in a thread, a hop on every request.
-    async def check(
-        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+    async def __call__(
+        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
     ) -> Caller:
         keyring: Keyring = request.app.state.keyring
         caller = keyring.caller(credentials.credentials) if credentials is not None else None
@@ -107,8 +110,19 @@ def require(*roles: str) -> Callable[..., Awaitable[Caller]]:
                 "No API key was given, or it is not valid. Send `Authorization: Bearer <key>`.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        if caller.role not in roles:
-            raise WrongRole(f"The key '{caller.name}' has the role {caller.role}; allowed: {', '.join(roles)}.")
+        if caller.role not in self._roles:
+            raise WrongRole(f"The key '{caller.name}' has the role {caller.role}; allowed: {', '.join(self._roles)}.")
         return caller
 
-    return check
+    async def passes(self, request: Request) -> bool:
+        """Whether it will answer neither 401 nor 403."""
+        try:
+            await self(request, await _BEARER(request))
+        except (MissingKey, WrongRole):
+            return False
+        return True
+
+
+def require(*roles: str) -> RoleCheck:
+    """A FastAPI dependency: the caller, if its key has one of `roles`."""
+    return RoleCheck(roles)

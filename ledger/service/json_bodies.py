@@ -7,13 +7,19 @@ parse, nesting too deep.
 """
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+from standing.ledger.service.api_keys import RoleCheck
+
 _MAX_SHOWN = 40
+#: The most keys of an object. No request has nearly as many fields, and to name each that is unknown takes longer than
+#: anything else that a request may ask for.
+_MAX_KEYS = 1_000
 #: In place of a position that the parser does not tell.
 SOMEWHERE = -1
 
@@ -28,6 +34,8 @@ def strict_json(body: bytes) -> Any:
         raise json.JSONDecodeError("not UTF-8", "", error.start) from None
     except _DuplicateKey as error:
         raise json.JSONDecodeError(f"the key {error.key[:_MAX_SHOWN]!r} occurs twice", "", SOMEWHERE) from None
+    except _TooManyKeys:
+        raise json.JSONDecodeError(f"an object has more than {_MAX_KEYS} keys", "", SOMEWHERE) from None
     except RecursionError:
         raise json.JSONDecodeError("nested too deeply", "", SOMEWHERE) from None
     except ValueError:
@@ -40,7 +48,13 @@ class _DuplicateKey(ValueError):
         self.key = key
 
 
+class _TooManyKeys(ValueError):
+    pass
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > _MAX_KEYS:
+        raise _TooManyKeys
     made = dict(pairs)
     if len(made) != len(pairs):
         seen: set[str] = set()
@@ -58,13 +72,33 @@ class _StrictRequest(Request):
         return self._strict
 
 
+class _RefusedRequest(Request):
+    """A request that its route refuses for its key. The framework reads the body first: it finds none in it."""
+
+    async def json(self) -> Any:
+        return None
+
+
 class StrictJsonRoute(APIRoute):
-    """A route that reads its JSON body with `strict_json`."""
+    """A route that reads its JSON body with `strict_json`, and only of callers who may use the route.
+
+    A body may take seconds to parse, in which nobody else is answered.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        checks = list(_role_checks(self.dependant))
 
         async def strict(request: Request) -> Response:
-            return await handle(_StrictRequest(request.scope, request.receive))
+            passes = [await check.passes(request) for check in checks]
+            kind = _StrictRequest if all(passes) else _RefusedRequest
+            return await handle(kind(request.scope, request.receive))
 
         return strict
+
+
+def _role_checks(dependant: Dependant) -> Iterator[RoleCheck]:
+    for each in dependant.dependencies:
+        if isinstance(each.call, RoleCheck):
+            yield each.call
+        yield from _role_checks(each)

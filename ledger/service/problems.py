@@ -128,15 +128,20 @@ def _sentence(error: Mapping[str, str]) -> str:
     return f"{error['field']}: {error['problem']}{more}"
 
 
+#: The most errors of a malformed request that are named.
+_MAX_ERRORS = 50
+
+
 def _validation_problem(_handler: ExceptionHandler, _request: Request, error: RequestValidationError) -> Problem:
     """The problem document of pydantic's errors, without the input, which may be personal data."""
-    errors = [_described(item) for item in error.errors()]
+    # A body may have hundreds of thousands of them.
+    errors = [_described(item) for item in error.errors()[:_MAX_ERRORS]]
     return Problem(
         title="The request is malformed",
         type_="malformed-request",
         detail="; ".join(_sentence(item) for item in errors[:5]),
         status=422,
-        errors=errors[:50],
+        errors=errors,
     )
 
 

@@ -16,6 +16,8 @@ from standing.node.feed.service import EntryDiffers, Feed, FeedOutOfOrder, FeedT
 from standing.node.publishing.trail import ChangeTrail, Trail
 from standing.node.storage.leadership import STORE_DOWN
 
+PATH = "/v1/feed"
+
 TAG = {"name": "core", "description": "For the core banking system: say what changed."}
 
 router = APIRouter(route_class=StrictJsonRoute, tags=["core"], responses=responses(*STORE_DOWN))
@@ -28,7 +30,7 @@ _ALWAYS = (MissingKey, WrongRole, MALFORMED)
 
 
 @router.post(
-    "/v1/feed",
+    PATH,
     summary="Report the changes up to a time",
     responses=responses(
         *_ALWAYS, BODY_TOO_LARGE, FeedOutOfOrder, EntryDiffers, FeedTaken, InvalidValue, Overloaded, *STORE_DOWN

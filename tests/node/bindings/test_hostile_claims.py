@@ -49,6 +49,14 @@ def test_no_string_in_a_claim_causes_an_error_or_reveals_whether_the_account_exi
         assert known[1] == unknown[1], "a validation error depends on the claim alone"
 
 
+def test_only_a_feed_entry_may_be_as_large_as_the_settings_allow(bank: Bank) -> None:
+    """A claim of megabytes takes longer to refuse than a core's freeze may wait."""
+    body = json.dumps({"as_of_ms": 1, "changes": [], "padding": "x" * 100_000})
+    for path, key, status in (("/v1/bindings", bank.platform_key, 413), ("/v1/feed", bank.core_key, 422)):
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        assert httpx.post(bank.url + path, content=body, headers=headers, timeout=30).status_code == status
+
+
 def _ask(bank: Bank, claim: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     body = json.dumps({"request_id": f"request-{next(_REQUESTS)}", **claim})
     headers = {"Authorization": f"Bearer {bank.platform_key}", "Content-Type": "application/json"}
