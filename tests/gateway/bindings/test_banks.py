@@ -1,6 +1,7 @@
 """The client of a bank's node, against a node whose connections fail in every possible way."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -136,6 +137,24 @@ async def test_calls_to_a_bank_that_hangs_delay_none_to_another_bank() -> None:
         assert client.calls(bank).errors == 0
         released.set()
         assert {(await call).outcome for call in hanging} == {"refused"}
+
+
+@pytest.mark.parametrize(
+    "body", [gzip.compress(bytes(30_000_000)), b"no gzip"], ids=["30 MB in 30 kB", "not compressed at all"]
+)
+async def test_a_compressed_answer_is_malformed_and_is_not_decompressed(body: bytes) -> None:
+    """Nobody asked for one. The first took 30 MB in one piece, the second was an unexpected error of the gateway."""
+
+    async def handler(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter, _number: int) -> None:
+        head = await read_request(incoming)
+        assert b"accept-encoding: identity" in head.lower()
+        answer = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        outgoing.write(answer)
+        await outgoing.drain()
+
+    async with node(handler) as (bank, client):
+        with pytest.raises(BankNodeRefused, match="not part of the protocol"):
+            await client.bind(bank, REQUEST)
 
 
 async def test_a_node_that_refuses_connections_is_unreachable() -> None:
