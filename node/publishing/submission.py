@@ -180,19 +180,31 @@ class Submitter:
                 self._forget_transaction(row.number)
                 raise self._client.why_failed(failed)
         elif row.number not in self._sent:
-            self._send_again(row, bump=False)
+            try:
+                self._send_again(row, bump=False)
+            except NonceAhead:
+                if not is_next or not self._close_gap(row):
+                    raise
         elif is_late:
             if is_next:
                 # Either the fee is too low, or this ledger node does not pass it on. A higher fee helps the first,
                 # another node the second.
                 self._client.failover.doubt()
-            if is_next and row.transaction_nonce > self._sender.next_nonce("latest"):
-                # An earlier transaction was lost although its publication is on the ledger: nothing will ever fill the
-                # gap.
-                _log.warning("nonce_gap_closed", number=row.number)
-                self.submit(row, nonce=self._sender.next_nonce("latest"))
-            else:
+            if not is_next or not self._close_gap(row):
                 self._send_again(row, bump=True)
+
+    def _close_gap(self, row: Row[Any]) -> bool:
+        """Submit the next publication under the account's next nonce if its own is later. Returns: whether it is.
+
+        An earlier transaction was lost although its publication is on the ledger, or was another program's: nothing
+        will ever fill the gap. Raises as `submit`.
+        """
+        nonce = self._sender.next_nonce("latest")
+        if row.transaction_nonce <= nonce:
+            return False
+        _log.warning("nonce_gap_closed", number=row.number)
+        self.submit(row, nonce=nonce)
+        return True
 
     def submit(self, row: Row[Any], nonce: int | None = None, after: Attempt | None = None) -> Attempt:
         """Send a stored publication in a new transaction, with the account's next nonce unless one is given.

@@ -179,6 +179,36 @@ def test_a_publication_submitted_by_a_stranger_counts_and_leaves_no_gap_behind(s
     assert stepped.on_ledger == before + 1
 
 
+@pytest.mark.parametrize("holding", [False, True], ids=["blocks at once", "a pool that refuses gaps"])
+def test_a_nonce_that_nothing_will_ever_precede_is_replaced_where_nodes_refuse_gaps(
+    stepped: Stepped, holding: bool
+) -> None:
+    """Once a node had refused such a transaction, as networks over CometBFT do, the bank published nothing more."""
+    stepped.world.chain.mempool.no_gaps = True
+    for limit in range(2):
+        stepped.change_and_step(limit)
+    first, second = stepped.world.chain.mempool.taken
+    before = stepped.on_ledger
+    stepped.world.chain.lose()
+    stranger = Sender(stepped.world.client, REGISTRAR)
+    stranger.transmit(stranger.prepare(first.data, gas=1_000_000))
+    assert stepped.on_ledger == before + 1
+    stepped.world.chain.holding = holding
+    # It passes each transaction to its node again.
+    stepped.close()
+    stepped.node = build(stepped.bank.settings, stepped.bank.secrets, stepped.bank.clock)
+    assert stepped.node.leadership.take()
+    with capture_logs() as logged:
+        assert stepped.node.publisher.step() == 1
+    assert "nonce_gap_closed" in [line["event"] for line in logged]
+    if holding:
+        again = stepped.world.chain.mempool.taken[-1]
+        assert (again.data, again.nonce) == (second.data, first.nonce)
+    stepped.world.chain.release()
+    stepped.settle()
+    assert stepped.on_ledger == before + 2
+
+
 @pytest.mark.long
 def test_publications_in_flight_during_a_key_rotation_arrive_under_the_new_key_with_the_same_digest(
     stepped: Stepped,
