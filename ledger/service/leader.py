@@ -19,7 +19,6 @@ from sqlalchemy.exc import DBAPIError
 
 from standing.ledger.service.database import Database, is_memory_sqlite
 
-
 #: The session that holds a lock is idle by design, so a limit that an administrator has set must not end it. A query,
 #: because servers before PostgreSQL 14 do not know the setting.
 _STAY = text("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'")
