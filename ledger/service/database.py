@@ -138,6 +138,18 @@ class Database:
             yield connection
 
     @contextmanager
+    def upgrade(self) -> Iterator[Connection]:
+        """As `write`, but without time limits, and waiting for as long as another process upgrades."""
+        with self._writing.begin() as connection:
+            if not self._is_sqlite:
+                take_time(connection)
+                connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+                connection.execute(select(func.pg_advisory_xact_lock(_WRITERS_LOCK)))
+                # A table's lock is bounded as ever: while it is waited for, nobody else can read the table.
+                connection.exec_driver_sql("SET LOCAL lock_timeout = DEFAULT")
+            yield connection
+
+    @contextmanager
     def write_shared(self) -> Iterator[Connection]:
         """A writing transaction that excludes all writers but those that share as well.
 
@@ -277,8 +289,7 @@ def migrate(database: Database, package: str) -> None:
         encoding = foreign_encoding(database)
         if encoding is not None:
             raise InvalidValue("database_url", f"the database's encoding is {encoding}", _ENCODING)
-        with _migrations(package) as config, database.write() as connection:
-            take_time(connection)
+        with _migrations(package) as config, database.upgrade() as connection:
             present, _, known = _revisions(config, connection)
             if not known:
                 raise InvalidValue(

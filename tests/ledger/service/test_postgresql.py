@@ -1,9 +1,12 @@
 """PostgreSQL as its administrators set it up: other defaults, other encodings."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import create_engine, make_url, text
 
 from standing.ledger.errors import InvalidValue
@@ -99,3 +102,44 @@ def test_a_limit_on_idle_sessions_ends_no_leadership(tmp_path: Path) -> None:
     for database in (first, second, observer):
         database.close()
     idle.dispose()
+
+
+def test_a_process_waits_for_another_that_upgrades_however_long_that_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of two gateways that were started anew ended after ten seconds: "the database does not work"."""
+    url = new_database(tmp_path, "upgrade")
+    hurried = make_url(url).update_query_dict({"options": "-c lock_timeout=50ms"})
+    first, second = (Database(hurried.render_as_string(hide_password=False)) for _ in range(2))
+    observer, slow = Database(url), command.upgrade
+    begun, ended = threading.Event(), threading.Event()
+    waits = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' "
+        "AND clock_timestamp() - query_start > interval '500ms'"
+    )
+
+    def upgrade(config: Config, revision: str) -> None:
+        begun.set()
+        if not ended.wait(60):
+            raise AssertionError("nobody waited")
+        slow(config, revision)
+
+    def has_waited() -> bool:
+        with observer.read() as connection:
+            return waiting.done() or connection.execute(waits).scalar_one() == 1
+
+    monkeypatch.setattr(command, "upgrade", upgrade)
+    with ThreadPoolExecutor(2) as pool:
+        upgrading = pool.submit(migrate, first, _PACKAGE)
+        begun.wait(60)
+        waiting = pool.submit(migrate, second, _PACKAGE)
+        try:
+            wait_until(has_waited)
+        finally:
+            ended.set()
+        upgrading.result()
+        waiting.result()
+    with second.read() as connection:
+        assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "50ms"
+    for database in (first, second, observer):
+        database.close()
