@@ -8,7 +8,8 @@ let language = (location.search || navigator.language).toLowerCase().replace("?"
 let last = null;
 let shown = null;
 let since = { age: null, at: 0 };
-let unreached = []; // whom the last click did not reach
+const NOTED_MS = 5000;
+let unreached = []; // whom the last click did not reach, until the demo's own watch has noticed
 let gone = "lost"; // why the page hears nothing from the demo; empty while it does
 
 const t = (name, values = {}) => {
@@ -21,11 +22,16 @@ const span = (ms) => (ms < 1000 ? t("ms", { n: ms }) : t("s", { n: (ms / 1000).t
 async function send(path, body) {
   const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }).catch(() => null);
   if (!answer) return cutOff("lost");
-  unreached = answer.ok ? [] : (await answer.json()).failing ?? [];
-  if (last) trouble();
+  note(answer.ok ? [] : (await answer.json()).failing ?? []);
 }
 
-// Until the answer is there, the verdicts are those of the purchase before, and are shown as old.
+function note(whom) {
+  unreached = whom;
+  if (last) trouble();
+  if (whom.length) setTimeout(() => { if (unreached === whom) note([]); }, NOTED_MS);
+}
+
+// Until there is an answer, the verdicts are those of the purchase before, and are shown as old.
 async function buy(item) {
   $("sale").setAttribute("aria-busy", "true");
   await send("/pay", { item });
@@ -114,6 +120,7 @@ function sale(state) {
   $("verdicts").hidden = !one;
   if (!one || shown === one.id + language) return;
   shown = one.id + language;
+  $("sale").setAttribute("aria-busy", "false");
   $("asked").textContent = t("asked", { item: t(`item-${one.item}`), amount: money(one.amount_minor) });
   // A review is neither right nor wrong: people look.
   const wrong = (outcome) => outcome !== "review" && outcome !== one.book;

@@ -17,7 +17,7 @@ state-fit = Working
 state-unfit = Needs attention
 state-standby = Standby
 
-ago = { $span } ago
+ago = ({ $span } ago)
 never = never
 of-at-most = of at most { $bound }
 

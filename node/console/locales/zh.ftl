@@ -17,7 +17,7 @@ state-fit = 正常运行
 state-unfit = 需要处理
 state-standby = 备用节点
 
-ago = { $span }前
+ago = （{ $span }前）
 never = 尚无
 of-at-most = 上限 { $bound }
 
