@@ -79,6 +79,29 @@ def test_a_silent_bank_reports_its_changes_in_their_order_once_it_speaks() -> No
     asyncio.run(run())
 
 
+def test_a_change_is_in_the_banks_book_at_once_though_its_node_hangs_and_is_reported_after_what_hung() -> None:
+    async def run() -> None:
+        node, hangs = Node(), asyncio.Event()
+
+        async def answer_late(request: httpx.Request) -> httpx.Response:
+            await hangs.wait()
+            return node.answer(request)
+
+        client = httpx.AsyncClient(base_url="http://node", transport=httpx.MockTransport(answer_late))
+        core = BankCore(client, SystemClock(), ACCOUNT)
+        beating = asyncio.create_task(core.beat())
+        await asyncio.sleep(0)
+        stating = asyncio.create_task(core.state(status="frozen"))
+        await asyncio.sleep(0)
+        assert core.account["status"] == "frozen"
+        assert core.keeps_back
+        hangs.set()
+        await asyncio.gather(beating, stating)
+        assert [len(entry["changes"]) for entry in node.entries] == [0, 1]
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
 class RestlessStage:
     """A stage whose autoplay never rests. `acts` counts what it does."""
 

@@ -395,36 +395,3 @@ def test_support_finds_a_frozen_account_with_its_reason_and_requests_a_resync(
             page.locator('form[action$="/resync"] button').click()
         audited = standing.client("admin")("GET", "/v1/audit").json()["entries"]
         assert any("lifted the freeze" in str(entry) for entry in audited)
-
-
-def test_an_act_is_sent_once_while_its_answer_is_on_its_way_and_again_if_none_came(
-    chromium: Browser, standing: Rig, frozen: Person
-) -> None:
-    with page_of(chromium, standing, 1440) as page:
-        sign_in(page, standing)
-        page.clock.install()
-        page.goto(f"/console/accounts/{frozen.binding}")
-        # Forms go nowhere from here on, as on a network that has just broken; those that would have gone are counted.
-        page.evaluate(
-            """() => { window.gone = 0; addEventListener("submit", (event) => {
-            window.gone += event.defaultPrevented ? 0 : 1; event.preventDefault(); }) }"""
-        )
-        page.locator("summary", has_text="Ask the bank to publish again").click()
-        form = page.locator('form[action$="/resync"]')
-        form.locator('[name="reason"]').fill("The network is slow today")
-        form.locator("button").click()
-        expect(form).to_have_attribute("aria-busy", "true")
-        page.clock.run_for(20_000)
-        form.locator("button").click()
-        assert page.evaluate("window.gone") == 1
-        page.clock.run_for(20_000)
-        expect(form).not_to_have_attribute("aria-busy", "true")
-        form.locator("button").click()
-        assert page.evaluate("window.gone") == 2
-
-
-def test_the_page_after_an_act_begins_with_what_was_done(chromium: Browser, standing: Rig, frozen: Person) -> None:
-    with page_of(chromium, standing, 1440) as page:
-        sign_in(page, standing)
-        page.goto(f"/console/accounts/{frozen.binding}?done=resync-queued")
-        expect(page.get_by_role("status")).to_be_focused()

@@ -1,0 +1,74 @@
+"""The console's forms under impatient hands, and the longest ids of a platform."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.browsing import fits, visitor
+from tests.browser.test_console import find, sign_in
+from tests.gateway.gateway_rig import Rig, rig
+
+pytestmark = pytest.mark.browser
+
+_HOLDING = {
+    "rule": "velocity",
+    "name": "v" * 32,
+    "currency": "CNY",
+    "over_minor": 1,
+    "within_minutes": 1,
+    "hold_minutes": 600,
+}
+
+
+@pytest.fixture(scope="module")
+def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    fresh = [{"up_to_minor": "any", "max_staleness_ms": 300_000}]
+    with rig(tmp_path_factory.mktemp("forms"), policy={"freshness": fresh, "risk": [_HOLDING]}) as made:
+        yield made
+
+
+def test_an_act_is_sent_once_while_its_answer_is_on_its_way_and_again_if_none_came(chromium: Browser, it: Rig) -> None:
+    with visitor(chromium, it.url, 1440) as page:
+        sign_in(page, it)
+        page.clock.install()
+        page.goto(f"/console/accounts/{it.bound().binding}")
+        # Forms go nowhere from here on, as on a network that has just broken; those that would have gone are counted.
+        page.evaluate(
+            """() => { window.gone = 0; addEventListener("submit", (event) => {
+            window.gone += event.defaultPrevented ? 0 : 1; event.preventDefault(); }) }"""
+        )
+        page.locator("summary", has_text="Ask the bank to publish again").click()
+        form = page.locator('form[action$="/resync"]')
+        form.locator('[name="reason"]').fill("The network is slow today")
+        form.locator("button").click()
+        expect(form).to_have_attribute("aria-busy", "true")
+        page.clock.run_for(20_000)
+        form.locator("button").click()
+        assert page.evaluate("window.gone") == 1
+        page.clock.run_for(20_000)
+        expect(form).not_to_have_attribute("aria-busy", "true")
+        form.locator("button").click()
+        assert page.evaluate("window.gone") == 2
+
+
+def test_the_page_after_an_act_begins_with_what_was_done(chromium: Browser, it: Rig) -> None:
+    with visitor(chromium, it.url, 1440) as page:
+        sign_in(page, it)
+        page.goto(f"/console/accounts/{it.bound().binding}?done=resync-queued")
+        expect(page.get_by_role("status")).to_be_focused()
+
+
+def test_the_longest_ids_of_a_platform_fit_a_phone(chromium: Browser, it: Rig) -> None:
+    person = it.person()
+    person.user_id, transaction = "U" * 64, "T" * 64
+    person.binding = person.bind(request_id="bind-longest").json()["binding"]
+    assert person.decide(transaction_id=transaction)["reason"] == "risk_hold"
+    with visitor(chromium, it.url, 320) as page:
+        sign_in(page, it)
+        find(page, person.user_id)
+        assert fits(page), "found"
+        for path in ("", f"accounts/{person.binding}", f"decisions/{transaction}"):
+            page.goto(f"/console/{path}")
+            page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+            assert fits(page), path
