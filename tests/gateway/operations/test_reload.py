@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from standing.gateway.app import create_app
+from standing.gateway.decisions.policy import Policy
 from standing.gateway.settings import GatewaySettings
 from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.serve import served
@@ -24,8 +26,9 @@ _WHY = {"Standing-Reason": "a new bank"}
 class _Reloading:
     """A gateway beside the rig's own, on the same database, whose settings a test changes."""
 
-    def __init__(self, it: Rig, url: str, standing: list[dict[str, Any]]) -> None:
+    def __init__(self, it: Rig, app: FastAPI, url: str, standing: list[dict[str, Any]]) -> None:
         self._it = it
+        self.app = app
         self.url = url
         self.standing = standing
 
@@ -42,8 +45,25 @@ class _Reloading:
 def _reloading(it: Rig, **started_with: Any) -> Iterator[_Reloading]:
     dumped = it.settings.model_dump(exclude={"policy"}, exclude_none=True)
     standing = [dumped | {"banks": dumped["banks"][:1]} | started_with]
-    with served(create_app(GatewaySettings(**standing[0]), it.clock, lambda: GatewaySettings(**standing[0]))) as url:
-        yield _Reloading(it, url, standing)
+    app = create_app(GatewaySettings(**standing[0]), it.clock, lambda: GatewaySettings(**standing[0]))
+    with served(app) as url:
+        yield _Reloading(it, app, url, standing)
+
+
+def _parts_with_a_policy(whole: object) -> dict[str, Policy]:
+    """The policies that the parts of a gateway hold, by the part's class."""
+    found, seen, left = {}, set(), [whole]
+    while left:
+        part = left.pop()
+        if id(part) in seen or not type(part).__module__.startswith("standing.gateway"):
+            continue
+        seen.add(id(part))
+        names = [name for kind in type(part).__mro__ for name in getattr(kind, "__slots__", ())]
+        inside = {name: getattr(part, name, None) for name in [*getattr(part, "__dict__", ()), *names]}
+        if isinstance(policy := inside.get("_policy"), Policy):
+            found[type(part).__name__] = policy
+        left += inside.values()
+    return found
 
 
 def test_a_new_bank_key_and_policy_take_effect_at_once(tmp_path: Path) -> None:
@@ -62,6 +82,10 @@ def test_a_new_bank_key_and_policy_take_effect_at_once(tmp_path: Path) -> None:
         status = gateway.call("GET", "/v1/status").json()
         assert status["policy"].startswith("second@") != before.startswith("second@")
         assert status["settings"]["needs_restart"] == ["max_waiting_bindings"]
+        parts = _parts_with_a_policy(gateway.app.state.gateway)
+        assert {"Reviews", "Accounts", "Trails", "Follower", "HoldProofs", "RiskRunner"} <= parts.keys()
+        assert {name for name, policy in parts.items() if policy.name != "second"} == {"DecisionService"}, "until asked"
+        assert gateway.app.state.gateway.binding_flow.bounds == gateway.app.state.gateway.decisions.policy.binding
         (entry,) = (e for e in gateway.call("GET", "/v1/audit").json()["entries"] if e["action"] == "reload_settings")
         assert (entry["reason"], entry["outcome"]) == ("a new bank", "done")
 

@@ -5,6 +5,7 @@ import json
 import os
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from sqlalchemy import LargeBinary, String, delete, insert, select
@@ -192,12 +193,13 @@ def test_an_export_with_a_line_moved_dropped_or_changed_is_refused_whole(site: S
         "longer": [*lines, lines[1]],
         "changed": [lines[0], lines[1][:50] + "AAAA" + lines[1][54:], *lines[2:]],
     }
-    head = {"format": backup._FORMAT, "bic": site.bank.bic}
-    for name, rows in {
+    head: dict[str, Any] = {"format": backup._FORMAT, "bic": site.bank.bic}
+    foreign: dict[str, list[dict[str, Any]]] = {
         "of another version": [head | {"format": "standing-node export 2"}],
         "with another table": [head, {"table": "tomorrow", "row": {}}],
         "with another column": [head, {"table": "bindings", "row": {"tomorrow": 1}}],
-    }.items():
+    }
+    for name, rows in foreign.items():
         texts = [json.dumps(row) for row in rows]
         digest = sha256("".join(f"{text}\n" for text in texts).encode()).hexdigest()
         texts.append(json.dumps({"rows": len(rows) - 1, "sha256": digest}))
