@@ -4,7 +4,7 @@ A canonical name is the name after Unicode's NFKC_Casefold, without dots, dashes
 spaces and invisible characters. Private-use characters of GBK and radicals are the Han characters that they stand for
 (`ledger.attestations.han`). A private-use character of a bank's own, and a character that this Python's Unicode does
 not know yet, is kept: without it, two names could become one. For the same reason a sign in place of a character that
-was lost in a conversion is kept.
+was lost in a conversion, or is hidden, is kept.
 """
 
 import re
@@ -44,6 +44,13 @@ _HAN_RANGES = (
     "\u2e80-\u2fdf\u3005-\u3007\u31c0-\u31e3\u3400-\u4dbf\u4e00-\u9fff\ue000-\uf8ff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 _ANY_HAN = re.compile(f"[{_HAN_RANGES}]")
+#: What hides characters of a name: several such signs, or one beside Han. One between two parts that are whole words
+#: is the dot of a name such as 买买提·吐尔逊.
+_MASKS, _WIDE_STARS = "*\u00d7", "\uff0a\ufe61"
+_NO_MASK = re.compile(
+    rf"(?<![{_MASKS}])(?:(?<=[{_HAN_RANGES}]{{2}})[{_MASKS}](?=[{_HAN_RANGES}]{{2}})"
+    rf"|(?<![{_HAN_RANGES}])[{_MASKS}](?![{_HAN_RANGES}]))(?![{_MASKS}])"
+)
 _STRAY_QUESTION_MARKS = re.compile(rf"(?<![?{_HAN_RANGES}{_LOST}])\?+(?![?{_HAN_RANGES}{_LOST}])")
 
 #: A Hangul letter that is written as a middle dot, and the line that stretches an Arabic word.
@@ -72,6 +79,15 @@ _TYPED_EITHER_WAY = (
     (re.compile("\u0ec0\u0ec0"), "\u0ec1"),
     (re.compile("\u0bb6(?=\u0bcd\u0bb0\u0bc0)"), "\u0bb8"),
 )
+#: Khmer: what belongs to one consonant is typed in any order. Consonants below it come first, ro last of them and da as
+#: ta, which looks the same there; then what shifts the register, vowels, and other signs.
+_KHMER_CLUSTER = re.compile("(?:\u17d2[\u1780-\u17b3]|[\u17b6-\u17d1\u17dd])+")
+_KHMER_PART = re.compile("\u17d2.|.")
+_KHMER_DA, _KHMER_TA, _KHMER_RO = "\u17d2\u178a", "\u17d2\u178f", "\u17d2\u179a"
+_KHMER_SHIFTERS = "\u17c9\u17ca"
+#: Two signs for the vowels oo and oe, which have one of their own.
+_KHMER_VOWELS = re.compile("([\u17b6\u17b8])\u17c1")
+_KHMER_WHOLE_VOWELS = {"\u17b6": "\u17c4", "\u17b8": "\u17be"}
 _EQUIVALENTS: dict[int, int | str | None] = {
     **HAN_EQUIVALENTS,
     **str.maketrans(_CIRCLES, "\u3007" * len(_CIRCLES), _DOT_LETTER),
@@ -95,7 +111,7 @@ def canonical_name(name: str) -> str:
     if len(name) > MAX_NAME:
         raise InvalidValue("holder_name", f"longer than {MAX_NAME} characters", f"1 to {MAX_NAME} characters")
     canonical = folded(name)
-    if not canonical.strip(_LOST + "?"):
+    if not canonical.strip(_LOST + _MASKS + "?"):
         raise InvalidValue("holder_name", "no letters in it", f"a name of 1 to {MAX_NAME} characters")
     return canonical
 
@@ -114,7 +130,7 @@ def folded(text: str) -> str:
 
 
 def _folded_once(text: str) -> str:
-    if text.isascii():
+    if text.isascii() and "**" not in text:
         return "".join(filter(str.isalnum, text.lower()))
     plain = "".join(each for each in text.translate(_VOICED) if unicodedata.category(each) != _SPACING_ACCENTS)
     composed = unicodedata.normalize("NFKC", plain.translate(_EQUIVALENTS)).casefold()
@@ -123,6 +139,9 @@ def _folded_once(text: str) -> str:
     kept = "".join(each for each in letters if unicodedata.category(each) not in _LEFT_OUT or _is_kept_sign(each))
     if "?" in kept:
         kept = _STRAY_QUESTION_MARKS.sub("", kept)
+    if any(each in kept for each in _MASKS):
+        kept = _NO_MASK.sub("", kept)
+    kept = _KHMER_CLUSTER.sub(_ordered_khmer, kept)
     # Repeated here and not by `folded`: a row of tones and rings takes a step for each, and a whole step is slow.
     before = ""
     while kept != before:
@@ -133,20 +152,35 @@ def _folded_once(text: str) -> str:
     return kept
 
 
+def _ordered_khmer(found: re.Match[str]) -> str:
+    """What belongs to a Khmer consonant, in one order."""
+    parts = _KHMER_PART.findall(found[0].replace(_KHMER_DA, _KHMER_TA))
+    ordered = "".join(sorted(parts, key=_khmer_place))
+    return _KHMER_VOWELS.sub(lambda vowel: _KHMER_WHOLE_VOWELS[vowel[1]], ordered)
+
+
+def _khmer_place(part: str) -> tuple[int, str]:
+    if len(part) > 1:
+        return (1, "") if part == _KHMER_RO else (0, "")
+    if part in _KHMER_SHIFTERS:
+        return 2, part
+    return (4, part) if part >= "\u17c6" else (3, part)
+
+
 def _is_kept_sign(character: str) -> bool:
     """Whether a symbol or punctuation mark is kept.
 
     It is a radical or a stroke that stands for no ideograph in the tables, or says how a character that cannot be typed
-    is made of others, or it may stand for a lost character.
+    is made of others, or it may stand for a lost or hidden character.
     """
-    return (
-        "\u2e80" <= character <= "\u2fff" or "\u31c0" <= character <= "\u31e3" or character in _LOST or character == "?"
-    )
+    is_part = "\u2e80" <= character <= "\u2fff" or "\u31c0" <= character <= "\u31e3"
+    return is_part or character in _LOST or character in _MASKS or character == "?"
 
 
 def words_of(name: str) -> list[str]:
     """The words of a name as written, each in canonical form: the parts between spaces, dashes and other signs."""
     within = _LOST + _CIRCLES + (_QUESTION_MARKS if _ANY_HAN.search(name) else "")
+    within += _MASKS + _WIDE_STARS if any(each in folded(name) for each in _MASKS) else ""
     spaced = "".join(
         each if each in within or _holds_together(each) else " "
         for each in unicodedata.normalize("NFC", name.translate(_VOICED))

@@ -3,10 +3,12 @@
 Close is what a person would look at twice:
 
 - the family name first or last, of one word or several: the same words, rotated;
+- a title that one side leaves out, and the legal form of a company, in full or short (`node.bindings.name_forms`);
 - a lost accent, or other letters for one: Jose for José, Soren or Soeren for Søren, Mueller for Müller; a mark that is
   a vowel or a consonant of its script, as in Thai, Tibetan or Devanagari, is no accent;
 - letters that are written for each other: of Arabic and Persian, of Russian and other Cyrillic languages, Latin and
-  Cyrillic ones that look the same, Ethiopic ones of one sound; hiragana for katakana, large kana for small ones;
+  Cyrillic ones that look the same, Ethiopic ones of one sound; hiragana for katakana, large kana for small ones; the
+  dot of Indian scripts for a nasal before its consonant; Hebrew letters without their final form;
 - traditional characters for simplified ones, the forms that Japan writes, and 々 for the character before it;
 - `and` for &, or left out, and 株 for 株式会社;
 - one typing slip in a long Latin name: a letter that is missing, doubled, wrong, or changed places with the next.
@@ -17,7 +19,7 @@ character is another person.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from anyascii import anyascii
@@ -26,9 +28,12 @@ from rapidfuzz.distance import OSA
 
 from standing.ledger.attestations.binding_protocol import MatchWord
 from standing.ledger.attestations.names import MAX_NAME, canonical_name, folded, words_of
+from standing.node.bindings.name_forms import FORM_BEFORE, GENERATIONS, IN_FULL_AND_SHORT, TITLES, TITLES_BEHIND
 
 #: Letters that a Latin name must have before one slip in it counts as close; shorter ones are other names.
 _LONG_NAME = 8
+#: Letters that are left of a name without its title.
+_SHORT_NAME = 2
 #: The most words of a name that is turned, and letters of a canonical one that is compared any further than for
 #: equality. One written to be long (a single character may stand for 18 letters) would take half a second.
 _MAX_WORDS, _MAX_LETTERS = 20, MAX_NAME
@@ -46,7 +51,19 @@ _WRITTEN_FOR: dict[int, int | str | None] = {
     **str.maketrans("\u0649\u06cc\u06a9\u0629\u06c1\u06be\u0671", "\u064a\u064a\u0643\u0647\u0647\u0647\u0627"),
     **str.maketrans("ァィゥェォッャュョヮヵヶ", "アイウエオツヤユヨワカケ", "ー"),
     **str.maketrans("әғқңөұүһґҳҷ", "агкноуухгхч"),
+    **str.maketrans("ךםןףץ", "כמנפצ"),
+    **str.maketrans({"װ": "וו", "ױ": "וי", "ײ": "יי"}),
 }
+#: The blocks of Indian scripts have one layout. A nasal consonant without a vowel, before a consonant of its own row,
+#: is also written as a dot; so is the half moon with a dot, and Punjabi's tippi.
+_INDIAN = (0x0900, 0x0980, 0x0A00, 0x0A80, 0x0B00, 0x0C00, 0x0C80)
+_DOT, _KILLER, _ROWS_OF_FIVE = 0x02, 0x4D, (0x15, 0x1A, 0x1F, 0x24, 0x2A)
+_WRITTEN_FOR |= {block + 1: block + _DOT for block in _INDIAN} | {0x0A70: 0x0A00 + _DOT}
+_NASALS = [
+    (re.compile(f"{chr(at + 4)}{chr(block + _KILLER)}(?=[{chr(at)}-{chr(at + 3)}])"), chr(block + _DOT))
+    for block in _INDIAN
+    for at in (block + row for row in _ROWS_OF_FIVE)
+]
 #: Ethiopic: rows of letters that have had one sound in Amharic for centuries, and the row that is usual. Of ha and a,
 #: the fourth letter sounds as the first.
 _OPEN_ROWS = (0x1200, 0x12A0)
@@ -58,7 +75,9 @@ _WRITTEN_FOR |= {
 }
 _KATAKANA = {hiragana: hiragana + 0x60 for hiragana in range(0x3041, 0x3097)}
 #: Variants of characters in Japanese names, which systems with fewer characters write in the usual form.
-_JAPANESE = str.maketrans("髙𠮷﨑邉濵浜篭冨栁舩姫", "高吉崎邊濱濱籠富柳船姬")
+_JAPANESE = str.maketrans("髙𠮷﨑邉濵浜篭冨栁舩姫兪", "高吉崎邊濱濱籠富柳船姬俞")
+#: María, as Spain writes it.
+_MARIA = re.compile(r"\bM\.?ª\.?", re.IGNORECASE)
 _REPEATED = re.compile("(.)々")
 #: Forms of companies, of which the sign ㈱ or ㈜ leaves one character; and Armenian's ligature, in capitals and not.
 _SHORT = (("株式会社", "株"), ("有限会社", "有"), ("주식회사", "주"), ("եւ", "եվ"))
@@ -68,6 +87,7 @@ _LOOKS_LATIN = str.maketrans("авеіјкмнорстухѕиє", "abeijkmhopct
 #: The dot of Devanagari for sounds of other languages, which is often left out.
 _NUKTA = "\u093c"
 _ROMAN = re.compile("[ivx]+")
+_TITLE_WORDS = frozenset((*TITLES, *TITLES_BEHIND))
 _AND = ("and", "und", "et", "y", "e", "i", "en", "og", "och", "и")
 
 
@@ -78,33 +98,73 @@ def match_name(held: str, claimed: str) -> MatchWord:
         return "match"
     if max(len(canonical), len(held)) > _MAX_LETTERS:
         return "no_match"
+    turned = {canonical, *_turned(words_of(claimed)), *_turned(words_of(_MARIA.sub("María", claimed)))}
+    if "&" in claimed:
+        turned.update(folded(claimed.replace("&", word)) for word in _AND)
+    asked = set().union(*map(_forms, turned))
     forms = _forms(held)
-    if any(forms & _forms(turned) for turned in (canonical, *_turned(claimed))):
+    if asked & (forms | _without_titles(forms)) or forms & _without_titles(asked):
         return "close"
-    digits = "0123456789ivx" if any(map(_ROMAN.fullmatch, words_of(claimed))) else "0123456789"
-    return "close" if _one_slip(_plain(held), _plain(canonical), digits) else "no_match"
+    return "close" if _is_slip(held, canonical, words_of(claimed)) else "no_match"
 
 
 def _forms(canonical: str) -> set[str]:
     """What a canonical name is compared by: two names that share one of these are close."""
-    return {_plain(each).translate(_LOOKS_LATIN) for each in (canonical, canonical.translate(_OTHERWISE))}
+    plain = {_plain(each) for each in (canonical, canonical.translate(_OTHERWISE))}
+    return {each.translate(_LOOKS_LATIN) for each in plain | set(map(_shortened, plain))}
 
 
-def _turned(claimed: str) -> Iterator[str]:
-    """A name with each number of the first words last, as a family name may have several, and so may a given name; and
-    with or without the word for `and`."""
-    words = words_of(claimed)
-    for at in range(1, len(words)) if len(words) <= _MAX_WORDS else ():
-        yield "".join((*words[at:], *words[:at]))
+def _shortened(plain: str) -> str:
+    """A name with the legal form of its company as it is shortest, and behind it where that could be before it."""
+    for full, short in _short_forms():
+        plain = plain.replace(full, short)
+    return FORM_BEFORE.sub(r"\2\1", plain) if FORM_BEFORE.match(plain) else plain
+
+
+def _without_titles(forms: set[str]) -> set[str]:
+    """Names without the title before or behind them: one side may leave it out, but Mr and Mrs are two people."""
+    before, behind = _titles()
+    cut = {form.removeprefix(title) for form in forms for title in before if form.startswith(title)}
+    cut |= {form.removesuffix(title) for form in forms for title in behind if form.endswith(title)}
+    return {each for each in cut if len(each) >= _SHORT_NAME}
+
+
+@lru_cache(maxsize=1)
+def _short_forms() -> tuple[tuple[str, str], ...]:
+    return tuple((_plain(folded(full)), _plain(folded(short))) for full, short in IN_FULL_AND_SHORT)
+
+
+@lru_cache(maxsize=1)
+def _titles() -> tuple[list[str], list[str]]:
+    before, behind = (
+        [_plain(folded(title)).translate(_LOOKS_LATIN) for title in titles] for titles in (TITLES, TITLES_BEHIND)
+    )
+    return before, behind
+
+
+def _turned(words: Sequence[str]) -> Iterator[str]:
+    """A name with each number of the first words last, as a family name may have several, and so may a given name; a
+    generation stays last. With and without a title, with the short form of María, and without the word for `and`."""
+    yield "".join("ma" if word == "maria" else word for word in map(_plain, words))
     yield "".join(word for at, word in enumerate(words) if word not in _AND or at in {0, len(words) - 1})
-    if "&" in claimed:
-        yield from (folded(claimed.replace("&", word)) for word in _AND)
+    if len(words) > _MAX_WORDS:
+        return
+    untitled = [word for at, word in enumerate(words) if at not in {0, len(words) - 1} or word not in _TITLE_WORDS]
+    for each in (words, untitled) if len(untitled) < len(words) else (words,):
+        generation = [word for word in each[-1:] if word in GENERATIONS]
+        named = each[: len(each) - len(generation)]
+        for at in range(1, len(named)):
+            yield "".join((*named[at:], *named[:at], *generation))
+        for at in range(1, len(each) if generation else 0):
+            yield "".join((*each[at:], *each[:at]))
 
 
 def _plain(canonical: str) -> str:
     """A canonical name in simplified characters, in Latin letters without accents, and in one of the letters that are
     written for each other."""
     usual = _REPEATED.sub(r"\1\1", canonical).translate(_JAPANESE).translate(_KATAKANA).translate(_WRITTEN_FOR)
+    for nasal, dot in _NASALS:
+        usual = nasal.sub(dot, usual)
     for long, short in _SHORT:
         usual = usual.replace(long, short)
     return "".join(_plain_letter(character) for character in unicodedata.normalize("NFD", usual))
@@ -147,11 +207,18 @@ def _of_japan() -> OpenCC:
     return OpenCC("jp2t")
 
 
-def _one_slip(held: str, claimed: str, digits: str) -> bool:
+def _is_slip(held: str, claimed: str, words: Sequence[str]) -> bool:
     """Whether two long Latin names differ in one letter. A wrong digit is not a slip: companies differ by one, father
-    and son by a Roman one."""
-    if not (held.isascii() and claimed.isascii()) or min(len(held), len(claimed)) < _LONG_NAME:
+    and son by a Roman one, or by Jr and Sr. Nor is one in a title: Mr and Mrs are two people."""
+    plain, asked = _plain(held), _plain(claimed)
+    if not (plain.isascii() and asked.isascii()) or min(len(plain), len(asked)) < _LONG_NAME:
         return False
-    if [each for each in held if each in digits] != [each for each in claimed if each in digits]:
+    digits = "0123456789ivx" if any(map(_ROMAN.fullmatch, words)) else "0123456789"
+    if [each for each in plain if each in digits] != [each for each in asked if each in digits]:
         return False
-    return OSA.distance(held, claimed, score_cutoff=1) <= 1
+    if any(word in GENERATIONS and word not in plain for word in words):
+        return False
+    held_title = max((title for title in TITLES if plain.startswith(title)), key=len, default="")
+    if words[0] in TITLES and words[0] != held_title:
+        return False
+    return OSA.distance(plain, asked, score_cutoff=1) <= 1

@@ -1,0 +1,99 @@
+"""Names as banks write them against names as people type them, in both directions."""
+
+import pytest
+
+from standing.ledger.attestations.names import canonical_name
+from standing.ledger.errors import InvalidValue
+from standing.node.bindings.name_matching import match_name
+
+_CASES: list[tuple[str, str, str]] = [
+    # A masked name is nobody's name: 李*明 may be 李小明 as well as 李建明.
+    ("李*明", "李明", "no_match"),
+    ("李*明", "李*明", "match"),
+    ("李＊明", "李明", "no_match"),
+    ("李×明", "李明", "no_match"),
+    ("李*", "李", "no_match"),
+    ("*娜", "娜", "no_match"),
+    ("欧阳*国", "欧阳国", "no_match"),
+    ("李**", "李", "no_match"),
+    ("JOHN S****", "John S", "no_match"),
+    ("J*** S****", "J S", "no_match"),
+    ("杭州****有限公司", "杭州有限公司", "no_match"),
+    ("买买提·吐尔逊", "买买提 * 吐尔逊", "match"),
+    ("买买提·吐尔逊", "买买提×吐尔逊", "match"),
+    ("E*TRADE", "Etrade", "match"),
+    # Father and son.
+    ("Robert Downey Jr.", "Robert Downey Sr.", "no_match"),
+    ("Downey Sr, Robert", "Downey Jr, Robert", "no_match"),
+    ("Robert Downey Junior", "Robert Downey Senior", "no_match"),
+    ("Robert Downey Jr.", "Robert Downey", "no_match"),
+    ("João Silva Filho", "João Silva Neto", "no_match"),
+    ("Henry Ford III", "Ford, Henry II", "no_match"),
+    ("Robert Downey Jr.", "Downey, Robert Jr.", "close"),
+    ("Robert Downey Jr.", "Downey Jr., Robert", "close"),
+    ("Robert Downey Jr.", "Robert Downey Junior", "close"),
+    ("Henry Ford III", "Ford, Henry III", "close"),
+    # Titles.
+    ("นายสมชาย ใจดี", "สมชาย ใจดี", "close"),
+    ("น.ส. สมหญิง ใจดี", "สมหญิง ใจดี", "close"),
+    ("น.ส.สมหญิง ใจดี", "นางสาวสมหญิง ใจดี", "close"),
+    ("นายสมชาย ใจดี", "นางสมชาย ใจดี", "no_match"),
+    ("MR. SOMCHAI JAIDEE", "Somchai Jaidee", "close"),
+    ("MR JAIDEE SOMCHAI", "Somchai Jaidee", "close"),
+    ("JAIDEE SOMCHAI MR", "Somchai Jaidee", "close"),
+    ("Dr. Anna Weber", "Anna Weber", "close"),
+    ("ဒေါ်အောင်ဆန်းစုကြည်", "အောင်ဆန်းစုကြည်", "close"),
+    ("Mr John Smith", "Mrs John Smith", "no_match"),
+    ("Ms Ann Lee", "Mr Ann Lee", "no_match"),
+    # Companies.
+    ("杭州云栖科技有限公司", "杭州云栖科技有限责任公司", "close"),
+    ("杭州云栖科技有限公司", "杭州云栖科技股份有限公司", "no_match"),
+    ("ABC Ltd", "ABC Limited", "close"),
+    ("ABC Co., Ltd.", "ABC Company Limited", "close"),
+    ("ABC Pte Ltd", "ABC Private Limited", "close"),
+    ("ABC Inc.", "ABC Incorporated", "close"),
+    ("ABC GmbH", "ABC Gesellschaft mit beschränkter Haftung", "close"),
+    ("ABC Sp. z o.o.", "ABC Spółka z ograniczoną odpowiedzialnością", "close"),
+    ("ABC S.A. de C.V.", "ABC Sociedad Anónima de Capital Variable", "close"),
+    ("ООО Ромашка", "Общество с ограниченной ответственностью «Ромашка»", "close"),
+    ("Công ty TNHH ABC", "Công ty Trách nhiệm hữu hạn ABC", "close"),
+    ("株式会社エービーシー", "エービーシー株式会社", "close"),
+    ("株式会社エービーシー", "エービーシー(株)", "close"),
+    ("(주)에이비씨", "에이비씨 주식회사", "close"),
+    ("ABC Ltd", "ABC Inc", "no_match"),
+    ("ABC Ltd", "ABC", "no_match"),
+    ("上海分公司", "上海分行", "no_match"),
+    # Scripts.
+    ("हिन्दी", "हिंदी", "close"),
+    ("संजय", "सञ्जय", "close"),
+    ("चाँद", "चांद", "close"),
+    ("ਸਿੰਘ", "ਸਿਂਘ", "close"),
+    ("सन्मान", "संमान", "no_match"),
+    ("אברהם כהן", "אברהמ כהנ", "close"),
+    ("ײדיש", "יידיש", "close"),
+    ("俞飞鸿", "兪飛鴻", "close"),
+    ("អ៊ុំ សុខា", "អ៊ំុ សុខា", "match"),
+    ("ស៊ីសុវត្ថិ", "សី៊សុវត្ថិ", "match"),
+    ("ស្ត្រី", "ស្រ្តី", "match"),
+    ("ស្ត្រី", "ស្ដ្រី", "match"),
+    ("កើត", "ក\u17c1\u17b8ត", "match"),
+    ("កុ", "កូ", "no_match"),
+    ("Mª del Carmen Fernández", "María del Carmen Fernández", "close"),
+]
+
+
+@pytest.mark.parametrize(("book", "claimed", "closeness"), _CASES)
+def test_names_match_are_close_or_do_not_match_as_a_careful_clerk_says(book: str, claimed: str, closeness: str) -> None:
+    assert match_name(canonical_name(book), claimed) == closeness
+    assert match_name(canonical_name(claimed), book) == closeness
+
+
+@pytest.mark.parametrize("name", ["***", "**", "×××", "*×?"])
+def test_a_name_of_masks_alone_is_none(name: str) -> None:
+    with pytest.raises(InvalidValue, match="no letters"):
+        canonical_name(name)
+
+
+@pytest.mark.parametrize(("name", "_claimed", "_closeness"), _CASES)
+def test_a_canonical_name_is_its_own_canonical_form(name: str, _claimed: str, _closeness: str) -> None:
+    assert canonical_name(canonical_name(name)) == canonical_name(name)
