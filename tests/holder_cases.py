@@ -48,6 +48,9 @@ ONE_DOCUMENT: list[tuple[str, Fields, Fields]] = [
     ("greek-letters", document("NIDN", "GR", "ΑΚ 123456"), document("NIDN", "GR", "AK123456")),
     ("cyrillic-letters", document("CCPT", "BY", "МР1234567"), document("CCPT", "BY", "mp1234567")),
     ("number-sign", document("CCPT", "RU", "65 № 1234567"), document("CCPT", "RU", "65 1234567")),
+    ("lost-zero", document("NIDN", "IL", "39221234"), document("NIDN", "IL", "03922123-4")),
+    ("lost-zeros", document("NIDN", "VN", "1085012345"), document("NIDN", "VN", "001085012345")),
+    ("swedish-century", document("NIDN", "SE", "19811228-9874"), document("NIDN", "SE", "811228-9874")),
     ("small-letters", document("CCPT", "DE", "C01X00T47"), document("ccpt", "de", "c01x00t47")),
 ]
 

@@ -31,6 +31,29 @@ GLOBAL_SCHEMES = frozenset({"DUNS", "GS1G", "LEI"})
 MAX_DOCUMENT = 35  # Max35Text, the length of an identification in ISO 20022
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _RESIDENT_15 = re.compile(r"[0-9]{15}")
+#: Sweden: 12 digits with the century, as banks store it, or the 10 that people state.
+_SWEDISH_12 = re.compile(r"(?:18|19|20)([0-9]{10})")
+#: How many digits a number has whose first ones may be zeros, which spreadsheets and columns of numbers leave out: at
+#: most two. Vietnam's former numbers have nine.
+_DIGITS: dict[tuple[str, str], int] = {
+    ("NIDN", "BE"): 11,
+    ("NIDN", "BG"): 10,
+    ("NIDN", "BR"): 11,
+    ("NIDN", "DK"): 10,
+    ("NIDN", "IL"): 9,
+    ("NIDN", "IR"): 10,
+    ("NIDN", "KR"): 13,
+    ("NIDN", "KZ"): 12,
+    ("NIDN", "LV"): 11,
+    ("NIDN", "MY"): 12,
+    ("NIDN", "NO"): 11,
+    ("NIDN", "PL"): 11,
+    ("NIDN", "VN"): 12,
+    ("NIDN", "ZA"): 13,
+    ("SOSE", "US"): 9,
+    ("TXID", "BR"): 11,
+}
+_LOST_ZEROS = 2
 _RESIDENT_17 = re.compile(r"[0-9]{17}")
 #: What people and old systems write in place of the check character X: a multiplication sign, an asterisk, and the
 #: Cyrillic and Greek letters that look like it.
@@ -107,7 +130,12 @@ def canonical_id_document(document: IdDocument) -> str:
         raise InvalidValue("id_document_number", "rounded by a spreadsheet", f"{allowed}, from a column of text")
     if is_masked(written, number):
         raise InvalidValue("id_document_number", "masked, or with lost characters", allowed)
-    if (document.scheme, country) == ("NIDN", "CN") and _RESIDENT_15.fullmatch(number):
+    of = (document.scheme, country)
+    if of == ("NIDN", "SE") and (swedish := _SWEDISH_12.fullmatch(number)) is not None:
+        number = swedish[1]
+    if number.isdecimal() and 0 < _DIGITS.get(of, 0) - len(number) <= _LOST_ZEROS:
+        number = number.zfill(_DIGITS[of])
+    if of == ("NIDN", "CN") and _RESIDENT_15.fullmatch(number):
         # Before 1999: the year without its century, and no check digit (GB 11643).
         number = number[:6] + "19" + number[6:]
         number += ric.calc_check_digit(f"{number}0")  # it leaves the last digit out

@@ -52,7 +52,7 @@ _WRITTEN_FOR: dict[int, int | str | None] = {
     **str.maketrans("ァィゥェォッャュョヮヵヶ", "アイウエオツヤユヨワカケ", "ー"),
     **str.maketrans("әғқңөұүһґҳҷ", "агкноуухгхч"),
     **str.maketrans("ךםןףץ", "כמנפצ"),
-    **str.maketrans({"װ": "וו", "ױ": "וי", "ײ": "יי"}),
+    **{ord(ligature): letters for ligature, letters in (("װ", "וו"), ("ױ", "וי"), ("ײ", "יי"))},
 }
 #: The blocks of Indian scripts have one layout. A nasal consonant without a vowel, before a consonant of its own row,
 #: is also written as a dot; so is the half moon with a dot, and Punjabi's tippi.

@@ -340,3 +340,30 @@ def test_chinese_mobile_numbers_canonicalise_as_the_phone_library_parses_them(be
         again = phonenumbers.parse(f"+{parsed.country_code}{phonenumbers.national_significant_number(parsed)}", "CN")
         expected = f"+{again.country_code}{phonenumbers.national_significant_number(again)}"
         assert canonical_phone(phone) == expected, phone
+
+
+@pytest.mark.parametrize(
+    ("scheme", "country", "written", "whole"),
+    [
+        ("NIDN", "IL", "39221234", "039221234"),
+        ("NIDN", "IR", "12345678", "0012345678"),
+        ("NIDN", "PL", "210412345", "00210412345"),
+        ("NIDN", "VN", "1085012345", "001085012345"),
+        ("SOSE", "US", "1-23-4567", "001234567"),
+        ("NIDN", "SE", "19811228-9874", "8112289874"),
+    ],
+)
+def test_leading_zeros_that_a_column_of_numbers_left_out_do_not_make_another_document(
+    scheme: str, country: str, written: str, whole: str
+) -> None:
+    canonical = canonical_id_document(IdDocument(scheme, country, written))
+    assert canonical == f"{scheme}:{country}:{whole}".casefold()
+    assert canonical_id_document(IdDocument(scheme, country, whole)) == canonical
+
+
+@pytest.mark.parametrize(
+    ("scheme", "country", "number"),
+    [("NIDN", "VN", "123456789"), ("CCPT", "IL", "39221234"), ("NIDN", "IL", "1234"), ("NIDN", "FR", "12345678")],
+)
+def test_a_number_that_may_be_whole_gets_no_zeros(scheme: str, country: str, number: str) -> None:
+    assert canonical_id_document(IdDocument(scheme, country, number)) == f"{scheme}:{country}:{number}".casefold()
