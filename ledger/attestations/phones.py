@@ -29,6 +29,8 @@ _NEIGHBOUR = re.compile("(?:852|853|8860?)[0-9]{8,9}")
 _HIDDEN = re.compile(r"[*?×○■□█▪〓\ufffd\ud800-\udfff]|[•●·_]{2,}|\.{3,}|(?<![a-z])[x#]{2,}(?![a-z])", re.IGNORECASE)
 _ONE_X = re.compile(r"(?<![a-z])[x#](?![a-z])", re.IGNORECASE)
 _NSN = phonenumbers.national_significant_number
+#: What stands between two numbers in one field.
+_BETWEEN = (re.compile(r"\s*[/,;|、]\s*"), re.compile(r"\s+"))
 #: The usual form of Chinese mobile numbers. Their canonical form is known without the library, which takes a hundred
 #: times as long. 179 is left out, because carrier codes begin so.
 _CHINESE_MOBILE = re.compile(r"(?:\+86)?(1(?:[3-68-9][0-9]|7[0-8])[0-9]{8})")
@@ -53,7 +55,7 @@ def canonical_phone(phone: str) -> str:
         return f"+86{mobile[1]}"
     if len(phone) > MAX_PHONE:
         raise InvalidValue("phone", "too long", _ALLOWED)
-    plain = without_zero_decimals(_before_extension(visible(phone)))
+    plain = without_zero_decimals(_before_extension(_first_of_several(visible(phone), _HOME)))
     if is_scientific(plain):
         raise InvalidValue("phone", "rounded by a spreadsheet", _ALLOWED)
     if _hides_digits(plain):
@@ -72,7 +74,7 @@ def international_phone(phone: str, country: str) -> str:
 
     What has one, is masked, or cannot be read is returned as written.
     """
-    plain = without_zero_decimals(visible(phone).strip())
+    plain = without_zero_decimals(_first_of_several(visible(phone).strip(), country))
     if plain.startswith("+") or is_masked_phone(plain) or is_scientific(plain) or not _has_digits(plain):
         return phone
     # Outside many countries' plans, too, people write 00 before a country code.
@@ -101,6 +103,17 @@ def _has_digits(plain: str) -> bool:
     return any(unicodedata.decimal(each, 0) for each in plain)
 
 
+def _first_of_several(shown: str, country: str) -> str:
+    """Of several whole numbers in one field the first Chinese mobile number, else the first one: there is one phone of
+    a holder, and it is the mobile number that people state."""
+    for between in _BETWEEN:
+        parts = [part for part in between.split(shown.strip()) if part]
+        if len(parts) > 1 and all(_is_valid(part, country) for part in parts):
+            mobiles = (part for part in parts if _CHINESE_MOBILE.fullmatch(part))
+            return next(mobiles, parts[0])
+    return shown
+
+
 def _before_extension(shown: str) -> str:
     plain = _EXTENSION.split(shown)[0].strip()
     dashed = _DASHED_EXTENSION.fullmatch(plain)
@@ -119,9 +132,9 @@ def _hides_digits(plain: str) -> bool:
     return not _is_valid(plain[: sign.start()])
 
 
-def _is_valid(phone: str) -> bool:
+def _is_valid(phone: str, country: str = _HOME) -> bool:
     """Whether a phone is complete: the library knows it as in use, or it could be a Chinese mobile number."""
-    parsed = parsed_phone(phone)
+    parsed = parsed_phone(phone, country)
     return parsed is not None and (phonenumbers.is_valid_number(parsed) or _MOBILE.fullmatch(_NSN(parsed)) is not None)
 
 

@@ -75,7 +75,9 @@ _WRITTEN_FOR |= {
 }
 _KATAKANA = {hiragana: hiragana + 0x60 for hiragana in range(0x3041, 0x3097)}
 #: Variants of characters in Japanese names, which systems with fewer characters write in the usual form.
-_JAPANESE = str.maketrans("髙𠮷﨑邉濵浜篭冨栁舩姫兪", "高吉崎邊濱濱籠富柳船姬俞")
+_JAPANESE = str.maketrans("髙𠮷﨑邉濵浜篭冨栁舩姫", "高吉崎邊濱濱籠富柳船姬")
+#: Forms of printed books, which are usual in Korea and in old Chinese books, and of Japan.
+_JAPANESE |= str.maketrans("兪靑尙戸淸愼緖緒呉郞郷翆頬隣桒", "俞青尚户清慎绪绪吴郎乡翠颊邻桑")
 #: María, as Spain writes it.
 _MARIA = re.compile(r"\bM\.?ª\.?", re.IGNORECASE)
 _REPEATED = re.compile("(.)々")

@@ -27,7 +27,9 @@ _SNIFFED_LINES = 200
 _MAX_RECORDS = 5_000
 #: How many columns a file has before a short first record is taken for a title.
 _MIN_WIDTH = 3
-_OTHER_FORM = re.compile(r"\s*(?:<(?:\?xml|!|Document\b)|\[\s*[{\[\]]|:20:)")
+_OTHER_FORM = re.compile(r"\s*(?:<(?:\?xml|!|html\b|table\b|Document\b)|\[\s*[{\[\]]|:20:)")
+#: How workbooks of spreadsheets, archives and documents begin.
+_NO_TEXT = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"%PDF", b"7z\xbc\xaf", b"Rar!")
 #: How the last line of a file begins that states totals and is as wide as a record.
 _TOTAL = re.compile(
     r"(?:合计|总计|共计|汇总|合計|總計|共計|(?:(?:grand )?totals?|trailer|footer|trl|tlr|t|eof|end)\b)", re.IGNORECASE
@@ -66,6 +68,8 @@ def read_sample(path: Path) -> Sample:
     size = path.stat().st_size
     with path.open("rb") as file:
         raw = file.read(_SAMPLE_BYTES)
+    if raw.startswith(_NO_TEXT):
+        raise InvalidValue("file", "a workbook, an archive or a document", "CSV, or JSON lines: save a sheet as CSV")
     encoding, why = guess_encoding(raw, cut_off=len(raw) < size)
     text = _AFTER_BREAK.sub("", raw.decode(encoding, "replace").removeprefix(_MARK))
     ended = text.rstrip(END_OF_FILE).endswith("\n") or len(raw) < size

@@ -214,6 +214,21 @@ def test_the_extension_of_a_landline_is_ignored_however_it_is_written(phone: str
 
 
 @pytest.mark.parametrize(
+    "phone",
+    [
+        "13800138000/13900139000",
+        "13800138000、13900139000",
+        "13800138000，13900139000",
+        "13800138000 13900139000",
+        "+8613800138000/+8613900139000",
+        "0571-88888888/13800138000",
+    ],
+)
+def test_of_several_numbers_in_one_field_the_first_mobile_number_is_the_phone(phone: str) -> None:
+    assert canonical_phone(phone) == "+8613800138000"
+
+
+@pytest.mark.parametrize(
     ("phone", "canonical"),
     [
         ("0571-8888-8888", "+8657188888888"),

@@ -37,6 +37,16 @@ def test_columns_of_fixed_width_are_named_and_not_read_as_words(heading: str, tm
         draft_profile(path)
 
 
+@pytest.mark.parametrize(
+    "start", [b"PK\x03\x04\x14\0", bytes.fromhex("d0cf11e0a1b11ae1"), b"\x1f\x8b\x08", b"%PDF-1.7\n"]
+)
+def test_a_workbook_or_an_archive_is_named(start: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "book.xls"
+    path.write_bytes(start + b"\0" * 2_000)
+    with pytest.raises(InvalidValue, match="a workbook, an archive or a document"):
+        draft_profile(path)
+
+
 def test_words_in_the_only_column_do_not_part_it(tmp_path: Path) -> None:
     assert drafted_profile(tmp_path, "Account No", "7300000001", "7300000002")["columns"] == {"number": "Account No"}
 
@@ -52,6 +62,7 @@ def test_more_lines_of_title_than_records_are_skipped(tmp_path: Path) -> None:
     [
         '<?xml version="1.0"?>\n<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02">\n</Document>\n',
         '[\n  {"number": "1105", "status": "active"}\n]\n',
+        "<html><body><table><tr><td>账号</td></tr></table></body></html>\n",
         ":20:STARTUMS\n:25:37040044/0532013000\n:60F:C260101EUR1234,56\n",
     ],
 )

@@ -78,6 +78,8 @@ def test_amounts_in_a_unit_of_many_are_read_by_their_factor(
         ("US", "4155552671.0", "+14155552671"),
         ("HK", "91234567", "+85291234567"),
         ("CN", "13800138000", "+8613800138000"),
+        ("KE", "0712345678/0722345678", "+254712345678"),
+        ("DE", "030/12345678", "+493012345678"),
     ],
 )
 def test_phones_without_a_country_code_are_of_the_country_that_the_profile_names(
