@@ -134,7 +134,9 @@ def _convert(field: str, words: Mapping[str, Any], profile: Profile) -> Convert:
     elif field in LIMITS:
         usual = _Amount
     elif field == "currency":
-        usual = _currency
+        # A bank that has numbers of its own (12 is sterling in China) does not write ISO's (012, Algeria's dinar).
+        has_own = any(len(word) < 3 and trimmed(word).isdigit() for word in words)
+        usual = _own_currency if has_own else _currency
     elif field == "phone":
         usual = _phone_reader(profile.phones.country)
     else:
@@ -183,6 +185,14 @@ def _currency(value: Any) -> Any:
     if text.isascii() and text.isdigit() and len(text) <= 3:
         return currency_code(int(text))
     return text.upper() if isinstance(value, str) else value
+
+
+def _own_currency(value: Any) -> Any:
+    """A currency where the profile names numbers of the bank's own: another such number is unknown."""
+    text = str(value).strip()
+    if text.isdigit() and len(text) < 3:
+        raise InvalidValue("currency", "a value that the profile does not define", "a word for it")
+    return _currency(value)
 
 
 def _amount_reader(amounts: Amounts) -> Callable[[str, Any, Any], int]:

@@ -247,6 +247,14 @@ def test_mapped_values_constants_empty_cells_and_padding_are_read() -> None:
     assert _row({"words": {"status": {"正常": "active"}}}, status="不明")[1] == ["status"]
 
 
+def test_numbers_of_a_banks_own_for_currencies_are_not_taken_for_those_of_iso() -> None:
+    profile = {"words": {"currency": {"01": "CNY", "14": "USD"}}}
+    assert _row(profile, currency="14")[0]["currency"] == "USD"
+    assert _row(profile, currency="12") == ({"number": "7300000001"}, ["currency"])
+    assert _row(profile, currency="826")[0]["currency"] == "GBP"
+    assert _row({}, currency="12")[0]["currency"] == "DZD"
+
+
 def test_codes_that_differ_only_in_case_keep_their_own_meanings() -> None:
     words = {"status": {"A": "active", "a": "frozen", "Ｃ": "closed", "正常": "active"}}
     read = {word: _row({"words": words}, status=word) for word in ("A", "a", "ａ", "c", "正常 ")}
