@@ -74,16 +74,19 @@ class DeliveryQueues:
         ).one_or_none()
         if row is None:
             return None
+        # Queued by a clock that was ahead, it would stay due until this one has caught up, whatever its attempts.
+        queued_at_ms = min(row.queued_at_ms, now_ms)
         _set(
             connection,
             endpoint,
             row.position,
             attempts=row.attempts + 1,
+            queued_at_ms=queued_at_ms,
             last_attempt_at_ms=now_ms,
             next_attempt_at_ms=now_ms + 2 * self._settings.timeout_ms,
         )
         event = event_log.at(connection, [row.position])[row.position]
-        return Attempt(endpoint, event, row.attempts + 1, row.queued_at_ms)
+        return Attempt(endpoint, event, row.attempts + 1, queued_at_ms)
 
     def _fill(self, connection: Connection, endpoint: str, types: tuple[str, ...] | None, now_ms: int) -> None:
         room = min(_FILL_AT_ONCE, self._settings.max_pending - _pending(connection, endpoint))
@@ -189,8 +192,7 @@ class DeliveryQueues:
         def work(connection: Connection) -> int:
             queued_to = _queued_to(connection, endpoint)
             table = schema.events.c
-            # If the whole log was pruned, the last queued position still shows how far it reached.
-            newest = max(queued_to, connection.scalar(select(func.max(table.position))) or 0)
+            newest = connection.scalar(select(func.max(table.position))) or 0  # it is never pruned
             if position > newest:
                 raise InvalidValue("after", "beyond the newest event", f"0 to {newest}, that event's position")
             connection.execute(delete(_table).where(_table.c.endpoint == endpoint, _table.c.position > position))

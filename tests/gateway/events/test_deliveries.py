@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
+from standing.gateway.events import endpoints as endpoints_module
 from standing.gateway.events import log as event_log
-from standing.gateway.events.deliveries import Attempt, DeliveryQueues
+from standing.gateway.events.deliveries import Attempt, DeliveryQueues, QueueState
 from standing.gateway.events.endpoints import Endpoints
 from standing.gateway.events.settings import WebhookSettings
 from standing.gateway.events.types import Event, EventType
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.ledger.clock import ManualClock
-from standing.ledger.errors import InvalidValue
+from standing.ledger.errors import InvalidValue, NotFound
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.vault import Vault
 from tests.databases import new_database
@@ -196,7 +197,9 @@ def test_old_hops_of_changes_are_pruned_in_bounded_steps_and_the_newest_is_kept(
     blobs = dict.fromkeys(("account", "key_sealed", "tags", "grant_signature"), b"")
     times = {"granted_at_ms": _START_MS, "created_at_ms": _START_MS, "floor": 0}
     state = {"tag_and_head": b"", "tail": b"", "block_number": 1, "recheck": False}
-    hop = dict.fromkeys(("effective_at_ms", "block_number", "block_time_ms", "observed_at_ms"), _START_MS)
+    hop: dict[str, Any] = dict.fromkeys(
+        ("effective_at_ms", "block_number", "block_time_ms", "observed_at_ms"), _START_MS
+    )
     with storage.write() as connection:
         for name, newest in ((b"b", 25), (b"c", 3)):
             connection.execute(insert(schema.bindings).values(binding=name, **binding, **blobs, **times))
@@ -268,3 +271,70 @@ def test_a_replayed_event_that_was_not_queued_yet_is_sent_once(storage: Storage)
         _, newest = event_log.page(connection, 0, 10)
     queues.replay_event(_ENDPOINT, newest.id)
     assert _take_all(queues) == [1, 2]
+
+
+def test_the_state_of_a_queue_counts_each_event_once_and_shows_the_newest_result(storage: Storage) -> None:
+    clock = ManualClock(_START_MS)
+    queues = DeliveryQueues(storage, clock, WebhookSettings(max_pending=2), _NoJitter())
+    _more_events(storage, 3)
+    assert queues.state(_ENDPOINT) == QueueState(0, 0, 0, 4, None)
+    shown = []
+    for result in ("http_204", "http_500", "http_200"):
+        clock.advance(1)
+        attempt = queues.claim(_ENDPOINT, None)
+        assert attempt is not None
+        shown.append(queues.state(_ENDPOINT).last_result)  # while the attempt is under way
+        if result == "http_500":
+            queues.failed(attempt, result)
+        else:
+            queues.delivered(attempt, result, revive=False)
+    assert shown == [None, "http_204", "http_500"]
+    assert queues.state(_ENDPOINT) == QueueState(1, 2, 0, 1, "http_200")
+    table = schema.webhook_deliveries.c
+    with storage.read() as connection:
+        times = list(connection.scalars(select(table.delivered_at_ms).order_by(table.position)))
+    assert times == [_START_MS + 1, None, _START_MS + 3]
+
+
+def test_the_queue_of_an_endpoint_that_is_not_here_is_not_found(storage: Storage) -> None:
+    queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), _NoJitter())
+    with storage.read() as connection:
+        (event,) = event_log.page(connection, 0, 10)
+    for ask in (
+        queues.state,
+        lambda name: queues.replay_event(name, event.id),
+        lambda name: queues.replay_after(name, 0),
+    ):
+        with pytest.raises(NotFound, match="endpoint: not here"):
+            ask("we_9")
+
+
+@pytest.mark.parametrize("tried", [True, False])
+def test_what_a_clock_that_was_ahead_queued_or_tried_is_due_once_it_is_set_back_and_each_once(
+    storage: Storage, tried: bool
+) -> None:
+    clock = ManualClock(_START_MS if tried else _START_MS + 2 * _HOUR_MS)
+    queues = DeliveryQueues(storage, clock, WebhookSettings(), _NoJitter())
+    _more_events(storage, 1)
+    assert queues.claim(_ENDPOINT, None) is not None  # both are queued now; the second is not tried
+    if tried:
+        clock.advance(2 * _HOUR_MS)
+        assert queues.claim(_ENDPOINT, None) is not None
+    set_back = DeliveryQueues(storage, ManualClock(_START_MS + _HOUR_MS), WebhookSettings(), _NoJitter())
+    due = [set_back.claim(_ENDPOINT, None) for _ in range(3)]
+    assert [each and each.event.position for each in due] == [1, 2, None]
+
+
+def test_an_endpoint_that_is_enabled_again_begins_its_attempts_anew(storage: Storage) -> None:
+    clock, settings = ManualClock(_START_MS), WebhookSettings()
+    queues = DeliveryQueues(storage, clock, settings, _NoJitter())
+    attempt = queues.claim(_ENDPOINT, None)
+    assert attempt is not None
+    queues.failed(attempt, "http_410")
+    clock.advance(settings.give_up_after_ms)
+    with storage.write() as connection:
+        endpoints_module._enable(connection, _ENDPOINT, clock.now_ms())
+    again = queues.claim(_ENDPOINT, None)
+    assert again is not None
+    assert again.number == 1
+    assert not queues.failed(again, "http_500"), "its three days as well"

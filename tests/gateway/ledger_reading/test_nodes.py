@@ -111,6 +111,13 @@ async def test_a_single_node_that_falls_too_far_behind_is_no_basis_for_decisions
             await it.read()
         node.head = 196
         assert await it.read() == 196
+        node.head = 300
+        assert await it.read() == 300  # what is read between two looks counts as well
+        node.head = 294
+        with pytest.raises(LedgerUnreachable, match="6 blocks behind"):
+            await it.read()
+        node.head = 295
+        assert await it.read() == 295
 
 
 async def test_reads_do_not_go_back_while_an_up_to_date_node_is_reachable() -> None:

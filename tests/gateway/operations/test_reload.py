@@ -74,7 +74,8 @@ def test_a_new_bank_key_and_policy_take_effect_at_once(tmp_path: Path) -> None:
         key, digest = new_key()
         keys = [*gateway.standing[0]["api_keys"], {"name": "late", "role": "support", "sha256": digest}]
         assert gateway.call("GET", "/v1/banks", key=key).status_code == 401
-        answer = gateway.reload(banks=banks, api_keys=keys, policy={"name": "second"}, max_waiting_bindings=7)
+        second = {"name": "second", "binding": {"max_refusals": 3}}
+        answer = gateway.reload(banks=banks, api_keys=keys, policy=second, max_waiting_bindings=7)
         assert answer.status_code == 200, answer.text
         assert answer.json()["changed"] == [*(f"banks.{bank['bic']}" for bank in banks[1:]), "api_keys", "policy"]
         assert answer.json()["needs_restart"] == ["max_waiting_bindings"]
@@ -85,7 +86,7 @@ def test_a_new_bank_key_and_policy_take_effect_at_once(tmp_path: Path) -> None:
         parts = _parts_with_a_policy(gateway.app.state.gateway)
         assert {"Reviews", "Accounts", "Trails", "Follower", "HoldProofs", "RiskRunner"} <= parts.keys()
         assert {name for name, policy in parts.items() if policy.name != "second"} == {"DecisionService"}, "until asked"
-        assert gateway.app.state.gateway.binding_flow.bounds == gateway.app.state.gateway.decisions.policy.binding
+        assert gateway.app.state.gateway.binding_flow.bounds.max_refusals == 3
         (entry,) = (e for e in gateway.call("GET", "/v1/audit").json()["entries"] if e["action"] == "reload_settings")
         assert (entry["reason"], entry["outcome"]) == ("a new bank", "done")
 

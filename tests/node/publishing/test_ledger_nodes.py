@@ -39,6 +39,8 @@ class Free:
         (100, 8, 100, 100),
         (0, 1_000, 1_000, 1_000),
         (5_000, 990, 1_000, 1_000),
+        (5_000, 2_000, 2_000, 2_000),  # paid before the maximum was lowered: less would be no replacement
+        (0, 800, 900, 800),  # an eighth more, as common nodes refuse less than a tenth
     ],
 )
 def test_replacement_fees_rise_correctly_on_free_cheap_and_expensive_networks(
@@ -57,6 +59,8 @@ def test_a_gas_price_that_is_not_a_number_counts_as_an_unreachable_ledger(answer
 
 
 def test_a_gas_price_above_the_maximum_is_refused_with_the_setting_to_change() -> None:
+    sender = Sender(Free(1_000), bytes(31) + b"\1", max_gas_price_wei=1_000)  # type: ignore[arg-type]
+    assert sender.gas_price_wei() == 1_000
     sender = Sender(Free(1_001), bytes(31) + b"\1", max_gas_price_wei=1_000)  # type: ignore[arg-type]
     with pytest.raises(FeeTooHigh, match="max_gas_price_wei"):
         sender.gas_price_wei()
