@@ -2,6 +2,7 @@
 whatever the source."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from standing.node.feed.profile import Profile
 from standing.node.feed.profile_values import Translator
 from tests.node.feed.view_passes import GO, read_pass, unstated, view_source, watermark
 from tests.node.node_tools import SqlCore, account, feed_of, grant_of, status_on_ledger
-from tests.world import Bank, wait_until
+from tests.world import Bank, wait_until, world
 
 #: Without its bad byte, the number of account 4 is that of account 3.
 NUMBER, OTHER = "7300000000031", "730000000003"
@@ -59,15 +60,25 @@ def _profile(name: str) -> Profile:
     return Profile.model_validate({"format": name.split(",", maxsplit=1)[0], "columns": _COLUMNS})
 
 
+@pytest.fixture(scope="module")
+def bound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bank, list[dict[str, Any]]]]:
+    """A bank for all cases of files, and the grants of its accounts. A full file states all of them again."""
+    with world(tmp_path_factory.mktemp("bound")) as made:
+        bank = made.start_bank()
+        bank.change(*ROWS)
+        yield bank, [grant_of(bank.bind(row)) for row in ROWS]
+
+
 @pytest.mark.parametrize("profiled", [False, True], ids=["no profile", "profile"])
 @pytest.mark.parametrize("name", BAD)
 def test_a_freeze_on_a_line_whose_number_has_a_bad_byte_is_not_lost(
-    bank: Bank, tmp_path: Path, name: str, profiled: bool
+    bound: tuple[Bank, list[dict[str, Any]]], tmp_path: Path, name: str, profiled: bool
 ) -> None:
+    bank, grants = bound
     profile = _profile(name) if profiled else None
     form = name.split(",", maxsplit=1)[0]
     _load(bank, tmp_path, "full", name, _content(form, ROWS, NUMBER.encode()), profile)
-    grants = [grant_of(bank.bind(row)) for row in ROWS]
+    wait_until(lambda: status_on_ledger(bank, grants[4]) == Status.ACTIVE)
     frozen = [*ROWS[:-1], {**ROWS[-1], "status": "frozen"}]
     report = _load(bank, tmp_path, "full", name, _content(form, frozen, BAD[name]), profile)
     assert (report.outcome, report.lines_without_account, report.missing, report.unstated) == ("loaded", 1, 1, 1)
@@ -79,8 +90,9 @@ def test_a_freeze_on_a_line_whose_number_has_a_bad_byte_is_not_lost(
 @pytest.mark.parametrize("profiled", [False, True], ids=["no profile", "profile"])
 @pytest.mark.parametrize("name", BAD)
 def test_a_file_of_changes_with_a_bad_byte_in_a_number_is_rejected(
-    bank: Bank, tmp_path: Path, name: str, profiled: bool
+    bound: tuple[Bank, list[dict[str, Any]]], tmp_path: Path, name: str, profiled: bool
 ) -> None:
+    bank, _ = bound
     profile = _profile(name) if profiled else None
     form = name.split(",", maxsplit=1)[0]
     loaded = _load(bank, tmp_path, "full", name, _content(form, ROWS, NUMBER.encode()), profile)
