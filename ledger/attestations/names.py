@@ -46,7 +46,9 @@ _HAN_RANGES = (
 _ANY_HAN = re.compile(f"[{_HAN_RANGES}]")
 #: What hides characters of a name: several such signs, or one beside Han. One between two parts that are whole words
 #: is the dot of a name such as 买买提·吐尔逊.
-_MASKS, _WIDE_STARS = "*\u00d7", "\uff0a\ufe61"
+_MASKS = "*#\u00d7\u203b\u2587\u2588\u25a0"
+#: The same as they are before compatibility form.
+_WIDE_MASKS = "\uff0a\ufe61\uff03\ufe5f"
 _NO_MASK = re.compile(
     rf"(?<![{_MASKS}])(?:(?<=[{_HAN_RANGES}]{{2}})[{_MASKS}](?=[{_HAN_RANGES}]{{2}})"
     rf"|(?<![{_HAN_RANGES}])[{_MASKS}](?![{_HAN_RANGES}]))(?![{_MASKS}])"
@@ -130,7 +132,7 @@ def folded(text: str) -> str:
 
 
 def _folded_once(text: str) -> str:
-    if text.isascii() and "**" not in text:
+    if text.isascii() and "**" not in text and "##" not in text:
         return "".join(filter(str.isalnum, text.lower()))
     plain = "".join(each for each in text.translate(_VOICED) if unicodedata.category(each) != _SPACING_ACCENTS)
     composed = unicodedata.normalize("NFKC", plain.translate(_EQUIVALENTS)).casefold()
@@ -180,7 +182,7 @@ def _is_kept_sign(character: str) -> bool:
 def words_of(name: str) -> list[str]:
     """The words of a name as written, each in canonical form: the parts between spaces, dashes and other signs."""
     within = _LOST + _CIRCLES + (_QUESTION_MARKS if _ANY_HAN.search(name) else "")
-    within += _MASKS + _WIDE_STARS if any(each in folded(name) for each in _MASKS) else ""
+    within += _MASKS + _WIDE_MASKS if any(each in folded(name) for each in _MASKS) else ""
     spaced = "".join(
         each if each in within or _holds_together(each) else " "
         for each in unicodedata.normalize("NFC", name.translate(_VOICED))

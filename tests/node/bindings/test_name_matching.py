@@ -12,6 +12,11 @@ _CASES: list[tuple[str, str, str]] = [
     ("李*明", "李*明", "match"),
     ("李＊明", "李明", "no_match"),
     ("李×明", "李明", "no_match"),
+    ("李#明", "李明", "no_match"),
+    ("李＃明", "李明", "no_match"),
+    ("李■明", "李明", "no_match"),
+    ("李※明", "李明", "no_match"),
+    ("JOHN S###", "John S", "no_match"),
     ("李*", "李", "no_match"),
     ("*娜", "娜", "no_match"),
     ("欧阳*国", "欧阳国", "no_match"),
@@ -91,7 +96,7 @@ def test_names_match_are_close_or_do_not_match_as_a_careful_clerk_says(book: str
     assert match_name(canonical_name(claimed), book) == closeness
 
 
-@pytest.mark.parametrize("name", ["***", "**", "×××", "*×?"])
+@pytest.mark.parametrize("name", ["***", "**", "×××", "*×?", "##"])
 def test_a_name_of_masks_alone_is_none(name: str) -> None:
     with pytest.raises(InvalidValue, match="no letters"):
         canonical_name(name)
