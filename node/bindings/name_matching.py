@@ -57,6 +57,7 @@ _WRITTEN_FOR: dict[int, int | str | None] = {
 #: The blocks of Indian scripts have one layout. A nasal consonant without a vowel, before a consonant of its own row,
 #: is also written as a dot; so is the half moon with a dot, and Punjabi's tippi.
 _INDIAN = (0x0900, 0x0980, 0x0A00, 0x0A80, 0x0B00, 0x0C00, 0x0C80)
+_ANY_INDIAN = re.compile("[\u0900-\u0cff]")
 _DOT, _KILLER, _ROWS_OF_FIVE = 0x02, 0x4D, (0x15, 0x1A, 0x1F, 0x24, 0x2A)
 _WRITTEN_FOR |= {block + 1: block + _DOT for block in _INDIAN} | {0x0A70: 0x0A00 + _DOT}
 _NASALS = [
@@ -165,7 +166,7 @@ def _plain(canonical: str) -> str:
     """A canonical name in simplified characters, in Latin letters without accents, and in one of the letters that are
     written for each other."""
     usual = _REPEATED.sub(r"\1\1", canonical).translate(_JAPANESE).translate(_KATAKANA).translate(_WRITTEN_FOR)
-    for nasal, dot in _NASALS:
+    for nasal, dot in _NASALS if _ANY_INDIAN.search(usual) else ():
         usual = nasal.sub(dot, usual)
     for long, short in _SHORT:
         usual = usual.replace(long, short)
