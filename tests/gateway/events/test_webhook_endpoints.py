@@ -91,6 +91,7 @@ def test_a_host_name_resolving_to_a_private_address_is_never_connected_to(
         "https://hooks.example.com/#part",
         "https:///nohost",
         "https://hooks.example.com/a b",
+        "https://h\u00f6oks.example.com/",
         "https://hooks.example.com:99999/",
         "https://[::1/",
         "https://" + "h" * 1_999,

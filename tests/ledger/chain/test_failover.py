@@ -163,3 +163,21 @@ def test_an_error_is_the_answer_only_where_no_node_does_better_and_a_revert_is_a
     assert over.make_request(RPCEndpoint("eth_call"), [])["error"] == nodes[1].error  # the one in use
     nodes[0].error, nodes[1].error = None, {"code": 3, "message": "execution reverted", "data": "0x08c379a0"}
     assert over.make_request(RPCEndpoint("eth_call"), [])["error"] == nodes[1].error
+
+
+@pytest.mark.parametrize(
+    ("method", "error"),
+    [
+        ("eth_call", {"code": 3, "message": "execution reverted"}),
+        ("eth_call", {"code": -32000, "message": "VM execution error", "data": "0x08c379a0"}),
+        ("eth_sendRawTransaction", {"code": -32000, "message": "nonce too low"}),
+    ],
+)
+def test_what_the_ledger_or_the_sender_must_judge_is_asked_of_one_node(
+    nodes: list[Node], method: str, error: dict[str, Any]
+) -> None:
+    over = _failover(nodes, [0.0])
+    nodes[0].error = error
+    assert over.make_request(RPCEndpoint(method), [])["error"] == error
+    assert nodes[1].asked == []
+    assert over.failures[over.current] == 0

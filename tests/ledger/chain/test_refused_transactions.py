@@ -34,7 +34,8 @@ class RefusingNode:
         self.calls += 1
         answer: dict[str, Any] = {"result": None if "Receipt" in call["method"] else "0x" + "22" * 32}
         if call["method"] == "eth_getTransactionCount" and self.counted is not None:
-            answer = {"result": hex(self.counted)}
+            # It pools two more, which no block has: they are no used nonces.
+            answer = {"result": hex(self.counted + (2 if call["params"][1] == "pending" else 0))}
         elif self.words:
             answer = {"error": {"code": -32000, "message": self.words}}
         await JSONResponse({"jsonrpc": "2.0", "id": call["id"], **answer})(scope, receive, send)
