@@ -230,6 +230,10 @@ def test_a_bank_that_has_published_nothing_is_not_called_unreadable(
     assert 'class="age-now">cannot be read right now<' not in text
 
 
+def test_without_scripts_the_banks_page_says_that_its_ages_are_of_when_it_was_loaded(admin: Browser) -> None:
+    assert "<noscript> when this page was loaded</noscript>" in admin.open("/console/banks")
+
+
 def test_the_period_of_a_banks_chart_ends_with_a_date_and_both_ends_name_the_zone(a_rig: Rig, admin: Browser) -> None:
     moment = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\+8"
     assert re.search(f"{moment} to {moment}", admin.open("/console/banks"))
@@ -248,7 +252,7 @@ def test_a_banks_score_card_is_shown_by_day_week_and_month(a_rig: Rig, admin: Br
     admin.open("/console/banks/DEUTDEFF")
     assert admin.page.status_code == 422
     admin.open(f"/console/banks/{bic}?period=year")
-    assert admin.page.status_code == 422
+    assert admin.page.status_code == 404
 
 
 def test_the_banks_stream_carries_ages_and_ends_with_the_session(a_rig: Rig, admin: Browser) -> None:
