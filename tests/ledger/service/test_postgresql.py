@@ -91,7 +91,7 @@ def test_a_limit_on_idle_sessions_ends_no_leadership(tmp_path: Path) -> None:
     def is_ended() -> bool:
         with observer.read() as connection:
             query = text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid")
-            return connection.execute(query, {"pid": pid}).scalar_one() == 0
+            return not connection.execute(query, {"pid": pid}).scalar_one()
 
     wait_until(is_ended)
     assert not wanted.hold()
