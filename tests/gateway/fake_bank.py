@@ -101,6 +101,8 @@ class FakeBank:
     next_binding: bytes | None = None
     number: int = 0
     head: bytes = bytes(32)
+    #: The price at the first publication: blocks that are nearly empty never raise it.
+    gas_price_wei: int | None = None
 
     def __post_init__(self) -> None:
         self.node_key, key_hash = new_key()
@@ -161,7 +163,8 @@ class FakeBank:
         )
         sender = Sender(self.client, self.sender_key)
         data = self.client.publish_calldata(publication, self.signer.sign(publication.digest))
-        prepared = sender.prepare(data, gas=publication_gas(len(attestations)))
+        self.gas_price_wei = sender.gas_price_wei() if self.gas_price_wei is None else self.gas_price_wei
+        prepared = sender.prepare(data, gas=publication_gas(len(attestations)), gas_price_wei=self.gas_price_wei)
         sender.transmit(prepared)
         sender.wait(prepared, timeout_s=30)
         self.number, self.head = number, publication.digest

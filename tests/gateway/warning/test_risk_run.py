@@ -59,7 +59,7 @@ def _used(it: FollowRig, uses: int = 7) -> Person:
     it.follow()
     for _ in range(uses):
         it.clock.advance(DAY_MS // 2)
-        it.heartbeat()
+        person.bank.publish()
         assert person.decide()["outcome"] == "approve"
     it.clock.advance(1_000)
     it.new_events()

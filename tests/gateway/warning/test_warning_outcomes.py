@@ -34,7 +34,7 @@ def _used(it: FollowRig) -> Person:
     it.follow()
     for _ in range(4):
         it.clock.advance(DAY_MS // 2)
-        it.heartbeat()
+        person.bank.publish()
         assert person.decide(amount_minor=_USUAL_MINOR)["outcome"] == "approve"
     return person
 
