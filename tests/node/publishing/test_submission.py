@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.attestations.terms import Status
