@@ -41,6 +41,12 @@ class NodeDatabase(Database):
         with database_errors(), super().write() as connection:
             yield connection
 
+    @contextmanager
+    def upgrade(self) -> Iterator[Connection]:
+        """As `Database.upgrade`. Raises: DatabaseUnavailable."""
+        with database_errors(), super().upgrade() as connection:
+            yield connection
+
     async def reading(self, work: Callable[[], _T], /) -> _T:
         """Run `work`, which uses `read`, beside the event loop. Raises: DatabaseUnavailable; what `work` raises."""
         return await asyncio.to_thread(work)
