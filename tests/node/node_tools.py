@@ -79,6 +79,18 @@ def feed_of(bank: Bank, faults: Faults, source: str | None = None) -> Feed:
     )
 
 
+def core_as_of_ms(bank: Bank) -> int:
+    """The newest time that the core has stated, to which the watermark moves."""
+    as_of_ms: int = bank.get("/v1/status").json()["core_as_of_ms"]
+    return as_of_ms
+
+
+def feed_entries(bank: Bank) -> list[Any]:
+    """The feed's entries in the bank's store, in order."""
+    with bank.node.database.read() as connection:
+        return list(connection.execute(select(schema.feed_entries).order_by(schema.feed_entries.c.as_of_ms)))
+
+
 def grant_of(answer: httpx.Response) -> dict[str, Any]:
     """The grant in an answer; fails if there is none."""
     assert answer.status_code == 200, answer.text

@@ -9,13 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
-
 from standing.node.fault_points import no_faults
 from standing.node.feed.drop_folder import DropFolder
 from standing.node.feed.file_load import FileLoader
 from standing.node.feed.settings import DropFolderSettings
-from standing.node.storage import schema
 from tests.node.node_tools import feed_of
 from tests.world import Bank
 
@@ -57,13 +54,3 @@ def report_of(folder: Path, where: str, name: str) -> dict[str, Any]:
     assert (folder / where / name).exists(), sorted(str(path) for path in folder.rglob("*"))
     report: dict[str, Any] = json.loads((folder / where / f"{name}.report.json").read_text())
     return report
-
-
-def last_as_of_ms(bank: Bank) -> int:
-    core_as_of_ms: int = bank.get("/v1/status").json()["core_as_of_ms"]
-    return core_as_of_ms
-
-
-def stored_entries(bank: Bank) -> list[Any]:
-    with bank.node.database.read() as connection:
-        return list(connection.execute(select(schema.feed_entries).order_by(schema.feed_entries.c.as_of_ms)))

@@ -15,8 +15,8 @@ from standing.node.feed.file_load import FileLoader
 from standing.node.feed.file_report import FileRejected, FileReport
 from standing.node.feed.profile import Profile
 from standing.node.feed.profile_values import Translator
-from tests.node.feed.view_passes import GO, read_pass, unstated, view_source, watermark
-from tests.node.node_tools import SqlCore, account, feed_of, grant_of, status_on_ledger
+from tests.node.feed.view_passes import GO, read_pass, unstated, view_source
+from tests.node.node_tools import SqlCore, account, core_as_of_ms, feed_of, grant_of, status_on_ledger
 from tests.world import Bank, wait_until, world
 
 #: Without its bad byte, the number of account 4 is that of account 3.
@@ -99,7 +99,7 @@ def test_a_file_of_changes_with_a_bad_byte_in_a_number_is_rejected(
     with pytest.raises(FileRejected) as caught:
         _load(bank, tmp_path, "changes", name, _content(form, ROWS[2:], BAD[name]), profile)
     assert caught.value.report.lines_without_account == 1
-    assert (watermark(bank), unstated(bank)) == (loaded.as_of_ms, [])
+    assert (core_as_of_ms(bank), unstated(bank)) == (loaded.as_of_ms, [])
 
 
 def test_a_bad_byte_in_the_number_that_a_line_replaces_unstates_no_third_account(bank: Bank, tmp_path: Path) -> None:

@@ -15,16 +15,8 @@ from standing.node.feed.drop_file import parse_name
 from standing.node.feed.file_lines import read_lines
 from standing.node.feed.file_load import FileLoader
 from standing.node.feed.file_report import FileRejected
-from tests.node.feed.dropped_files import (
-    GOING,
-    drop_folder,
-    file_time,
-    last_as_of_ms,
-    report_of,
-    stored_entries,
-    write_file,
-)
-from tests.node.node_tools import account, feed_of, grant_of, status_on_ledger, writes
+from tests.node.feed.dropped_files import GOING, drop_folder, file_time, report_of, write_file
+from tests.node.node_tools import account, core_as_of_ms, feed_entries, feed_of, grant_of, status_on_ledger, writes
 from tests.world import ACCOUNT, Bank, World, wait_until
 
 
@@ -98,7 +90,7 @@ def test_a_bad_line_is_named_by_line_and_field_and_unstates_only_its_account(
     written = (folder / "done" / f"{name}.report.json").read_text()
     assert rows[7]["number"] not in written
     assert ACCOUNT["holder_name"] not in written
-    assert [entry.as_of_ms for entry in stored_entries(bank)] == [report["as_of_ms"]]
+    assert [entry.as_of_ms for entry in feed_entries(bank)] == [report["as_of_ms"]]
     claim = account(0 if rows[7]["number"] == account(0)["number"] else 7)
     assert "cannot state" in bank.bind(claim).json()["mismatches"][0]["problem"]
     assert grant_of(bank.bind(account(1)))
@@ -147,7 +139,7 @@ def test_a_malformed_file_is_rejected_with_the_reason(
     drop_folder(bank, folder).step(GOING)
     where = "done" if _GOOD.encode() in content and not content.endswith(b"}") else "rejected"
     assert field in [problem["field"] for problem in report_of(folder, where, name)["problems"]]
-    assert len(stored_entries(bank)) == (where == "done")
+    assert len(feed_entries(bank)) == (where == "done")
 
 
 def test_a_heading_that_is_repeated_within_a_file_is_no_account(tmp_path: Path) -> None:
@@ -204,7 +196,7 @@ def test_a_replacement_card_dated_before_the_last_entry_is_unstated_and_the_rest
     report = report_of(folder, "done", name)
     problem = report["problems"][0]
     assert (problem["line"], problem["field"], report["unstated"]) == (2, "effective_at_ms", 1)
-    assert len(stored_entries(bank)) == 2
+    assert len(feed_entries(bank)) == 2
 
 
 @pytest.mark.long
@@ -262,7 +254,7 @@ def test_a_file_over_the_size_setting_is_rejected_and_a_shorter_one_is_loaded(a_
     wait_until((folder / "done" / short).exists)
     problem = report_of(folder, "rejected", long)["problems"][0]
     assert (problem["field"], problem["allowed"]) == ("file", "1 to 1024 bytes")
-    assert len(stored_entries(bank)) == 1
+    assert len(feed_entries(bank)) == 1
 
 
 def test_an_empty_file_of_changes_states_that_nothing_changed(bank: Bank, folder: Path) -> None:
@@ -315,4 +307,4 @@ def test_a_file_older_than_the_last_entry_is_rejected(bank: Bank, folder: Path) 
     name = write_file(folder, "changes", last_ms, {"number": ACCOUNT["number"], "status": "frozen"})
     drop_folder(bank, folder).step(GOING)
     assert "not after" in report_of(folder, "rejected", name)["problems"][0]["problem"]
-    assert last_as_of_ms(bank) == last_ms
+    assert core_as_of_ms(bank) == last_ms

@@ -1,4 +1,4 @@
-"""Feed files over time: checksums, order, kills, a file beside another source, and files sent by command."""
+"""Feed files over time: checksums, order, kills, and a file beside another source."""
 
 import hashlib
 import signal
@@ -9,8 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-import tomli_w
-from typer.testing import CliRunner
 
 from localnet import LocalNet
 from standing.ledger.attestations.publication import LocalSigner
@@ -19,12 +17,20 @@ from standing.ledger.chain import governance
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.serve import served
-from standing.node.cli import app as command_line
 from standing.node.fault_points import PART_FAULT_POINTS
 from standing.node.feed import file_load
 from standing.node.feed.comparison import compare_states
-from tests.node.feed.dropped_files import GOING, drop_folder, last_as_of_ms, report_of, stored_entries, write_file
-from tests.node.node_tools import Killed, account, die_at, grant_of, settings_on_disk, status_on_ledger, writes
+from tests.node.feed.dropped_files import GOING, drop_folder, report_of, write_file
+from tests.node.node_tools import (
+    Killed,
+    account,
+    core_as_of_ms,
+    die_at,
+    feed_entries,
+    grant_of,
+    status_on_ledger,
+    writes,
+)
 from tests.world import ACCOUNT, GUARDIAN, PLATFORM, REGISTRAR, Bank, Chain, World, wait_until
 
 
@@ -46,7 +52,7 @@ def test_a_checksum_that_does_not_match_its_file_is_refused(bank: Bank, folder: 
     drop.step(GOING)
     report_of(folder, where, name)
     assert (folder / where / f"{name}.sha256").exists()
-    assert (last_as_of_ms(bank) > 0) == (where == "done")
+    assert (core_as_of_ms(bank) > 0) == (where == "done")
 
 
 @pytest.mark.long
@@ -62,7 +68,7 @@ def test_a_wrong_checksum_stays_the_reason_of_rejection_even_if_the_node_is_kill
     assert "not that of the file" in report_of(folder, "rejected", name)["problems"][0]["problem"]
     assert (folder / "rejected" / f"{name}.sha256").exists()
     assert not list((folder / "working").iterdir())
-    assert stored_entries(bank) == []
+    assert feed_entries(bank) == []
 
 
 def test_changes_are_not_loaded_past_a_file_that_waits_for_its_checksum(bank: Bank, folder: Path) -> None:
@@ -75,13 +81,13 @@ def test_changes_are_not_loaded_past_a_file_that_waits_for_its_checksum(bank: Ba
     later_ms = bank.clock.advance(1_000)
     write_file(folder, "changes", later_ms, {"number": account(2)["number"], "status": "dormant"}, checksum=True)
     drop.step(GOING)
-    assert last_as_of_ms(bank) == started_ms, "the freeze is not on the ledger, so nothing later is promised"
+    assert core_as_of_ms(bank) == started_ms, "the freeze is not on the ledger, so nothing later is promised"
     bank.clock.advance(60_000)
     with pytest.raises(InvalidValue, match=f"{waits} waits for its checksum"):
         drop.step(GOING)
     (folder / f"{waits}.sha256").write_text(hashlib.sha256((folder / waits).read_bytes()).hexdigest())
     drop.step(GOING)
-    assert last_as_of_ms(bank) == later_ms
+    assert core_as_of_ms(bank) == later_ms
     assert sorted(path.name for path in (folder / "rejected").iterdir()) == []
 
 
@@ -96,7 +102,7 @@ def test_a_file_too_old_to_be_loaded_holds_nothing_back_without_its_checksum(ban
     drop.step(GOING)
     bank.clock.advance(60_000)
     drop.step(GOING)
-    assert last_as_of_ms(bank) == later_ms
+    assert core_as_of_ms(bank) == later_ms
 
 
 @pytest.mark.parametrize("required", [True, False])
@@ -117,7 +123,7 @@ def test_files_are_loaded_in_order_of_their_own_times_not_of_arrival(bank: Bank,
     write_file(folder, "changes", second_ms, {"number": ACCOUNT["number"], "status": "frozen"})
     write_file(folder, "full", first_ms, ACCOUNT)
     drop_folder(bank, folder).step(GOING)
-    assert [entry.as_of_ms for entry in stored_entries(bank)] == [first_ms, second_ms, third_ms]
+    assert [entry.as_of_ms for entry in feed_entries(bank)] == [first_ms, second_ms, third_ms]
     assert len(list((folder / "done").glob("*.jsonl"))) == 3
 
 
@@ -156,7 +162,7 @@ def test_a_node_killed_at_any_step_of_a_file_loses_and_repeats_nothing(
     report = report_of(folder, "done", name)
     assert report["changes"] == 25 + (kind == "changes")
     assert report["attestations"] == 4 + (kind == "changes")
-    assert [entry.complete for entry in stored_entries(bank)] == [True, True]
+    assert [entry.complete for entry in feed_entries(bank)] == [True, True]
     assert not list((folder / "working").iterdir())
 
 
@@ -175,7 +181,7 @@ def test_nothing_is_loaded_past_a_rejected_file_of_changes_until_it_is_made_up_f
     for _ in range(2):  # it stays so, also for another process
         with pytest.raises(InvalidValue, match=f"{lost} was rejected"):
             drop_folder(bank, folder).step(GOING)
-    assert (last_as_of_ms(bank), (folder / later).exists()) == (started_ms, True), "the bank promises nothing more"
+    assert (core_as_of_ms(bank), (folder / later).exists()) == (started_ms, True), "the bank promises nothing more"
     if cure == "the same time":
         write_file(folder, "changes", lost_ms, frozen)
     elif cure == "a full file":
@@ -183,8 +189,8 @@ def test_nothing_is_loaded_past_a_rejected_file_of_changes_until_it_is_made_up_f
     else:
         (folder / "rejected" / lost).unlink()
     drop.step(GOING)
-    assert (last_as_of_ms(bank), (folder / "done" / later).exists()) == (next_ms, True)
-    assert len(stored_entries(bank)) == (2 if cure == "removed" else 3)
+    assert (core_as_of_ms(bank), (folder / "done" / later).exists()) == (next_ms, True)
+    assert len(feed_entries(bank)) == (2 if cure == "removed" else 3)
 
 
 def test_a_file_rejected_twice_stops_the_folder_after_the_first_copy_is_removed(bank: Bank, folder: Path) -> None:
@@ -202,7 +208,7 @@ def test_a_file_rejected_twice_stops_the_folder_after_the_first_copy_is_removed(
     write_file(folder, "changes", next_ms, {"number": account(2)["number"], "status": "dormant"})
     with pytest.raises(InvalidValue, match=f"{lost}.2 was rejected"):
         drop.step(GOING)
-    assert last_as_of_ms(bank) == started_ms
+    assert core_as_of_ms(bank) == started_ms
 
 
 def test_a_full_file_of_a_time_to_come_never_undoes_what_another_source_has_stated(bank: Bank, folder: Path) -> None:
@@ -220,7 +226,7 @@ def test_a_full_file_of_a_time_to_come_never_undoes_what_another_source_has_stat
     drop.step(GOING)
     assert "ahead of this node's clock" in report_of(folder, "rejected", name)["problems"][0]["problem"]
     bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
-    wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == last_as_of_ms(bank))
+    wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == core_as_of_ms(bank))
     assert status_on_ledger(bank, grant) == Status.FROZEN
 
 
@@ -241,7 +247,7 @@ def test_a_full_file_beside_another_source_repairs_drift_without_moving_the_wate
     assert (report["changes"], report["changed_since"], report["missing"]) == (1, 1, 1)
     wait_until(lambda: status_on_ledger(bank, grants[1]) == Status.FROZEN)
     assert status_on_ledger(bank, grants[2]) == Status.LOST
-    assert last_as_of_ms(bank) == last_ms
+    assert core_as_of_ms(bank) == last_ms
     # The live feed continues, also for the repaired account.
     bank.change({"number": stated[1]["number"], "status": "active"})
     assert status_on_ledger(bank, grants[1]) == Status.ACTIVE
@@ -332,64 +338,3 @@ def test_a_node_killed_while_loading_a_file_resumes_it(tmp_path: Path, point: st
         answer = httpx.get(bank.url + "/v1/status", headers={"Authorization": f"Bearer {bank.core_key}"}, timeout=20)
         assert answer.json()["core_as_of_ms"] > 0
         assert report_of(folder, "done", name)["changes"] == 3
-
-
-def test_feed_check_validates_a_file_without_a_node_and_writes_nothing(folder: Path) -> None:
-    good = write_file(
-        folder, "changes", 1_767_225_600_000, {"number": ACCOUNT["number"], "status": "frozen"}, form="csv"
-    )
-    bad = write_file(folder, "full", 1_767_225_600_001, {**ACCOUNT, "status": "cold"})
-    before = sorted(folder.rglob("*"))
-    assert CliRunner().invoke(command_line, ["feed", "check", str(folder / good), "--json"]).exit_code == 0
-    result = CliRunner().invoke(command_line, ["feed", "check", str(folder / bad), "--json"])
-    assert result.exit_code == 1
-    assert '"field": "status"' in result.output
-    assert '"line": 1' in result.output
-    assert sorted(folder.rglob("*")) == before
-
-
-@pytest.mark.long
-def test_a_file_sent_by_command_is_loaded_and_the_running_node_publishes_it(
-    bank: Bank, folder: Path, tmp_path: Path
-) -> None:
-    config = tmp_path / "node.toml"
-    config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path)))
-
-    def run(command: str, name: str, *options: str) -> Any:
-        return CliRunner().invoke(
-            command_line, ["feed", command, str(folder / name), "-c", str(config), "--json", *options]
-        )
-
-    first = write_file(folder, "full", bank.clock.advance(10), account(1), account(2))
-    assert run("send", first).exit_code == 0
-    grant = grant_of(bank.bind(account(1)))
-    wait_until(lambda: status_on_ledger(bank, grant) == Status.ACTIVE)
-    unknown = write_file(
-        folder, "changes", bank.clock.advance(10), {"number": account(3)["number"], "status": "frozen"}
-    )
-    judged = run("check", unknown)
-    assert (judged.exit_code, '"line": 1' in judged.output) == (0, True), judged.output
-    assert '"unstated": 1' in run("send", unknown).output
-    bank.feed()
-    drifted = {**account(1), "status": "frozen"}
-    nightly = write_file(folder, "full", bank.clock.advance(0), drifted, account(2))
-    mended = run("send", nightly, "--reconcile")
-    assert (mended.exit_code, '"changes": 1' in mended.output) == (0, True), mended.output
-    wait_until(lambda: status_on_ledger(bank, grant) == Status.FROZEN)
-    assert sorted(path.name for path in folder.iterdir()) == sorted([first, unknown, nightly]), (
-        "the files stay in place"
-    )
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("command", ["check", "send"])
-def test_the_command_refuses_a_file_over_the_size_setting(
-    bank: Bank, folder: Path, tmp_path: Path, command: str
-) -> None:
-    config = tmp_path / "node.toml"
-    bounded = {"drop_folder": {"path": str(folder), "role": "reconcile", "max_bytes": 1_024}}
-    config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path) | bounded))
-    long = write_file(folder, "full", bank.clock.advance(10), *(account(index) for index in range(12)))
-    result = CliRunner().invoke(command_line, ["feed", command, str(folder / long), "-c", str(config), "--json"])
-    assert (result.exit_code, '"allowed": "1 to 1024 bytes"' in result.output) == (1, True), result.output
-    assert stored_entries(bank) == []

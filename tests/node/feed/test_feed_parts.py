@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from standing.ledger.attestations.terms import Status
-from tests.node.node_tools import account, grant_of, status_on_ledger, writes
+from tests.node.node_tools import account, core_as_of_ms, grant_of, status_on_ledger, writes
 from tests.world import ACCOUNT, Bank, wait_until
 
 
@@ -15,11 +15,6 @@ def _send(bank: Bank, as_of_ms: int, part: int, *changes: Mapping[str, Any], com
     stated = [{"effective_at_ms": as_of_ms, **change} for change in changes]
     body = {"as_of_ms": as_of_ms, "part": part, "complete": complete, "changes": stated}
     return bank.post("/v1/feed", bank.core_key, json=body)
-
-
-def _as_of_ms(bank: Bank) -> int:
-    core_as_of_ms: int = bank.get("/v1/status").json()["core_as_of_ms"]
-    return core_as_of_ms
 
 
 def _wait_for_watermark(bank: Bank, at: int) -> None:
@@ -85,7 +80,7 @@ def test_a_part_out_of_order_is_refused(
     answer = _send(bank, at, part, *changes, complete=complete)
     assert answer.status_code == 409
     assert answer.json()["type"] == f"urn:standing:problem:{problem}"
-    assert _as_of_ms(bank) == 0
+    assert core_as_of_ms(bank) == 0
 
 
 def test_a_part_after_the_last_one_is_refused(bank: Bank) -> None:

@@ -16,10 +16,11 @@ from standing.ledger.attestations.terms import Status
 from standing.node.feed.drop_file import FileName
 from standing.node.feed.file_load import FileLoader
 from standing.node.feed.file_report import FileRejected, FileReport
-from tests.node.feed.view_passes import GO, unstated, watermark
+from tests.node.feed.view_passes import GO, unstated
 from tests.node.node_tools import (
     Killed,
     account,
+    core_as_of_ms,
     die_at,
     feed_of,
     grant_of,
@@ -55,7 +56,7 @@ def test_a_bad_line_unstates_a_bound_account_until_a_corrected_line_arrives(bank
     assert bank.get("/v1/status").json()["unstated_accounts"] == 1
     (listed,) = unstated(bank)
     assert (listed.number, listed.known, "status:" in listed.problem) == (rows[2]["number"], True, True)
-    assert watermark(bank) == report.as_of_ms
+    assert core_as_of_ms(bank) == report.as_of_ms
     # However often it is repeated, it is published once.
     _load(bank, tmp_path, "full", bad)
     assert writes(bank, grants[2]) == 2
@@ -110,7 +111,7 @@ def test_a_file_of_changes_with_an_unattributable_line_is_rejected(bank: Bank, t
     with pytest.raises(FileRejected) as caught:
         _load(bank, tmp_path, "changes", [account(2), {"number": "6.22E+18", "status": "frozen"}])
     assert caught.value.report.problems[0].line == 2
-    assert watermark(bank) == spoken_ms
+    assert core_as_of_ms(bank) == spoken_ms
 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["bad line first", "good line first"])
@@ -335,7 +336,7 @@ def test_http_push_always_refuses_a_change_that_names_no_account(bank: Bank) -> 
     refused = _push(bank, account(1), {"number": "6.22E+18", "status": "frozen"}, on_bad_change="unstate")
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"].startswith("changes[1].number")
-    assert watermark(bank) == 0
+    assert core_as_of_ms(bank) == 0
 
 
 def test_a_core_may_itself_declare_an_account_unstated(bank: Bank) -> None:

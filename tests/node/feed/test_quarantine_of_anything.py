@@ -20,12 +20,8 @@ from standing.node.feed.records import FIELDS
 from standing.node.feed.settings import SqlViewSettings
 from standing.node.feed.sql_view import SqlViewSource
 from standing.node.storage import schema
-from tests.node.feed.view_passes import GO, unstated, watermark
-from tests.node.node_tools import (
-    SqlCore,
-    account,
-    feed_of,
-)
+from tests.node.feed.view_passes import GO, unstated
+from tests.node.node_tools import SqlCore, account, core_as_of_ms, feed_of
 from tests.world import Bank
 
 pytestmark = pytest.mark.long
@@ -61,7 +57,7 @@ def test_no_string_in_any_field_stops_the_feed_or_touches_another_account(
     report = loader.load(path, FileName("full", as_of_ms, form), lambda _a, _b: None, GO)  # type: ignore[arg-type]
     assert report.outcome == "loaded"
     assert (report.lines_without_account, report.bad_lines in {0, 1}) == (0, True)
-    assert watermark(bank) == as_of_ms
+    assert core_as_of_ms(bank) == as_of_ms
     assert {each.number for each in unstated(bank)} <= {account(5)["number"]}
     with bank.node.database.read() as connection:
         assert len(connection.execute(select(schema.accounts.c.id)).all()) in {5, 6}
@@ -69,7 +65,7 @@ def test_no_string_in_any_field_stops_the_feed_or_touches_another_account(
 
 def _assert_others_unaffected(bank: Bank, as_of_ms: int) -> None:
     """The source continued, and only account 5 is affected."""
-    assert watermark(bank) == as_of_ms
+    assert core_as_of_ms(bank) == as_of_ms
     assert {each.number for each in unstated(bank)} <= {account(5)["number"]}
     with bank.node.database.read() as connection:
         assert len(connection.execute(select(schema.accounts.c.id)).all()) in {5, 6}

@@ -8,10 +8,11 @@ from standing.node.feed.profile import Profile
 from standing.node.feed.settings import SqlViewSettings
 from standing.node.feed.sql_view import SqlViewSource
 from standing.node.feed.view_rows import RowReader
-from tests.node.feed.view_passes import read_pass, unstated, view_source, watermark
+from tests.node.feed.view_passes import read_pass, unstated, view_source
 from tests.node.node_tools import (
     SqlCore,
     account,
+    core_as_of_ms,
     feed_of,
     grant_of,
     status_on_ledger,
@@ -74,7 +75,7 @@ def test_a_view_with_too_many_bad_rows_is_refused(bank: Bank, core: SqlCore) -> 
     core.put(bank.clock.now_ms(), *(account(index, **({"status": "?"} if index < 11 else {})) for index in range(30)))
     with pytest.raises(InvalidValue, match="11 of 30 rows cannot be understood"):
         read_pass(bank, core, view_source(bank, core, page_size=7))
-    assert (watermark(bank), unstated(bank)) == (0, [])
+    assert (core_as_of_ms(bank), unstated(bank)) == (0, [])
 
 
 def test_a_view_in_the_cores_own_format_is_read_by_its_profile(bank: Bank, core: SqlCore) -> None:

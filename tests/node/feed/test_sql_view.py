@@ -3,8 +3,8 @@
 import pytest
 
 from standing.ledger.attestations.terms import Status
-from tests.node.feed.view_passes import entries, read_pass, stored, unstated, view_source
-from tests.node.node_tools import Killed, SqlCore, account, die_at, grant_of, status_on_ledger, writes
+from tests.node.feed.view_passes import read_pass, stored, unstated, view_source
+from tests.node.node_tools import Killed, SqlCore, account, die_at, feed_entries, grant_of, status_on_ledger, writes
 from tests.world import ACCOUNT, Bank, World, wait_until
 
 
@@ -33,14 +33,14 @@ def test_an_unchanged_row_is_published_once_however_often_it_is_read(bank: Bank,
     source = view_source(bank, core, late_window_ms=1_000)
     for _ in range(5):
         read_pass(bank, core, source)
-    assert [entry.changes for entry in entries(bank)] == [2, 0, 0, 0, 0]
+    assert [entry.changes for entry in feed_entries(bank)] == [2, 0, 0, 0, 0]
 
 
 @pytest.mark.long
 def test_the_watermark_trails_the_cores_time_by_its_longest_transaction(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms(), ACCOUNT)
     read_ms = read_pass(bank, core, view_source(bank, core, settle_ms=300))
-    assert [entry.as_of_ms for entry in entries(bank)] == [read_ms - 300]
+    assert [entry.as_of_ms for entry in feed_entries(bank)] == [read_ms - 300]
     bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
     wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == read_ms - 300)
 
@@ -50,7 +50,7 @@ def test_the_watermark_does_not_move_during_a_large_pass(bank: Bank, core: SqlCo
     core.put(bank.clock.now_ms(), *(account(index) for index in range(25)))
     with pytest.raises(Killed):
         read_pass(bank, core, view_source(bank, core, die_at("feed_committed", 2), page_size=10))
-    entry = entries(bank)[0]
+    entry = feed_entries(bank)[0]
     assert (entry.changes, entry.parts, entry.complete) == (20, 2, False)
     trail = bank.get(f"/v1/feed/{entry.as_of_ms}").json()
     assert not trail["complete"]
@@ -58,7 +58,7 @@ def test_the_watermark_does_not_move_during_a_large_pass(bank: Bank, core: SqlCo
     assert bank.get("/v1/status").json()["core_as_of_ms"] == 0
     assert bank.client.bank(bank.bic).watermark_ms == 0
     read_ms = read_pass(bank, core, view_source(bank, core, page_size=10))
-    assert [(entry.changes, entry.complete) for entry in entries(bank)] == [(20, False), (5, True)]
+    assert [(entry.changes, entry.complete) for entry in feed_entries(bank)] == [(20, False), (5, True)]
     bank.clock.advance(bank.settings.publisher.heartbeat_ms + 1)
     wait_until(lambda: bank.client.bank(bank.bic).watermark_ms == read_ms)
     assert bank.get(f"/v1/feed/{entry.as_of_ms}").json()["complete"]
@@ -86,7 +86,7 @@ def test_a_node_killed_after_any_part_of_a_pass_loses_and_repeats_nothing(
     for grant in grants:
         assert status_on_ledger(bank, grant) == Status.FROZEN
         assert writes(bank, grant) == 2
-    assert sum(entry.changes for entry in entries(bank)) == 50
+    assert sum(entry.changes for entry in feed_entries(bank)) == 50
 
 
 @pytest.mark.long

@@ -20,8 +20,8 @@ from standing.node.feed.records import read_record
 from standing.node.feed.settings import SqlViewSettings
 from standing.node.feed.sql_view import SqlViewSource
 from tests.databases import on_postgresql
-from tests.node.feed.view_passes import GO, entries, read_pass, stored, unstated, view_source
-from tests.node.node_tools import SqlCore, account, feed_of, grant_of, status_on_ledger, writes
+from tests.node.feed.view_passes import GO, read_pass, stored, unstated, view_source
+from tests.node.node_tools import SqlCore, account, feed_entries, feed_of, grant_of, status_on_ledger, writes
 from tests.world import ACCOUNT, Bank, World, wait_until
 
 BAD_ROWS = [
@@ -43,7 +43,7 @@ def test_a_bad_row_unstates_its_account_and_is_named_by_last_digits_and_column(
     core.put(bank.clock.now_ms(), {**account(1), **wrong})
     source = view_source(bank, core)
     as_of_ms = read_pass(bank, core, source)
-    assert [entry.as_of_ms for entry in entries(bank)] == [as_of_ms]
+    assert [entry.as_of_ms for entry in feed_entries(bank)] == [as_of_ms]
     assert stored(bank) == 2
     (listed,) = unstated(bank)
     assert f"{field}:" in listed.problem
@@ -95,7 +95,7 @@ def test_an_account_with_two_rows_is_reported_and_neither_row_is_published(bank:
     core.put(bank.clock.now_ms(), account(1))
     with pytest.raises(InvalidValue, match=r"row of …0001 at \d+\.number: stated twice"):
         read_pass(bank, core, view_source(bank, core))
-    assert entries(bank) == []
+    assert feed_entries(bank) == []
 
 
 def test_an_account_with_rows_on_two_pages_is_unstated_and_neither_row_is_published(bank: Bank, core: SqlCore) -> None:
@@ -115,7 +115,7 @@ def test_an_account_with_rows_on_two_pages_is_unstated_and_neither_row_is_publis
     wait_until(lambda: status_on_ledger(bank, grant) == Status.UNSTATED)
     (listed,) = unstated(bank)
     assert ("stated twice" in listed.problem, "row of …0001" in listed.source) == (True, True)
-    assert entries(bank)[-1].as_of_ms == as_of_ms
+    assert feed_entries(bank)[-1].as_of_ms == as_of_ms
     assert writes(bank, grant) == 2, "neither of the two holders was published"
 
 
@@ -127,10 +127,10 @@ def test_a_view_that_is_empty_for_a_moment_promises_nothing(bank: Bank, core: Sq
     core.run("DELETE FROM core_accounts")
     with pytest.raises(InvalidValue, match="has no row, although accounts are known"):
         read_pass(bank, core, source)
-    assert entries(bank)[-1].as_of_ms == told_ms
+    assert feed_entries(bank)[-1].as_of_ms == told_ms
     core.put(bank.clock.now_ms() - 500, account(1, status="frozen"))  # filled anew: what changed meanwhile is not late
     as_of_ms = read_pass(bank, core, source)
-    assert (entries(bank)[-1].as_of_ms, entries(bank)[-1].changes) == (as_of_ms, 1)
+    assert (feed_entries(bank)[-1].as_of_ms, feed_entries(bank)[-1].changes) == (as_of_ms, 1)
 
 
 def test_a_core_whose_clock_was_set_back_is_reported_until_it_has_caught_up(bank: Bank, core: SqlCore) -> None:
@@ -142,15 +142,15 @@ def test_a_core_whose_clock_was_set_back_is_reported_until_it_has_caught_up(bank
     core.set_time(told_ms - 3_600_000)
     with pytest.raises(CoreUnavailable, match="check whether the core's clock was set back"):
         source.step(GO)
-    assert entries(bank)[-1].as_of_ms == told_ms
-    assert read_pass(bank, core, source) == entries(bank)[-1].as_of_ms
+    assert feed_entries(bank)[-1].as_of_ms == told_ms
+    assert read_pass(bank, core, source) == feed_entries(bank)[-1].as_of_ms
 
 
 def test_rows_with_times_in_microseconds_are_reported_and_hold_the_watermark(bank: Bank, core: SqlCore) -> None:
     core.put(bank.clock.now_ms() * 1_000, ACCOUNT)
     with pytest.raises(InvalidValue, match="effective_at_ms"):
         read_pass(bank, core, view_source(bank, core))
-    assert entries(bank) == []
+    assert feed_entries(bank) == []
 
 
 @pytest.mark.parametrize("value", [Decimal("Infinity"), Decimal("NaN"), Decimal("1.5"), float("inf"), 1e3])
@@ -201,7 +201,7 @@ def test_the_database_clock_is_used_without_a_clock_query(bank: Bank, core: SqlC
     bank.clock.advance(3_600_000)
     before_ms = SystemClock().now_ms()
     source.step(GO)
-    entry = entries(bank)[0]
+    entry = feed_entries(bank)[0]
     # SQLite counts in days as a float: a millisecond may be lost.
     assert before_ms - 1 <= entry.as_of_ms <= SystemClock().now_ms()
     assert entry.changes == 1
@@ -217,7 +217,7 @@ def test_a_core_whose_clock_is_far_ahead_is_refused_since_its_watermark_could_no
     core.put(bank.clock.now_ms() + 59_000, ACCOUNT)
     with pytest.raises(InvalidValue, match="ahead of this node's clock"):
         view_source(bank, core, settle_ms=55_000).step(GO)
-    assert entries(bank) == []
+    assert feed_entries(bank) == []
     assert stored(bank) == 0
 
 

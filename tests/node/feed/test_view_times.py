@@ -10,8 +10,8 @@ from standing.node.feed.profile import Profile
 from standing.node.feed.settings import SqlViewSettings
 from standing.node.feed.sql_view import SqlViewSource
 from tests.databases import on_postgresql
-from tests.node.feed.view_passes import read_pass, unstated, view_source, watermark
-from tests.node.node_tools import SqlCore, account, feed_of, grant_of, status_on_ledger
+from tests.node.feed.view_passes import read_pass, unstated, view_source
+from tests.node.node_tools import SqlCore, account, core_as_of_ms, feed_of, grant_of, status_on_ledger
 from tests.world import Bank, wait_until
 
 _HOUR_MS = 3_600_000
@@ -34,7 +34,7 @@ def test_a_freeze_whose_time_no_pass_would_reach_is_not_passed_over(
     grant = grant_of(bank.bind(account(1)))
     core.put(stated(bank.clock.advance(10)), account(1, status="frozen"))
     as_of_ms = read_pass(bank, core, source)
-    assert watermark(bank) == as_of_ms
+    assert core_as_of_ms(bank) == as_of_ms
     wait_until(lambda: status_on_ledger(bank, grant) == Status.UNSTATED)
     (listed,) = unstated(bank)
     assert ("effective_at_ms" in listed.problem, "row of …0001" in listed.source) == (True, True)

@@ -31,11 +31,6 @@ def read_pass(bank: Bank, core: SqlCore, source: SqlViewSource, later_ms: int = 
     return now_ms
 
 
-def entries(bank: Bank) -> list[Any]:
-    with bank.node.database.read() as connection:
-        return list(connection.execute(select(schema.feed_entries).order_by(schema.feed_entries.c.as_of_ms)))
-
-
 def stored(bank: Bank) -> int:
     with bank.node.database.read() as connection:
         return int(connection.execute(select(func.count()).select_from(schema.accounts)).scalar_one())
@@ -44,9 +39,3 @@ def stored(bank: Bank) -> int:
 def unstated(bank: Bank) -> list[Unstated]:
     with bank.node.database.read() as connection:
         return Quarantine(bank.secrets.vault()).listed(connection, 1_000)
-
-
-def watermark(bank: Bank) -> int:
-    """The newest time stated by the core, to which the watermark moves."""
-    as_of_ms: int = bank.get("/v1/status").json()["core_as_of_ms"]
-    return as_of_ms
