@@ -49,6 +49,19 @@ def test_the_second_of_two_nodes_takes_over_when_the_leader_is_gone(twins: tuple
     assert not first.leadership.take()
 
 
+def test_a_node_that_cannot_store_its_lead_leaves_the_lock_to_another(
+    twins: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = twins
+
+    def fail(_connection: object) -> int:
+        raise OperationalError("UPDATE", None, Exception("disk full"))
+
+    monkeypatch.setattr(first.leadership, "_count_up", fail)
+    assert not first.leadership.look()
+    assert second.leadership.take()
+
+
 def test_a_node_that_lost_its_lock_unnoticed_cannot_sign(twins: tuple[Node, Node], bank: Bank) -> None:
     first, second = twins
     assert first.leadership.take()
