@@ -222,6 +222,9 @@ def test_a_recovery_that_is_repeated_says_again_what_the_core_must_feed(site: St
     assert (first.rebuilt, again.rebuilt) == (1, 0)
     assert not again.nothing_to_do
     assert (again.core_from_ms, again.core_until_ms) == (first.core_from_ms, first.core_until_ms)
+    assert first.core_from_ms < first.core_until_ms == site.client.bank(site.bank.bic).watermark_ms
+    with pytest.raises(CannotRecover, match="it must feed all that it said after"):
+        site.recovery().fed_again()  # the freeze is missing yet
     site.node.feed.accept(last)
     site.recovery().fed_again()
     site.publish()
