@@ -28,9 +28,11 @@ _KEY_TYPES = ("RSA", "EC")
 
 
 class OpenIdError(StandingError):
-    """Sign-in failed. `sentence`: the suffix of the message that the page shows."""
+    """Sign-in failed. `sentence`: the suffix of the message that the page shows. `wanted`: the page that the next try
+    should lead to; None where it is not known."""
 
     sentence = "refused"
+    wanted: str | None = None
 
 
 class AnswerRefused(OpenIdError):

@@ -23,6 +23,7 @@ from standing.gateway.access.id_token import (
     AnswerRefused,
     Cancelled,
     Metadata,
+    OpenIdError,
     ProviderMisconfigured,
     ProviderUnavailable,
     TokenRefused,
@@ -106,6 +107,13 @@ class OpenId:
         once).
         """
         begun = self._opened(sealed)
+        try:
+            return await self._finish(answer, begun)
+        except OpenIdError as error:
+            error.wanted = begun["wanted"]
+            raise
+
+    async def _finish(self, answer: Answer, begun: dict[str, Any]) -> Vouched:
         if not hmac.compare_digest(begun["state"].encode(), answer.state.encode()):
             raise AnswerRefused("state: not that of this browser's sign-in")
         metadata = await self._provider.metadata()

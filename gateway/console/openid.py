@@ -69,7 +69,7 @@ async def callback(
     except OpenIdError as refusal:
         if isinstance(refusal, TokenRefused):
             await console.sessions.failed(address_of(request))
-        response = _refused(request, refusal)
+        response = _refused(request, refusal, own_page(refusal.wanted or HOME))
         forget_cookie(response, cookie)
         return response
     token = await console.sessions.open_for(vouched.caller, provider.settings.issuer)

@@ -315,6 +315,14 @@ def test_a_name_that_is_a_script_stays_text(honest: Provider, browser: Browser) 
     assert "openid:&lt;script&gt;" in text
 
 
+def test_after_a_cancelled_sign_in_the_next_try_leads_to_the_page_that_was_asked_for(
+    honest: Provider, browser: Browser
+) -> None:
+    honest.error = "access_denied"
+    text = return_to_gateway(browser, sign_in_at_provider(browser, "/console/banks"))
+    assert 'href="/console/sign-in/openid?next=/console/banks"' in text
+
+
 @pytest.mark.parametrize(
     ("error", "text", "status"),
     [
