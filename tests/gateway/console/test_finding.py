@@ -1,20 +1,13 @@
 """Search and links of the console over HTTP: every id that the API accepts, and what people paste."""
 
-from collections.abc import Iterator
 from urllib.parse import urljoin
 
 import pytest
 from sqlalchemy import update
 
 from standing.gateway.storage import schema
-from tests.console_browser import Browser, signed_in
+from tests.console_browser import Browser
 from tests.gateway.gateway_rig import Rig
-
-
-@pytest.fixture
-def staff(a_rig: Rig) -> Iterator[Browser]:
-    with signed_in(a_rig.url, a_rig.keys["support"]) as browser:
-        yield browser
 
 
 @pytest.mark.parametrize("transaction_id", [".", "..", "...", "a:b", "-", "t.1_x"])
