@@ -19,7 +19,7 @@ from standing.ledger.service.console.visits import ConsoleDep, console_of, forge
 
 #: Set while the browser is at the provider's page; one for each sign-in, so that two tabs can sign in at once.
 SIGN_IN_COOKIE = "standing_sign_in"
-#: More than this are of tabs that were left: all go, so that a browser's requests stay small.
+#: More are left over from abandoned tabs. All are deleted then, so that the browser's requests stay small.
 _MAX_COOKIES = 4
 
 router = APIRouter()

@@ -45,7 +45,8 @@ async def sign_in_page(
     undone: Annotated[bool, Query()] = False,
 ) -> Response:
     """The ways to sign in. `out`: the visitor has just signed out, and may want to sign out of the provider, too.
-    `undone`: they sent a form after their session had ended. Who is signed in, as after Back, is sent on."""
+    `undone`: they sent a form after their session had ended. A visitor who is signed in, as after Back, is redirected
+    to the page they wanted."""
     token = request.cookies.get(console.session_cookie)
     if token is not None and await console.sessions.find(token, touch=False) is not None:
         return RedirectResponse(own_page(wanted), status_code=303)
