@@ -21,11 +21,12 @@ from standing.gateway.following import bank_ages, bank_watch, followed
 from standing.gateway.following.bank_watch import BankSighting
 from standing.gateway.following.followed import Cursor, CursorMoved
 from standing.gateway.following.observing import MAX_AT_ONCE, Observer, Sighting
+from standing.gateway.following.publications import Continuity, Group, LogsMissing, grouped
 from standing.gateway.following.settings import FollowerSettings
 from standing.gateway.ledger_reading.nodes import BlockRule
 from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.sealing import BINDING_SIZE
-from standing.ledger.chain.client import Head, LedgerClient, Published
+from standing.ledger.chain.client import Head, LedgerClient
 from standing.ledger.clock import Clock
 from standing.ledger.errors import LedgerUnreachable, StandingError
 from standing.ledger.service.leader import Leader
@@ -91,6 +92,7 @@ class Follower:
         self._head: Head | None = None
         self._cursor: Cursor | None = None
         self._bank_sightings: tuple[bytes, list[BankSighting]] = (b"", [])
+        self._continuity = Continuity()
         self._bank_ages = bank_ages.BankAges()
         self._pruned_at_ms = 0
         self._trouble: str | None = None
@@ -175,8 +177,10 @@ class Follower:
         """
         head = self._head = self._final_head()
         node = self._ledger.failover.current
-        cursor = self._load(head)
-        cursor = self._cursor = self._same_chain(cursor, head)
+        cursor = self._same_chain(self._load(head), head)
+        if self._cursor is None or self._cursor.hash != cursor.hash:
+            self._continuity.forget()  # restarted, moved back, or another process has followed in the meantime
+        self._cursor = cursor
         if cursor.number < head.number:
             self._follow(cursor, head, node)
             return True
@@ -251,12 +255,18 @@ class Follower:
             published = self._ledger.published(first, last)
             if self._ledger.head(last).hash != end.hash or self._ledger.failover.current != node:
                 raise _ChainChanged("the chain, or the node in use, changed while it was read")
+            self._continuity.check(published, self._sight_banks(head) if last == head.number else ())
         except _ChainChanged:
+            raise
+        except LogsMissing as missing:
+            self._ledger.failover.doubt()
+            if missing.after < cursor.number:
+                self._search_again(cursor, missing.after)
             raise
         except LedgerUnreachable:
             self._max_blocks = max(1, (last - cursor.number) // 2)
             raise
-        for group in _groups(published):
+        for group in grouped(published):
             cursor = self._follow_group(cursor, group, head)
             if self._stop.is_set():
                 return
@@ -264,7 +274,14 @@ class Follower:
             self._commit(cursor, [], end, {end.number: end.hash})
         self._max_blocks = min(self._settings.max_blocks, self._max_blocks * 2)
 
-    def _follow_group(self, cursor: Cursor, group: "_Group", head: Head) -> Cursor:
+    def _search_again(self, cursor: Cursor, after: int) -> None:
+        """Move the cursor back, so that the blocks after `after` are searched again."""
+        to = self._ledger.head(after)
+        self._write(lambda connection: _go_back(connection, cursor, to, common=True))
+        self._cursor = replace(cursor, number=to.number, hash=to.hash)
+        structlog.get_logger().warning("logs_searched_again", from_block=cursor.number, back_to=to.number)
+
+    def _follow_group(self, cursor: Cursor, group: Group, head: Head) -> Cursor:
         """Follow the publications of one block, in as many transactions as their size requires."""
         known = self._observer.known(group.bindings)
         wanted = [known[binding] for binding in group.bindings if binding in known]
@@ -316,7 +333,8 @@ class Follower:
             self._on_events()
         return len(found) == MAX_AT_ONCE
 
-    def _watch_banks(self, head: Head) -> None:
+    def _sight_banks(self, head: Head) -> list[BankSighting]:
+        """The banks' states at the newest block, read once for each."""
         known_of, sightings = self._bank_sightings
         if known_of != head.hash:
             sightings = []
@@ -329,6 +347,11 @@ class Follower:
                     for bank, record in zip(part, reading.records, strict=True)
                 ]
             self._bank_sightings = (head.hash, sightings)
+        return sightings
+
+    def _watch_banks(self, head: Head) -> None:
+        sightings = self._sight_banks(head)
+        self._continuity.check([], sightings)
         now_ms = self._clock.now_ms()
         ended = self._bank_ages.note(sightings, now_ms)
         if ended:
@@ -355,23 +378,6 @@ class Follower:
             return self._storage.write_all(work)
 
         return self._storage.writer.submit(written).result() or 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """The publications of one block; `bindings` in their order, each once."""
-
-    number: int
-    hash: bytes
-    bindings: list[bytes]
-
-
-def _groups(published: Sequence[Published]) -> list[_Group]:
-    groups: dict[int, _Group] = {}
-    for each in published:
-        group = groups.setdefault(each.block_number, _Group(each.block_number, each.block_hash, []))
-        group.bindings.extend(each.bindings)
-    return [replace(group, bindings=list(dict.fromkeys(group.bindings))) for _, group in sorted(groups.items())]
 
 
 def _oldest(remembered: Sequence[tuple[int, bytes]], keep: int) -> int:

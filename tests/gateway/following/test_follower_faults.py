@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachab
 from standing.ledger.service.vault import VaultError
 from tests.gateway.faulty_ledger_node import proxied
 from tests.gateway.follower_rig import Call, FollowRig, follow_rig, kinds
-from tests.gateway.gateway_rig import BICS
 from tests.world import ACCOUNT, World, wait_until
 
 
@@ -108,21 +108,19 @@ def test_publications_of_a_bank_without_a_valid_bic_are_skipped(rig: FollowRig) 
     person = rig.bound()
     rig.follow()
     rig.bank.change(person.number, status=Status.FROZEN)
-    rig.banks[BICS[1]].publish()
-    rig.banks[BICS[1]].publish()
-    other = "0x" + BICS[1].encode().ljust(32, b"\0").hex()
+    bank = "0x" + rig.bank.bic.encode().ljust(32, b"\0").hex()
     foreign = "0x" + b"\xffno bic".ljust(32, b"\0").hex()
 
-    def admitted_under_another_name(call: Call, answer: Call) -> Call:
+    def another_publishes_as_well(call: Call, answer: Call) -> Call:
         if call["method"] != "eth_getLogs":
             return answer
-        return answer | {
-            "result": [
-                log | {"topics": [foreign if t == other else t for t in log["topics"]]} for log in answer["result"]
-            ]
-        }
+        foreign_logs = [
+            log | {"topics": [foreign if topic == bank else topic for topic in log["topics"]]}
+            for log in answer["result"]
+        ]
+        return answer | {"result": [*foreign_logs, *answer["result"], *foreign_logs]}
 
-    rig.alter = admitted_under_another_name
+    rig.alter = another_publishes_as_well
     with capture_logs() as logs:
         assert kinds(rig.follow(), person) == ["binding.frozen"]
     banks = [log["bank"] for log in logs if log["event"] == "foreign_bank_passed_over"]
@@ -292,6 +290,52 @@ def test_nothing_is_missed_where_a_load_balancer_passes_the_search_for_logs_to_a
             rig.follow(follower)
         balancer.instead = None
         assert kinds(rig.follow(follower), person) == ["binding.frozen"]
+
+
+def test_a_node_that_gives_the_logs_of_a_block_later_than_its_state_is_waited_for(rig: FollowRig) -> None:
+    person = rig.bound()
+    rig.follow()
+    followed = rig.following.follower.status.block_number
+    rig.clock.advance(10)
+    rig.bank.change(person.number, status=Status.FROZEN)
+    rig.alter = _without_logs_of(rig.bank.number)
+    for _ in range(2):
+        with pytest.raises(LedgerUnreachable, match=f"has not given all publications of {rig.bank.bic} after block"):
+            rig.follow()
+    assert rig.following.follower.status.block_number == followed
+    rig.undo()
+    assert kinds(rig.follow(), person) == ["binding.frozen"]
+
+
+def test_a_publication_whose_logs_were_late_is_found_although_it_did_not_move_the_watermark(rig: FollowRig) -> None:
+    """As the first ones of a large feed entry, which is published in parts."""
+    person = rig.bound()
+    rig.follow()
+    rig.bank.accounts[person.number] = replace(rig.bank.accounts[person.number], status=Status.FROZEN)
+    rig.bank.publish(bytes.fromhex(person.binding[2:]), watermark_ms=rig.ledger.bank(rig.bank.bic).watermark_ms)
+    rig.alter = _without_logs_of(rig.bank.number)
+    assert rig.follow() == []
+    rig.heartbeat()
+    with capture_logs() as logged, pytest.raises(LedgerUnreachable, match="has not given all publications"):
+        rig.follow()
+    assert "logs_searched_again" in [line["event"] for line in logged]
+    rig.undo()
+    assert kinds(rig.follow(), person) == ["binding.frozen"]
+    assert rig.follow() == []
+
+
+def _without_logs_of(number: int) -> Callable[[Call, Call], Call]:
+    """Answers from which a publication's logs are left out."""
+
+    def is_of(log: Call) -> bool:
+        return int(log["topics"][2], 16) == number
+
+    def alter(call: Call, answer: Call) -> Call:
+        if call["method"] != "eth_getLogs":
+            return answer
+        return answer | {"result": [log for log in answer["result"] if not is_of(log)]}
+
+    return alter
 
 
 def _observations(rig: FollowRig) -> list[Any]:
