@@ -113,7 +113,8 @@ def find_halmos() -> str | None:
 
 
 def run_halmos(halmos: str, check: str, control: Control | None = None) -> dict[str, int]:
-    """Exit code of each check whose name starts with `check`: 0 proved, 1 refuted, others undecided.
+    """Exit code of each check whose name starts with `check`: 0 proved, 1 refuted, others undecided, of which the end
+    of halmos' output is printed.
 
     Raises: CompileError.
     """
@@ -128,7 +129,10 @@ def run_halmos(halmos: str, check: str, control: Control | None = None) -> dict[
         if not results.exists():
             raise CompileError(f"halmos gave no results: {(ended.stdout + ended.stderr)[-2000:]}")
         tests = json.loads(results.read_text())["test_results"]
-        return {test["name"].split("(")[0]: test["exitcode"] for group in tests.values() for test in group}
+        codes = {test["name"].split("(")[0]: test["exitcode"] for group in tests.values() for test in group}
+        if not {PROVED, REFUTED}.issuperset(codes.values()):
+            print(f"undecided {codes}: {(ended.stdout + ended.stderr)[-2000:]}", file=sys.stderr)
+        return codes
 
 
 def main() -> int:
