@@ -124,7 +124,7 @@ def run_halmos(halmos: str, check: str, control: Control | None = None) -> dict[
         results = root / "results.json"
         command = [halmos, "--root", folder, "--contract", PROOF.stem, "--function", check]
         command += ["--solver-timeout-assertion", str(SOLVER_TIMEOUT_MS), "--json-output", str(results)]
-        # halmos looks for its solver in the active virtual environment, which need not be its own, and then on the PATH.
+        # halmos looks for its solver in the active virtual environment, which need not be its own, then on the PATH.
         paths = [str(root / "bin"), str(Path(halmos).parent), os.environ["PATH"]]
         environment = os.environ | {"PATH": os.pathsep.join(paths)}
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

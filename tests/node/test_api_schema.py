@@ -34,8 +34,11 @@ def test_any_request_gets_a_documented_answer_and_no_server_error(a_world: World
 def test_an_unparsable_body_is_refused_as_documented_and_the_node_keeps_running(a_world: World, body: bytes) -> None:
     bank = a_world.start_bank()
     documented = httpx.get(bank.url + "/openapi.json").json()["paths"]["/v1/feed"]["post"]["responses"]
-    # Parsing happens before the key is checked.
-    answer = httpx.post(bank.url + "/v1/feed", content=body, headers={"Content-Type": "application/json"}, timeout=30)
+    headers = {"Content-Type": "application/json"}
+    unknown = httpx.post(bank.url + "/v1/feed", content=body, headers=headers, timeout=30)
+    assert unknown.status_code == 401  # nothing is parsed
+    headers["Authorization"] = f"Bearer {bank.core_key}"
+    answer = httpx.post(bank.url + "/v1/feed", content=body, headers=headers, timeout=30)
     assert answer.status_code == 422
     assert answer.json()["type"] == "urn:standing:problem:malformed-request"
     assert "urn:standing:problem:malformed-request" in str(documented["422"])

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -337,7 +338,7 @@ def test_a_file_without_a_header_is_read_by_column_number(tmp_path: Path) -> Non
     cells=st.lists(st.text(st.characters(codec="utf-8"), max_size=20), min_size=2, max_size=4),
     encoding=st.sampled_from([name for name in ENCODINGS if name != "utf-16"]),
 )
-def test_any_cell_content_is_read_back_unchanged(
+def test_any_cell_content_is_read_back_unchanged_except_on_lines_without_values(
     tmp_path_factory: pytest.TempPathFactory, cells: list[str], encoding: Any
 ) -> None:
     path = tmp_path_factory.mktemp("any") / "book.csv"
@@ -347,7 +348,8 @@ def test_any_cell_content_is_read_back_unchanged(
     columns: Any = {"number": "number", "holder_name": "holder_name"}
     profile = Profile(encoding=encoding, multiline=True, columns=columns)
     read: list[Line] = list(read_lines(path, "csv", profile))
-    assert [line.record.get("number") for line in read] == [_trimmed(cell) for cell in cells]
+    stated = [cell for cell in map(_trimmed, cells) if cell is not None and not re.fullmatch(r"[-+=|_\s]+", cell)]
+    assert [line.record.get("number") for line in read] == stated
     assert not any(line.problems for line in read)
 
 
