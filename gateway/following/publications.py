@@ -60,7 +60,7 @@ class Continuity:
         """Begin anew, where the next range does not continue the last one."""
         self._newest.clear()
 
-    def check(self, published: Sequence[Published], at_end: Sequence[BankSighting] = ()) -> None:
+    def check(self, published: Sequence[Published], at_end: Sequence[BankSighting]) -> None:
         """Check the publications of the next range, or of the last one once more. `at_end`: the banks' states at its
         last block, where they are known.
 

@@ -114,13 +114,9 @@ class RoleCheck:
             raise WrongRole(f"The key '{caller.name}' has the role {caller.role}; allowed: {', '.join(self._roles)}.")
         return caller
 
-    async def passes(self, request: Request) -> bool:
-        """Whether it will answer neither 401 nor 403."""
-        try:
-            await self(request, await _BEARER(request))
-        except (MissingKey, WrongRole):
-            return False
-        return True
+    async def of(self, request: Request) -> Caller:
+        """The caller of a request, before its dependencies are asked. Raises: MissingKey, WrongRole."""
+        return await self(request, await _BEARER(request))
 
 
 def require(*roles: str) -> RoleCheck:

@@ -72,13 +72,6 @@ class _StrictRequest(Request):
         return self._strict
 
 
-class _RefusedRequest(Request):
-    """A request that its route refuses for its key. The framework reads the body first: it finds none in it."""
-
-    async def json(self) -> Any:
-        return None
-
-
 class StrictJsonRoute(APIRoute):
     """A route that reads its JSON body with `strict_json`, and only of callers who may use the route.
 
@@ -90,9 +83,10 @@ class StrictJsonRoute(APIRoute):
         checks = list(_role_checks(self.dependant))
 
         async def strict(request: Request) -> Response:
-            passes = [await check.passes(request) for check in checks]
-            kind = _StrictRequest if all(passes) else _RefusedRequest
-            return await handle(kind(request.scope, request.receive))
+            # Here, because the framework parses the body before it asks a route's dependencies.
+            for check in checks:
+                await check.of(request)
+            return await handle(_StrictRequest(request.scope, request.receive))
 
         return strict
 

@@ -101,14 +101,17 @@ def match_name(held: str, claimed: str) -> MatchWord:
         return "match"
     if max(len(canonical), len(held)) > _MAX_LETTERS:
         return "no_match"
-    turned = {canonical, *_turned(words_of(claimed)), *_turned(words_of(_MARIA.sub("María", claimed)))}
+    words = words_of(claimed)
+    turned = {canonical, *_turned(words)}
+    if _MARIA.search(claimed):
+        turned.update(_turned(words_of(_MARIA.sub("María", claimed))))
     if "&" in claimed:
         turned.update(folded(claimed.replace("&", word)) for word in _AND)
     asked = set().union(*map(_forms, turned))
     forms = _forms(held)
     if asked & (forms | _without_titles(forms)) or forms & _without_titles(asked):
         return "close"
-    return "close" if _is_slip(held, canonical, words_of(claimed)) else "no_match"
+    return "close" if _is_slip(held, canonical, words) else "no_match"
 
 
 def _forms(canonical: str) -> set[str]:

@@ -28,7 +28,8 @@ _SAMPLE = 20
 #: After this many broken records in a row, the file does not match its profile.
 _MAX_BROKEN_RUN = 1_000
 _BAD_BYTES_HANDLER = "standing-bad-bytes"
-_MARK = "\ufeff"
+#: The byte order mark.
+MARK = "\ufeff"
 #: What a line between records consists of: nothing, or rules as databases' clients draw them.
 _RULE = re.compile(r"[-+=|_\s]*")
 
@@ -140,7 +141,7 @@ class _TextLines:
         text = line.decode(self._codec, _BAD_BYTES_HANDLER)
         if len(text) > MAX_LINE:
             raise _TooLong
-        return text.removeprefix(_MARK)  # each of several files that were put into one may begin with it
+        return text.removeprefix(MARK)  # each of several files that were put into one may begin with it
 
     def _ended(self, line: bytes) -> bool:
         if self._codec == "utf-16-le":

@@ -17,7 +17,7 @@ import clevercsv
 from standing.ledger.errors import InvalidValue
 from standing.node.feed.drop_file import END_OF_FILE, LINE_BREAKS, LONE_RETURNS
 from standing.node.feed.file_encoding import guess_encoding
-from standing.node.feed.file_lines import is_rule
+from standing.node.feed.file_lines import MARK, is_rule
 from standing.node.feed.headings import KNOWN, folded
 from standing.node.feed.records import flattened, trimmed
 
@@ -37,9 +37,8 @@ _TOTAL = re.compile(
 #: What stands in place of a number.
 _NOTHING = re.compile(r"\(?(?:null|none|nil|n/?a)\)?|#n/a|-+|无|無", re.IGNORECASE)
 _DELIMITERS = (",", "\t", ";", "|")
-_MARK = "\ufeff"
 #: The marks of files that were put into one.
-_AFTER_BREAK = re.compile(f"(?<=\n){_MARK}")
+_AFTER_BREAK = re.compile(f"(?<=\n){MARK}")
 #: How many of its names show that a line is the heading, whatever is before it.
 _KNOWN_NAMES = 2
 
@@ -71,7 +70,7 @@ def read_sample(path: Path) -> Sample:
     if raw.startswith(_NO_TEXT):
         raise InvalidValue("file", "a workbook, an archive or a document", "CSV, or JSON lines: save a sheet as CSV")
     encoding, why = guess_encoding(raw, cut_off=len(raw) < size)
-    text = _AFTER_BREAK.sub("", raw.decode(encoding, "replace").removeprefix(_MARK))
+    text = _AFTER_BREAK.sub("", raw.decode(encoding, "replace").removeprefix(MARK))
     ended = text.rstrip(END_OF_FILE).endswith("\n") or len(raw) < size
     if len(raw) < size:
         text = text[: text.rfind("\n") + 1]
