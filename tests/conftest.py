@@ -12,6 +12,7 @@ from alembic import command
 from eth_keyfile import keyfile
 from hypothesis import HealthCheck, settings
 
+from standing.ledger.service.serve import settle_memory
 from tests.migrations import played_once
 from tests.world import World, world
 
@@ -21,6 +22,12 @@ os.environ["LANGUAGE"] = "en"
 # How long an example takes depends on the machine's other work, and is no promise of ours.
 settings.register_profile("standing", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("standing")
+
+
+def pytest_collection_finish() -> None:
+    """Garbage is collected as in the services: by default, a twentieth of the suite's processor time is the collector's
+    walks through what was imported and collected."""
+    settle_memory()
 
 
 @pytest.fixture(scope="session", autouse=True)
