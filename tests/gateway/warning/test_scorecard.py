@@ -125,7 +125,11 @@ def test_the_list_of_banks_shows_each_banks_rating(it: FollowRig) -> None:
 
 
 @pytest.mark.parametrize(
-    "last_publication_ms", [1_800_000, HOUR_MS - 2_000], ids=["in an hour", "just before a full hour"]
+    "last_publication_ms",
+    [
+        pytest.param(1_800_000, id="in an hour"),
+        pytest.param(HOUR_MS - 2_000, id="just before a full hour", marks=pytest.mark.long),
+    ],
 )
 def test_a_bank_about_to_fall_silent_is_reported_once_with_the_time_left(
     tmp_path: Path, last_publication_ms: int
