@@ -67,7 +67,7 @@ async def get_events(
     | {
         status.HTTP_200_OK: {
             "description": "`id` is the position, `event` the type, `data` the event as JSON. A comment comes where "
-            "nothing else does. `event: gap` says that events between `after` and `oldest` are no longer kept",
+            "nothing else does. `event: gap` says that events between `after` and `oldest` may no longer be kept",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         }
     },

@@ -29,7 +29,7 @@ Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 
 EVENT_EXAMPLE: dict[str, Any] = {
     "id": _EVENT_ID,
-    "position": 42,
+    "position": 1767240000120,
     "type": "binding.frozen",
     "timestamp": "2026-01-01T03:59:59.580Z",
     "data": {
@@ -65,7 +65,9 @@ class EventDocument(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [EVENT_EXAMPLE]})
 
     id: str = Field(description="Permanent id of the event: use it to ignore duplicates")
-    position: int = Field(description="Counts up in the order of the log; for a binding, that is the ledger's order")
+    position: int = Field(
+        description="Increases with the log; for a binding, that is the ledger's order. There are gaps"
+    )
     type: EventType
     timestamp: str = Field(description="When it took effect, ISO 8601, UTC")
     data: EventData
@@ -98,7 +100,9 @@ class EndpointBody(BaseModel):
 class ReplayBody(BaseModel):
     """Which events to send again: one by its id, or all after a position."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"event": _EVENT_ID}, {"after": 40}]})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"event": _EVENT_ID}, {"after": 1767240000000}]}
+    )
 
     event: str | None = Field(None, pattern="^evt_[0-9a-f]{32}$")
     after: Position | None = None

@@ -52,7 +52,8 @@ class Streams:
         place.enter_context(self._admission)
         # `after` can be beyond the newest event only if an older database was restored.
         start = newest if after is None else min(after, newest)
-        missed = after is not None and after + 1 < oldest
+        # After 0, everything that is kept is asked for.
+        missed = after and after + 1 < oldest
         settings = self._settings
         return _Stream(
             self._events(start, oldest if missed else None, may_listen),

@@ -29,6 +29,11 @@ _DAY_MS = 24 * _HOUR_MS
 _ENDPOINT = "we_1"
 
 
+def _nth(*numbers: int) -> list[int]:
+    """The positions of the first event, the second and so on, all of which are observed at the same time."""
+    return [_START_MS + number - 1 for number in numbers]
+
+
 class _NoJitter(random.Random):
     def uniform(self, a: float, b: float) -> float:
         return (a + b) / 2
@@ -176,19 +181,19 @@ def test_a_replay_from_beyond_the_queue_skips_nothing_of_the_backlog(storage: St
     queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(max_pending=2), _NoJitter())
     _more_events(storage, 9)
     assert queues.claim(_ENDPOINT, None) is not None  # 1 and 2 are queued, the rest waits in the log
-    queues.replay_after(_ENDPOINT, 1)
-    assert queues.replay_after(_ENDPOINT, 8) == 2
-    assert _take_all(queues) == [2, 3, 4, 5, 6, 7, 8, 9, 10]
+    queues.replay_after(_ENDPOINT, _START_MS)
+    assert queues.replay_after(_ENDPOINT, _START_MS + 7) == 2
+    assert _take_all(queues) == _nth(2, 3, 4, 5, 6, 7, 8, 9, 10)
 
 
 def test_a_replay_from_a_future_position_is_refused_and_skips_no_later_event(storage: Storage) -> None:
     queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), _NoJitter())
-    assert _take_all(queues) == [1]
-    assert queues.replay_after(_ENDPOINT, 1) == 0
-    with pytest.raises(InvalidValue, match="after: beyond the newest event; allowed: 0 to 1"):
-        queues.replay_after(_ENDPOINT, 2)
+    assert _take_all(queues) == _nth(1)
+    assert queues.replay_after(_ENDPOINT, _START_MS) == 0
+    with pytest.raises(InvalidValue, match=f"after: beyond the newest event; allowed: 0 to {_START_MS}"):
+        queues.replay_after(_ENDPOINT, _START_MS + 1)
     _more_events(storage, 2)
-    assert _take_all(queues) == [2, 3]
+    assert _take_all(queues) == _nth(2, 3)
 
 
 def test_old_hops_of_changes_are_pruned_in_bounded_steps_and_the_newest_is_kept(storage: Storage) -> None:
@@ -219,12 +224,12 @@ def test_old_hops_of_changes_are_pruned_in_bounded_steps_and_the_newest_is_kept(
 def test_a_replay_from_the_last_queued_position_over_a_pruned_log_skips_nothing(storage: Storage) -> None:
     queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(), _NoJitter())
     _more_events(storage, 2)
-    assert _take_all(queues) == [1, 2, 3]
+    assert _take_all(queues) == _nth(1, 2, 3)
     with storage.write() as connection:
         event_log.prune(connection, _START_MS + 1, 10)
-    assert queues.replay_after(_ENDPOINT, 3) == 0
+    assert queues.replay_after(_ENDPOINT, _START_MS + 2) == 0
     _more_events(storage, 1)
-    assert _take_all(queues) == [4]
+    assert _take_all(queues) == _nth(4)
 
 
 def test_an_abandoned_event_is_sent_again_on_replay(storage: Storage) -> None:
@@ -249,7 +254,7 @@ def test_an_event_that_waits_for_its_endpoint_is_kept_however_old(storage: Stora
     queues.delivered(first, "http_204", revive=False)
     with storage.write() as connection:
         assert event_log.prune(connection, _START_MS + 365 * _DAY_MS, 10) == 1
-    assert _take_all(queues) == [2, 3, 4]
+    assert _take_all(queues) == _nth(2, 3, 4)
 
 
 def test_an_attempt_under_way_is_not_made_by_another_process_before_it_must_have_ended(storage: Storage) -> None:
@@ -270,7 +275,7 @@ def test_a_replayed_event_that_was_not_queued_yet_is_sent_once(storage: Storage)
     with storage.read() as connection:
         _, newest = event_log.page(connection, 0, 10)
     queues.replay_event(_ENDPOINT, newest.id)
-    assert _take_all(queues) == [1, 2]
+    assert _take_all(queues) == _nth(1, 2)
 
 
 def test_the_state_of_a_queue_counts_each_event_once_and_shows_the_newest_result(storage: Storage) -> None:
@@ -322,7 +327,7 @@ def test_what_a_clock_that_was_ahead_queued_or_tried_is_due_once_it_is_set_back_
         assert queues.claim(_ENDPOINT, None) is not None
     set_back = DeliveryQueues(storage, ManualClock(_START_MS + _HOUR_MS), WebhookSettings(), _NoJitter())
     due = [set_back.claim(_ENDPOINT, None) for _ in range(3)]
-    assert [each and each.event.position for each in due] == [1, 2, None]
+    assert [each and each.event.position for each in due] == [*_nth(1, 2), None]
 
 
 def test_an_endpoint_that_is_enabled_again_begins_its_attempts_anew(storage: Storage) -> None:

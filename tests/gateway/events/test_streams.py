@@ -39,7 +39,7 @@ def write_events(rig: FollowRig, count: int = 1) -> list[int]:
     with rig.app.state.gateway.storage.write() as connection:
         event_log.append(connection, events)
     rig.following.wakeups.wake()
-    return list(range(before + 1, before + 1 + count))
+    return [event.position for event in rig.following.log.page(before, count)]
 
 
 class Stream:
@@ -168,6 +168,24 @@ def test_after_a_restored_backup_a_client_that_was_ahead_misses_nothing_new(rig:
     assert (listed["events"], listed["next_after"]) == ([], newest)
     with stream(rig, **{"last-event-id": str(ahead)}) as client:
         assert write_events(rig) == client.positions(1)
+
+
+def test_after_a_restored_backup_no_position_is_used_again(rig: FollowRig) -> None:
+    """Readers had passed over new events, since they had seen events at these positions, or at higher ones."""
+    newest, *lost = write_events(rig, 4)
+    with rig.app.state.gateway.storage.write() as connection:
+        connection.exec_driver_sql(f"DELETE FROM events WHERE position > {newest}")
+        connection.exec_driver_sql(f"UPDATE sqlite_sequence SET seq = {newest} WHERE name = 'events'")
+    rig.clock.advance(60_000)
+    written = write_events(rig, 2)
+    listed = rig.platform("GET", f"/v1/events?after={lost[-1]}").json()["events"]
+    assert [event["position"] for event in listed] == written
+
+
+def test_who_asks_for_all_events_is_told_of_no_gap(rig: FollowRig) -> None:
+    write_events(rig)
+    with stream(rig, **{"last-event-id": "0"}) as client:
+        assert client.event()["event"] == "binding.frozen"
 
 
 @pytest.mark.long

@@ -26,13 +26,15 @@ def add(rig: FollowRig, to: Receiver | str, types: list[str] | None = None) -> s
     return made
 
 
-def write_events(rig: FollowRig, count: int = 1, kind: EventType = EventType.FROZEN) -> None:
-    """Write events as the follower does, and wake the sender."""
+def write_events(rig: FollowRig, count: int = 1, kind: EventType = EventType.FROZEN) -> list[int]:
+    """Write events as the follower does, and wake the sender. Returns: their positions."""
+    _, before = rig.following.log.ends()
     at_ms = rig.clock.now_ms()
     events = [Event(kind, rig.bank.bic, secrets.token_bytes(32), 1, 7, at_ms, at_ms, {}) for _ in range(count)]
     with rig.app.state.gateway.storage.write() as connection:
         event_log.append(connection, events)
     rig.following.wakeups.wake()
+    return [event.position for event in rig.following.log.page(before, count)]
 
 
 def queue(rig: FollowRig, endpoint: str) -> dict[str, Any]:
