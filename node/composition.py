@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy import Connection
 
 from standing.ledger.attestations.publication import LocalSigner, Signer
 from standing.ledger.chain.client import LedgerClient
@@ -138,7 +139,12 @@ def _services(
     """The services, on a database that is up to date. Raises: InvalidValue, VaultError."""
     vault = secrets.vault_of(database)
     issuer = Issuer(settings.bic, secrets.bank_secrets_of(database), secrets.signer, settings.publisher.herd_size)
-    leadership, meters = Leadership(database, clock, faults), Meters()
+
+    def check(connection: Connection) -> None:
+        AccountStore(vault).check_vault(connection)
+        check_bank_secrets(connection, issuer.secret)
+
+    leadership, meters = Leadership(database, clock, faults, check), Meters()
     publisher = _publisher(settings, secrets, vault, database, client, issuer, clock, leadership, meters, faults)
     feed = Feed(
         database,

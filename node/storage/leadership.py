@@ -37,12 +37,23 @@ STORE_DOWN = (Standby, DatabaseUnavailable)
 
 
 class Leadership:
-    """Whether this node leads on its store. `run` needs a thread of its own; `active` may be read from any."""
+    """Whether this node leads on its store. `run` needs a thread of its own; `active` may be read from any.
 
-    def __init__(self, database: NodeDatabase, clock: Clock, faults: Faults = no_faults) -> None:
+    `check` raises a StandingError where this node could not work with what the store holds by now: another leader may
+    have written it under settings that this node does not have.
+    """
+
+    def __init__(
+        self,
+        database: NodeDatabase,
+        clock: Clock,
+        faults: Faults = no_faults,
+        check: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._faults = faults
+        self._check = check
         self._lock = lock_of(database, "leader")
         self._stop = threading.Event()
         self._epoch = 0
@@ -52,7 +63,8 @@ class Leadership:
         self.trouble: str | None = None
 
     def take(self) -> bool:
-        """Lead if no other node does. Returns: whether this node leads now. Raises: DatabaseUnavailable."""
+        """Lead if no other node does. Returns: whether this node leads now. Raises: DatabaseUnavailable; what `check`
+        raises."""
         if self.active:
             return True
         try:
@@ -63,6 +75,7 @@ class Leadership:
             raise unavailable(error.strerror or type(error).__name__) from error
         try:
             with self._database.write() as connection:
+                self._check(connection)
                 self._epoch = self._count_up(connection)
         except BaseException:
             self._lock.release()
@@ -73,10 +86,10 @@ class Leadership:
         return True
 
     def look(self) -> bool:
-        """As `take`; an outage of the database is kept as this node's trouble."""
+        """As `take`; an outage of the database, and what `check` finds, is kept as this node's trouble."""
         try:
             taken, self.trouble = self.take(), None
-        except DatabaseUnavailable as error:
+        except StandingError as error:
             taken, self.trouble = False, str(error)
         except BaseException as error:
             self.trouble = (

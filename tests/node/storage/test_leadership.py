@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
+from standing.ledger.attestations.binding_protocol import BindingRequest
 from standing.ledger.service.leader import lock_of
 from standing.ledger.service.serve import served
 from standing.node.accounts.changes import FeedEntry
@@ -19,7 +21,7 @@ from standing.node.composition import Node, build
 from standing.node.storage import schema
 from standing.node.storage.database import NodeDatabase
 from standing.node.storage.leadership import LeadershipLost, Standby
-from tests.world import ACCOUNT, Bank, World, wait_until
+from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, Bank, World, wait_until
 
 
 @pytest.fixture
@@ -92,6 +94,38 @@ def test_a_node_that_lost_its_lock_unnoticed_stands_by_although_it_has_nothing_t
     a_world.chain.down = True
     with pytest.raises(LeadershipLost):
         first.publisher.step()
+
+
+@pytest.mark.parametrize(
+    ("added", "reason"),
+    [
+        ({"newer_bank_secrets": (b"\2" * 32,)}, "under which active bindings were granted is missing"),
+        ({"vault_secret": b"\2" * 32}, "is a vault secret missing"),
+    ],
+    ids=["bank secret", "vault secret"],
+)
+def test_a_standby_that_was_not_restarted_after_a_rotation_does_not_take_over(
+    bank: Bank, added: dict[str, Any], reason: str
+) -> None:
+    """It sealed a freeze under the old secret, so that the platform could not read it, even with the new one back."""
+    rotated = replace(bank.secrets, older_vault_secrets=(bank.secrets.vault_secret,) if "vault_secret" in added else ())
+    secrets = [replace(rotated, **added), bank.secrets]
+    first, second = (build(bank.settings, each, bank.clock) for each in secrets)
+    try:
+        assert first.leadership.take()
+        bank.node = first
+        first.feed.accept(_entry(bank))
+        request = BindingRequest(request_id="request-1", **{name: ACCOUNT[name] for name in CLAIM_FIELDS})
+        assert first.bindings.bind(PLATFORM, request).grant is not None
+        first.leadership.leave()
+        assert not second.leadership.look()
+        with pytest.raises(Standby, match=reason):
+            second.leadership.require()
+        assert first.leadership.take(), "the lock is free for a node that has the secret"
+    finally:
+        for node in (first, second):
+            node.leadership.leave()
+            node.database.close()
 
 
 def _entry(bank: Bank) -> FeedEntry:
