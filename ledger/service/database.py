@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import AfterValidator
-from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, func, inspect, make_url, select
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.functions import FunctionElement
@@ -66,6 +66,11 @@ def _database_url(url: str) -> str:
         parsed.get_dialect()
     except (ArgumentError, ValueError):
         # No `from`: the cause may show a part of the password, which was taken for the port.
+        parsed = None
+    if parsed is not None and (
+        parsed.get_backend_name() not in {"sqlite", "postgresql"}
+        or (parsed.get_backend_name() == "sqlite" and parsed.host)  # two slashes, and the file's name is the host
+    ):
         parsed = None
     # With an unescaped @ in the password, the rest of it would be the host, and be shown where the host is not found.
     if parsed is None or "@" in (parsed.host or ""):
@@ -260,7 +265,25 @@ def is_of_this_version(database: Database, package: str) -> bool:
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         return False
     present, newest, _ = revisions(database, package)
-    return present == newest
+    return present == newest and not is_anothers(database, package)
+
+
+def is_anothers(database: Database, package: str) -> bool:
+    """Whether the database holds the tables of another service, whose revisions have the same names.
+
+    Changes nothing. Raises: SQLAlchemyError.
+    """
+    with _migrations(package) as config, database.read() as connection:
+        return _is_anothers(config, connection)
+
+
+def _is_anothers(config: Config, connection: Connection) -> bool:
+    scripts = ScriptDirectory.from_config(config)
+    base = scripts.get_base()
+    assert base is not None  # there is a first revision
+    first = scripts.get_revision(base)
+    present = MigrationContext.configure(connection).get_current_revision()
+    return present is not None and not inspect(connection).has_table(first.module.OWN_TABLE)
 
 
 def _revisions(config: Config, connection: Connection) -> tuple[str | None, str, bool]:
@@ -282,14 +305,18 @@ def _migrations(package: str) -> Iterator[Config]:
 def migrate(database: Database, package: str) -> None:
     """Upgrade the schema of `package` (with a `migrations` folder) to its newest revision.
 
-    Raises: InvalidValue where a newer version of this program has upgraded it, or its encoding is not UTF-8;
-    SettingsError where it cannot be used.
+    Raises: InvalidValue where a newer version of this program has upgraded it, it is another service's, or its encoding
+    is not UTF-8; SettingsError where it cannot be used.
     """
     try:
         encoding = foreign_encoding(database)
         if encoding is not None:
             raise InvalidValue("database_url", f"the database's encoding is {encoding}", _ENCODING)
         with _migrations(package) as config, database.upgrade() as connection:
+            if _is_anothers(config, connection):
+                raise InvalidValue(
+                    "database_url", "the database is another service's", "one of its own for each node and gateway"
+                )
             present, _, known = _revisions(config, connection)
             if not known:
                 raise InvalidValue(

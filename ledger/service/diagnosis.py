@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -13,13 +13,13 @@ import typer
 from rich.cells import cell_len
 from rich.markup import escape
 from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, StandingError
 from standing.ledger.service.command_language import in_language
 from standing.ledger.service.commands import console
-from standing.ledger.service.database import Database, foreign_encoding, may_create_tables, revisions
+from standing.ledger.service.database import Database, foreign_encoding, is_anothers, may_create_tables, revisions
 from standing.ledger.service.serve import listener
 from standing.ledger.service.settings import SettingsError
 from standing.ledger.service.times import span, when
@@ -105,7 +105,8 @@ def private_files(files: Iterable[Path]) -> Iterator[Finding]:
 def database(url: str, package: str) -> Iterator[Finding]:
     """Whether the database can be reached, and its schema is what this version expects. Changes nothing."""
     parsed = make_url(url)
-    shown = parsed.render_as_string(hide_password=True)
+    secret_names = [name for name in parsed.query if "password" in name]
+    shown = parsed.difference_update_query(secret_names).render_as_string(hide_password=True)
     if parsed.get_backend_name() == "sqlite":
         file = Path(parsed.database or "")
         if not file.exists():
@@ -121,14 +122,18 @@ def database(url: str, package: str) -> Iterator[Finding]:
     try:
         finding = _schema(opened, package, shown)
     except SQLAlchemyError as error:
-        # Without the driver's text, which may hold the password.
-        finding = wrong(
-            "database",
-            f"{shown} cannot be used ({type(error).__name__}): is the server up, and does the user have access?",
-        )
+        secrets = [parsed.password, *(parsed.query[name] for name in secret_names)]
+        why = _why(error, [str(secret) for secret in secrets if secret])
+        finding = wrong("database", f"{shown} cannot be used ({why}): is the server up, and does the user have access?")
     finally:
         opened.close()
     yield finding
+
+
+def _why(error: SQLAlchemyError, secrets: Sequence[str]) -> str:
+    """What the driver says, in its first line; only the kind of error where that holds a secret of the URL."""
+    text = str(error.orig).partition("\n")[0] if isinstance(error, DBAPIError) else ""
+    return type(error).__name__ if not text or any(secret in text for secret in secrets) else text
 
 
 def _schema(opened: Database, package: str, shown: str) -> Finding:
@@ -142,6 +147,10 @@ def _schema(opened: Database, package: str, shown: str) -> Finding:
         return wrong("database", f"{shown} is empty, and its user may not create tables: make the user its owner")
     if present is None:
         return well("database", f"{shown} can be reached and is empty; the first start creates the tables")
+    if is_anothers(opened, package):
+        return wrong(
+            "database", f"{shown} is another service's: each node and each platform needs a database of its own"
+        )
     if not known:
         return wrong("database", f"{shown} was upgraded by a newer version of Standing: install that version")
     if present != newest:

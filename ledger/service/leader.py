@@ -71,9 +71,10 @@ class DatabaseFileLock:
 class AdvisoryLock:
     """A session lock of PostgreSQL: it ends with the session, and the session with the process."""
 
-    def __init__(self, engine: Engine, key: int) -> None:
+    def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
-        self._key = key
+        self._name = name
+        self._key = 0
         self._session: Connection | None = None
 
     def hold(self) -> bool:
@@ -81,6 +82,7 @@ class AdvisoryLock:
             if self._session is None:
                 self._session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
                 self._session.execute(_STAY)
+                self._key = _key(self._name, self._session.execute(select(func.current_schema())).scalar_one())
                 if not self._session.execute(select(func.pg_try_advisory_lock(self._key))).scalar_one():
                     self._drop()
             else:
@@ -105,12 +107,17 @@ class AdvisoryLock:
             self._session = None
 
 
+def _key(name: str, schema: str | None) -> int:
+    """The number of a lock. Advisory locks are per database; services in schemas of their own lead independently."""
+    where = "" if schema in {None, "public"} else f"/{schema}"
+    return int.from_bytes(sha256(f"standing/leader/{name}{where}".encode()).digest()[:8], signed=True)
+
+
 def lock_of(database: Database, name: str) -> Lock:
     """The lock `name` of a database, such as "follower"."""
     url = database.engine.url
     if url.get_backend_name() != "sqlite":
-        key = int.from_bytes(sha256(f"standing/leader/{name}".encode()).digest()[:8], signed=True)
-        return AdvisoryLock(database.engine, key)
+        return AdvisoryLock(database.engine, name)
     if is_memory_sqlite(url.render_as_string(hide_password=False)):
         return NoLock()
     # By its real path: a link to a database is the same database.

@@ -39,6 +39,8 @@ def _a_gateway(folder: Path) -> Path:
         ("postgresql+psycopg://standing:se@cr:et@db/x", "not a database URL"),  # "et@db" was taken for the port
         ("postgresql+psycopg://standing:se@cret@db/x", "not a database URL"),  # "cret@db" was taken for the host
         ("nosuch://standing:secret@db/x", "not a database URL"),
+        ("mysql://standing:secret@db/x", "not a database URL"),
+        ("sqlite://node.sqlite3", "not a database URL"),  # the file's name is the host; was called a database in memory
         ("sqlite://", "in memory, it would be lost with the process"),
     ],
 )

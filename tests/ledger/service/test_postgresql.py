@@ -143,3 +143,18 @@ def test_a_process_waits_for_another_that_upgrades_however_long_that_takes(
         assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "50ms"
     for database in (first, second, observer):
         database.close()
+
+
+def test_two_services_in_schemas_of_their_own_both_lead(tmp_path: Path) -> None:
+    """Advisory locks are per database: of two nodes in two schemas, the second stood by for ever."""
+    url = new_database(tmp_path, "schemas")
+    _run(url, "CREATE SCHEMA first", "CREATE SCHEMA second")
+    databases = [
+        Database(make_url(url).update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(False))
+        for schema in ("first", "second", "second", "public")
+    ]
+    locks = [lock_of(database, "leader") for database in databases]
+    assert [lock.hold() for lock in locks] == [True, True, False, True]
+    for lock, database in zip(locks, databases, strict=True):
+        lock.release()
+        database.close()

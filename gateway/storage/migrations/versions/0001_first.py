@@ -6,6 +6,9 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+#: A table that every revision of this service has and no other service: it tells whose a database is.
+OWN_TABLE = "decisions"
+
 
 def upgrade() -> None:
     op.create_table(
