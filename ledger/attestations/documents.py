@@ -10,6 +10,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 from stdnum.cn import ric
+from stdnum.es import dni
 
 from standing.ledger.attestations.code_patterns import COUNTRY_PATTERN
 from standing.ledger.attestations.numbers import compacted, is_masked, is_scientific, visible, without_zero_decimals
@@ -31,30 +32,45 @@ GLOBAL_SCHEMES = frozenset({"DUNS", "GS1G", "LEI"})
 MAX_DOCUMENT = 35  # Max35Text, the length of an identification in ISO 20022
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _RESIDENT_15 = re.compile(r"[0-9]{15}")
-#: Sweden: 12 digits with the century, as banks store it, or the 10 that people state.
-_SWEDISH_12 = re.compile(r"(?:18|19|20)([0-9]{10})")
+#: Sweden: 12 digits with the century, as banks store it, or the 10 that people state. A plus in place of the dash is the
+#: sign of people over 100; who was born by 1925 keeps the century, or a child could be one with them.
+_SWEDISH_12 = re.compile(r"(18|19|20)([0-9]{2})([0-9]{8})")
+_SWEDISH_10 = re.compile(r"([0-9]{2})[0-9]{8}")
+_YEAR_OF_PLUS = 25
 #: How many digits a number has whose first ones may be zeros, which spreadsheets and columns of numbers leave out: at
 #: most two. Vietnam's former numbers have nine.
 _DIGITS: dict[tuple[str, str], int] = {
-    ("NIDN", "BE"): 11,
-    ("NIDN", "BG"): 10,
-    ("NIDN", "BR"): 11,
-    ("NIDN", "DK"): 10,
-    ("NIDN", "IL"): 9,
-    ("NIDN", "IR"): 10,
-    ("NIDN", "KR"): 13,
-    ("NIDN", "KZ"): 12,
-    ("NIDN", "LV"): 11,
-    ("NIDN", "MY"): 12,
-    ("NIDN", "NO"): 11,
-    ("NIDN", "PL"): 11,
-    ("NIDN", "VN"): 12,
-    ("NIDN", "ZA"): 13,
+    **{("NIDN", country): 9 for country in ("IL", "NL")},
+    **{("NIDN", country): 10 for country in ("BG", "DK", "EC", "IR", "IS")},
+    **{("NIDN", country): 11 for country in ("BE", "BR", "DO", "HR", "LV", "NO", "PL")},
+    **{("NIDN", country): 12 for country in ("JP", "KZ", "MY", "VN")},
+    **{("NIDN", country): 13 for country in ("BA", "KR", "ME", "MK", "RS", "SI", "ZA")},
+    ("SOSE", "GR"): 11,
     ("SOSE", "US"): 9,
-    ("TXID", "BR"): 11,
+    **{("TXID", country): 9 for country in ("GR", "IL", "NL", "NZ", "US")},
+    **{("TXID", country): 11 for country in ("BR", "HR", "IT")},
+    **{(scheme, "BE"): 10 for scheme in ("COID", "TXID")},
+    ("COID", "BR"): 14,
 }
 _LOST_ZEROS = 2
 _RESIDENT_17 = re.compile(r"[0-9]{17}")
+#: The country's letters that stand before a tax number, as in a European VAT number; Greece writes its own. What follows
+#: begins with a letter at most: the letters of other numbers are part of them.
+_TAX_SCHEMES = frozenset({"TXID", "COID"})
+_AFTER_COUNTRY = re.compile("[A-Z]?[0-9]{7,}[A-Z0-9]*")
+_TAX_LETTERS = {"CH": ("CHE",), "GR": ("EL", "GR")}
+#: What stands behind a number to say that its holder is registered for VAT.
+_TAX_WORDS = {"CH": re.compile("([0-9]{9})(?:MWST|TVA|IVA)"), "NO": re.compile("([0-9]{9})MVA")}
+#: Permits of Hong Kong and Macau residents for the mainland: the holder's number, and how often it was issued. The
+#: number of Taiwan residents' permits has eight digits.
+_PERMIT_SCHEMES = frozenset({"ARNU", "CCPT", "NIDN"})
+_ISSUED_PERMIT = re.compile("([HM][0-9]{8})[0-9]{2}")
+_ISSUED_TAIWAN_PERMIT = re.compile("([0-9]{8})[0-9]{2}[A-Z]?")
+#: Spain: eight digits and a letter that they determine; foreigners have X, Y or Z in place of the first.
+_SPANISH = re.compile("([XYZ]?)([0-9]{6,8})([A-Z]?)")
+_SPANISH_LENGTH = 8
+#: Hong Kong: one letter or two, six digits, and a check character that they determine.
+_HONG_KONG = re.compile("[A-Z]{1,2}[0-9]{6}")
 #: What people and old systems write in place of the check character X: a multiplication sign, an asterisk, and the
 #: Cyrillic and Greek letters that look like it.
 _LIKE_X = frozenset("×✕✖╳*ХхΧχ")
@@ -130,16 +146,79 @@ def canonical_id_document(document: IdDocument) -> str:
         raise InvalidValue("id_document_number", "rounded by a spreadsheet", f"{allowed}, from a column of text")
     if is_masked(written, number):
         raise InvalidValue("id_document_number", "masked, or with lost characters", allowed)
-    of = (document.scheme, country)
-    if of == ("NIDN", "SE") and (swedish := _SWEDISH_12.fullmatch(number)) is not None:
-        number = swedish[1]
+    number = _whole(document.scheme, country, number, written)
+    return f"{document.scheme}:{country}:{number}".casefold()
+
+
+def _whole(scheme: str, country: str, number: str, written: str) -> str:
+    """A number as its country writes it in full: without what may stand beside it, with what may be left out."""
+    of = (scheme, country)
+    if scheme in _TAX_SCHEMES:
+        number = _without_tax_words(number, country)
     if number.isdecimal() and 0 < _DIGITS.get(of, 0) - len(number) <= _LOST_ZEROS:
-        number = number.zfill(_DIGITS[of])
+        return number.zfill(_DIGITS[of])
+    if country in {"CN", "HK", "MO", "TW"}:
+        number = _without_issue(scheme, country, number)
     if of == ("NIDN", "CN") and _RESIDENT_15.fullmatch(number):
         # Before 1999: the year without its century, and no check digit (GB 11643).
         number = number[:6] + "19" + number[6:]
-        number += ric.calc_check_digit(f"{number}0")  # it leaves the last digit out
-    return f"{document.scheme}:{country}:{number}".casefold()
+        return number + ric.calc_check_digit(f"{number}0")  # it leaves the last digit out
+    if of == ("NIDN", "HK") and _HONG_KONG.fullmatch(number):
+        return number + _hong_kong_check(number)
+    if country == "ES" and scheme in {"NIDN", "TXID"}:
+        return _spanish(number)
+    if of == ("NIDN", "SE"):
+        return _swedish(number, has_plus="+" in written)
+    if of == ("NIDN", "FI") and "+" in written:  # born before 1900; a dash is the sign of the next century
+        return f"{number[:6]}+{number[6:]}"
+    return number
+
+
+def _without_tax_words(number: str, country: str) -> str:
+    for letters in _TAX_LETTERS.get(country, (country,)):
+        rest = number.removeprefix(letters)
+        if rest != number and _AFTER_COUNTRY.fullmatch(rest):
+            number = rest
+    behind = _TAX_WORDS.get(country)
+    found = None if behind is None else behind.fullmatch(number)
+    return number if found is None else found[1]
+
+
+def _without_issue(scheme: str, country: str, number: str) -> str:
+    found = _ISSUED_PERMIT.fullmatch(number) if scheme in _PERMIT_SCHEMES and country != "TW" else None
+    if found is None and scheme == "CCPT" and country in {"CN", "TW"}:
+        found = _ISSUED_TAIWAN_PERMIT.fullmatch(number)
+    return number if found is None else found[1]
+
+
+def _hong_kong_check(number: str) -> str:
+    """The check character in brackets: weights 9 to 2, a letter counts from A as 10, and a missing first one as 36."""
+    values = [int(each, 36) for each in number]
+    values = [36, *values] if len(values) < 8 else values
+    rest = -sum(value * weight for value, weight in zip(values, range(9, 1, -1), strict=True)) % 11
+    return "0123456789A"[rest]
+
+
+def _spanish(number: str) -> str:
+    found = _SPANISH.fullmatch(number)
+    if found is None:
+        return number
+    first, digits, letter = found.groups()
+    digits = digits.zfill(_SPANISH_LENGTH - len(first))
+    if len(first) + len(digits) != _SPANISH_LENGTH:
+        return number
+    as_digits = f"{'XYZ'.index(first)}{digits}" if first else digits
+    return first + digits + (letter or dni.calc_check_digit(as_digits))
+
+
+def _swedish(number: str, *, has_plus: bool) -> str:
+    if (found := _SWEDISH_12.fullmatch(number)) is not None:
+        century, year, rest = found.groups()
+        is_old = century == "18" or (century == "19" and int(year) <= _YEAR_OF_PLUS)
+        return number if is_old else f"{year}{rest}"
+    if has_plus and (short := _SWEDISH_10.fullmatch(number)) is not None:
+        return ("19" if int(short[1]) <= _YEAR_OF_PLUS else "18") + number
+    return number
 
 
 def compacted_document_number(document: IdDocument) -> str:

@@ -24,6 +24,10 @@ Hint = Literal["check_digit", "length", "unknown_range"]
 _CARD_DIGITS = range(12, 20)  # ISO/IEC 7812
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 _RESIDENT_18 = re.compile(r"[0-9]{17}[0-9X]")
+#: Numbers under which holders in China are known who have no such number: of a foreigner's permanent residence until
+#: 2023, and of an organisation before the credit code (its code, and the one of its licence).
+_FOREIGNER_15 = re.compile(r"[A-Z]{3}[0-9]{12}")
+_BEFORE_CREDIT_CODES = frozenset({9, 13, 15})
 
 #: Modules of python-stdnum whose checks every number in use passes, by scheme and country.
 _NATIONAL = {
@@ -57,6 +61,8 @@ def document_hint(document: IdDocument) -> Hint | None:
         return _resident_hint(compact)
     if scheme in _LENGTHS:
         return None if len(compact) in _LENGTHS[scheme] else "length"
+    if (scheme, country) == ("COID", "CN") and len(compact) in _BEFORE_CREDIT_CODES:
+        return None
     name = _NATIONAL.get((scheme, country))
     module = _ELSEWHERE.get(scheme) if name is None else get_cc_module(country.lower(), name)
     return None if module is None else _hint_from(module.validate, compact)
@@ -74,7 +80,7 @@ def phone_hint(phone: str) -> Hint | None:
 
 def _resident_hint(number: str) -> Hint | None:
     """A Chinese resident number (GB 11643). Its district is not checked: it may have been abolished since."""
-    if len(number) == 15 and number.isdigit():
+    if len(number) == 15 and (number.isdigit() or _FOREIGNER_15.fullmatch(number)):
         return None
     if not _RESIDENT_18.fullmatch(number):
         return "length"

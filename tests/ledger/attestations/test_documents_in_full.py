@@ -1,0 +1,77 @@
+"""Documents with and without what their country lets people leave out, or write beside them."""
+
+import pytest
+
+from standing.ledger.attestations.documents import IdDocument, canonical_id_document
+from standing.ledger.attestations.hints import document_hint
+
+
+def _canonical(scheme: str, country: str, number: str) -> str:
+    return canonical_id_document(IdDocument(scheme, country, number))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "country", "book", "claim"),
+    [
+        # Tax numbers with the country's letters, and with the word for VAT.
+        ("TXID", "DE", "DE 136,695 976", "136695976"),
+        ("TXID", "AT", "ATU13585627", "U13585627"),
+        ("TXID", "FR", "FR 40 303 265 045", "40303265045"),
+        ("TXID", "ES", "ESB58378431", "B-58378431"),
+        ("TXID", "GR", "EL 094259216", "94259216"),
+        ("COID", "BE", "BE 0403.019.261", "403019261"),
+        ("COID", "CH", "CHE-109.322.551 MWST", "109.322.551"),
+        ("COID", "NO", "NO 995 525 828 MVA", "995525828"),
+        # Zeros that a column of numbers left out.
+        ("TXID", "IT", "IT00743110157", "743110157"),
+        ("NIDN", "NL", "012345678", "12345678"),
+        ("NIDN", "EC", "0912345678", "912345678"),
+        # Letters and digits that the others determine.
+        ("NIDN", "ES", "12345678Z", "12.345.678"),
+        ("NIDN", "ES", "01234567L", "1234567-L"),
+        ("NIDN", "ES", "X1234567L", "X-1234567"),
+        ("NIDN", "HK", "A123456(3)", "A123456"),
+        ("NIDN", "HK", "AB987654(3)", "AB987654"),
+        # How often a permit was issued.
+        ("CCPT", "HK", "H1234567801", "H12345678"),
+        ("CCPT", "CN", "M12345678 02", "m12345678"),
+        ("CCPT", "TW", "1234567801(B)", "12345678"),
+        # People over 100.
+        ("NIDN", "SE", "18811218-9876", "811218+9876"),
+        ("NIDN", "SE", "191412121234", "141212+1234"),
+        ("NIDN", "SE", "20141212-1234", "141212-1234"),
+        ("NIDN", "FI", "131052+308T", "131052＋308t"),
+    ],
+)
+def test_what_may_be_left_out_makes_no_other_document(scheme: str, country: str, book: str, claim: str) -> None:
+    assert _canonical(scheme, country, book) == _canonical(scheme, country, claim)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "country", "one", "other"),
+    [
+        ("NIDN", "SE", "811218+9876", "811218-9876"),
+        ("NIDN", "SE", "141212+1234", "20141212-1234"),
+        ("NIDN", "FI", "131052+308T", "131052-308T"),
+        ("TXID", "MX", "MXA850101AB1", "A850101AB1"),
+        ("CCPT", "FR", "FR1234567", "1234567"),
+        ("CCPT", "HK", "H1234567801", "H12345679"),
+        ("CCPT", "CN", "G12345678", "12345678"),
+        ("NIDN", "ES", "12345678Z", "12345679"),
+        ("NIDN", "HK", "A123456(3)", "A123456(4)"),
+    ],
+)
+def test_documents_of_two_holders_stay_two(scheme: str, country: str, one: str, other: str) -> None:
+    assert _canonical(scheme, country, one) != _canonical(scheme, country, other)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "number"),
+    [("NIDN", "USA310088100101"), ("COID", "MA27XL8T-4"), ("COID", "330106000012345")],
+)
+def test_older_numbers_in_china_do_not_look_mistyped(scheme: str, number: str) -> None:
+    assert document_hint(IdDocument(scheme, "CN", number)) is None
+
+
+def test_a_credit_code_without_its_last_character_looks_mistyped() -> None:
+    assert document_hint(IdDocument("COID", "CN", "91330106MA27XL8T4")) == "length"
