@@ -32,8 +32,8 @@ GLOBAL_SCHEMES = frozenset({"DUNS", "GS1G", "LEI"})
 MAX_DOCUMENT = 35  # Max35Text, the length of an identification in ISO 20022
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _RESIDENT_15 = re.compile(r"[0-9]{15}")
-#: Sweden: 12 digits with the century, as banks store it, or the 10 that people state. A plus in place of the dash is the
-#: sign of people over 100; who was born by 1925 keeps the century, or a child could be one with them.
+#: Sweden: 12 digits with the century, as banks store it, or the 10 that people state. A plus in place of the dash is
+#: the sign of people over 100; who was born by 1925 keeps the century, or a child could be one with them.
 _SWEDISH_12 = re.compile(r"(18|19|20)([0-9]{2})([0-9]{8})")
 _SWEDISH_10 = re.compile(r"([0-9]{2})[0-9]{8}")
 _YEAR_OF_PLUS = 25
@@ -54,8 +54,8 @@ _DIGITS: dict[tuple[str, str], int] = {
 }
 _LOST_ZEROS = 2
 _RESIDENT_17 = re.compile(r"[0-9]{17}")
-#: The country's letters that stand before a tax number, as in a European VAT number; Greece writes its own. What follows
-#: begins with a letter at most: the letters of other numbers are part of them.
+#: The country's letters that stand before a tax number, as in a European VAT number; Greece writes its own. What
+#: follows begins with a letter at most: the letters of other numbers are part of them.
 _TAX_SCHEMES = frozenset({"TXID", "COID"})
 _AFTER_COUNTRY = re.compile("[A-Z]?[0-9]{7,}[A-Z0-9]*")
 _TAX_LETTERS = {"CH": ("CHE",), "GR": ("EL", "GR")}
@@ -164,13 +164,13 @@ def _whole(scheme: str, country: str, number: str, written: str) -> str:
         number = number[:6] + "19" + number[6:]
         return number + ric.calc_check_digit(f"{number}0")  # it leaves the last digit out
     if of == ("NIDN", "HK") and _HONG_KONG.fullmatch(number):
-        return number + _hong_kong_check(number)
-    if country == "ES" and scheme in {"NIDN", "TXID"}:
-        return _spanish(number)
-    if of == ("NIDN", "SE"):
-        return _swedish(number, has_plus="+" in written)
-    if of == ("NIDN", "FI") and "+" in written:  # born before 1900; a dash is the sign of the next century
-        return f"{number[:6]}+{number[6:]}"
+        number += _hong_kong_check(number)
+    elif of in {("NIDN", "ES"), ("TXID", "ES")}:
+        number = _spanish(number)
+    elif of == ("NIDN", "SE"):
+        number = _swedish(number, has_plus="+" in written)
+    elif of == ("NIDN", "FI") and "+" in written:  # born before 1900; a dash is the sign of the next century
+        number = f"{number[:6]}+{number[6:]}"
     return number
 
 

@@ -30,14 +30,29 @@ _HIDDEN = re.compile(r"[*?×○■□█▪〓\ufffd\ud800-\udfff]|[•●·_]{2
 _ONE_X = re.compile(r"(?<![a-z])[x#](?![a-z])", re.IGNORECASE)
 _NSN = phonenumbers.national_significant_number
 #: What stands between two numbers in one field.
-_BETWEEN = (re.compile(r"\s*[/,;|、]\s*"), re.compile(r"\s+"))
+_BETWEEN = (
+    re.compile(r"\s*[/,;|、]\s*"),
+    re.compile(r"\s+"),
+    re.compile(r"[^\d+]*[^\W\d_][^\d+]*"),  # words, as in 13800138000(备用 13900139000)
+)
 #: The usual form of Chinese mobile numbers. Their canonical form is known without the library, which takes a hundred
 #: times as long. 179 is left out, because carrier codes begin so.
 _CHINESE_MOBILE = re.compile(r"(?:\+86)?(1(?:[3-68-9][0-9]|7[0-8])[0-9]{8})")
 
-_MEXICO, _BRAZIL, _VIETNAM, _CHINA, _IVORY_COAST, _BENIN = 52, 55, 84, 86, 225, 229
-#: Mexico: until 2019, 1, 044 or 045 before a mobile number, and 01 before one of another town.
-_MEXICO_BEFORE_2019 = re.compile("(?:0?1|04[45])([0-9]{10})")
+_ITALY, _VIETNAM, _CHINA, _IVORY_COAST = 39, 84, 86, 225
+#: By country code: national numbers of older plans, or with what is dialled before them, and how they are today.
+_PLANS = {
+    52: [
+        ("(?:0?1|04[45])([0-9]{10})", r"\1")
+    ],  # Mexico, 2019: 01 before one of another town, the others before a mobile
+    54: [("9([0-9]{10})", r"\1")],  # Argentina: dialled from abroad before a mobile number, as 15 within the country
+    55: [("([0-9]{2})([6-9][0-9]{7})", r"\g<1>9\2")],  # Brazil, 2016: every mobile number has nine digits
+    56: [("(2[0-9]{7})", r"2\1")],  # Santiago de Chile, 2012: fixed lines
+    57: [("([0-9]{8})", r"60\1")],  # Colombia, 2021: fixed lines
+    229: [("([0-9]{8})", r"01\1")],  # Benin, 30 November 2024
+    237: [("([23][0-9]{7})", r"2\1"), ("([0-9]{8})", r"6\1")],  # Cameroon, 2014: fixed lines, mobile numbers
+    593: [("([89][0-9]{7})", r"9\1")],  # Ecuador, 2012: mobile numbers
+}
 #: Vietnam, 2018: mobile numbers of eleven digits lost one (the ministry's plan 798/QĐ-BTTTT).
 _VIETNAM_2018 = {f"16{digit}": f"3{digit}" for digit in range(2, 10)}
 _VIETNAM_2018 |= {"120": "70", "121": "79", "122": "77", "126": "76", "128": "78"}
@@ -144,7 +159,7 @@ def _e164(phone: str) -> str:
         digits = "".join(str(unicodedata.decimal(each)) for each in phone if each.isdecimal())
         return ("+" if phone.startswith("+") else "") + digits
     assert parsed.country_code is not None
-    national = _NSN(parsed)
+    national = _with_usual_zero(parsed.country_code, _NSN(parsed))
     if parsed.country_code == _CHINA and (twice := _CODE_TWICE.fullmatch(national)) is not None:
         national = twice[1]
     if parsed.country_code == _CHINA and _NEIGHBOUR.fullmatch(national) and not phonenumbers.is_valid_number(parsed):
@@ -154,18 +169,27 @@ def _e164(phone: str) -> str:
     return f"+{parsed.country_code}{_of_today(parsed.country_code, national)}"
 
 
+def _with_usual_zero(country_code: int, national: str) -> str:
+    """A national number without a zero that is only dialled within the country, as in +48 (0)600 123 456, or with the
+    one of an Italian fixed line that was left out; unchanged where that gives no number in use."""
+    other = national[1:] if national.startswith("0") else f"0{national}" if country_code == _ITALY else national
+    if other == national:
+        return national
+    as_written, parsed = (parsed_phone(f"+{country_code}{each}") for each in (national, other))
+    if as_written is None or parsed is None or phonenumbers.is_valid_number(as_written):
+        return national
+    return other if phonenumbers.is_valid_number(parsed) else national
+
+
 def _of_today(country_code: int, national: str) -> str:
     """A national number in today's plan of its country."""
-    if country_code == _MEXICO and (prefixed := _MEXICO_BEFORE_2019.fullmatch(national)) is not None:
-        return prefixed[1]
-    if country_code == _BRAZIL and len(national) == 10 and national[2] in "6789":
-        return f"{national[:2]}9{national[2:]}"  # since 2016 every mobile number has nine digits
+    for pattern, today in _PLANS.get(country_code, ()):
+        if (found := re.fullmatch(pattern, national)) is not None:
+            return found.expand(today)
     if country_code == _VIETNAM and len(national) == 10 and national[:3] in _VIETNAM_2018:
         return _VIETNAM_2018[national[:3]] + national[3:]
     if country_code == _IVORY_COAST and len(national) == 8:
         return _ivory_coast_2021(national) + national
-    if country_code == _BENIN and len(national) == 8:
-        return f"01{national}"  # since 30 November 2024
     return national
 
 

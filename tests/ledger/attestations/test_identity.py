@@ -367,3 +367,18 @@ def test_leading_zeros_that_a_column_of_numbers_left_out_do_not_make_another_doc
 )
 def test_a_number_that_may_be_whole_gets_no_zeros(scheme: str, country: str, number: str) -> None:
     assert canonical_id_document(IdDocument(scheme, country, number)) == f"{scheme}:{country}:{number}".casefold()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("+54 9 11 2345-6789", "+54 9 11 2345-6780"),
+        ("+54 9 11 2345-6789", "+54 11 9234-5678"),
+        ("+57 1 2345678", "+57 604 2345678"),
+        ("+56 2 2345678", "+56 32 2345678"),
+        ("+39 347 1234567", "+39 0347 123456"),
+        ("0571-88888888转123", "0571-88888889转123"),
+    ],
+)
+def test_phones_of_two_holders_stay_two_in_the_plans_of_today(one: str, other: str) -> None:
+    assert canonical_phone(one) != canonical_phone(other)
