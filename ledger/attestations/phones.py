@@ -42,9 +42,7 @@ _CHINESE_MOBILE = re.compile(r"(?:\+86)?(1(?:[3-68-9][0-9]|7[0-8])[0-9]{8})")
 _ITALY, _VIETNAM, _CHINA, _IVORY_COAST = 39, 84, 86, 225
 #: By country code: national numbers of older plans, or with what is dialled before them, and how they are today.
 _PLANS = {
-    52: [
-        ("(?:0?1|04[45])([0-9]{10})", r"\1")
-    ],  # Mexico, 2019: 01 before one of another town, the others before a mobile
+    52: [("(?:0?1|04[45])([0-9]{10})", r"\1")],  # Mexico, 2019: 01 before a number of another town
     54: [("9([0-9]{10})", r"\1")],  # Argentina: dialled from abroad before a mobile number, as 15 within the country
     55: [("([0-9]{2})([6-9][0-9]{7})", r"\g<1>9\2")],  # Brazil, 2016: every mobile number has nine digits
     56: [("(2[0-9]{7})", r"2\1")],  # Santiago de Chile, 2012: fixed lines
