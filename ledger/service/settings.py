@@ -3,6 +3,7 @@
 import os
 import tomllib
 from collections.abc import Callable, Sequence
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -114,13 +115,21 @@ def load_text(model: type[_Settings], text: str | None, source: str) -> _Setting
         raise SettingsError(f"{source}: {'.'.join(place)}: holds a NUL character; allowed: text without one")
     try:
         return model(**stated)
-    except (
-        SourceError
-    ) as error:  # for example malformed JSON in a variable; the message names the field and shows no value
-        raise SettingsError(f"environment: {error}") from error
+    except SourceError as error:
+        raise SettingsError(_variable_fault(model, error)) from error
     except ValidationError as error:
         faults = [fault_text(item["loc"], item["msg"]) for item in error.errors()]
         raise SettingsError(f"{source}: " + "; ".join(faults), faults) from error
+
+
+def _variable_fault(model: type[ServiceSettings], error: SourceError) -> str:
+    """Which variable is not the JSON that its setting needs: the library's own text names the setting alone."""
+    if not isinstance(error.__cause__, JSONDecodeError):
+        return f"environment: {error}"
+    prefix = model.model_config["env_prefix"]
+    text = error.__cause__.doc
+    names = sorted(name for name, value in os.environ.items() if name.upper().startswith(prefix) and value == text)
+    return ", ".join(names) + ': not JSON; allowed: a list as ["a", "b"], a table as {"name": "a"}'
 
 
 def _place_of_nul(value: Any) -> tuple[str, ...] | None:

@@ -30,3 +30,18 @@ def test_a_nul_character_in_a_setting_is_named(app: typer.Typer, stated: str, pl
     result = CliRunner().invoke(app, ["config", "check", "-c", str(config)])
     assert result.exit_code == 1
     assert result.stderr == f"error: {config}: {place}: holds a NUL character; allowed: text without one\n"
+
+
+@pytest.mark.parametrize(("app", "prefix"), [(node, "STANDING_NODE_"), (gateway, "STANDING_GATEWAY_")])
+def test_a_variable_that_is_not_the_json_its_setting_needs_is_named_in_both_languages(
+    app: typer.Typer, prefix: str
+) -> None:
+    wrong = {prefix + "LEDGER_URLS": "http://pa55w0rd@a,http://b", prefix + "LISTEN_PORT": "8201"}
+    told = [
+        CliRunner().invoke(app, ["config", "check"], env=wrong | {"LANGUAGE": language}).stderr
+        for language in ("en", "zh")
+    ]
+    assert told == [
+        f'error: {prefix}LEDGER_URLS: not JSON; allowed: a list as ["a", "b"], a table as {{"name": "a"}}\n',
+        f'error: {prefix}LEDGER_URLS：不是 JSON；列表须写成 ["a", "b"]，表须写成 {{"name": "a"}}\n',
+    ]
