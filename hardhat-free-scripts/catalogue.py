@@ -18,6 +18,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from standing.gateway.cli import app as gateway
+from standing.ledger.consortium.cli import app as network
 from standing.node.cli import app as node
 
 LOCALES = Path(__file__).parent.parent / "ledger" / "service" / "locales"
@@ -43,9 +44,9 @@ FRAMEWORK = (
 
 
 def help_texts() -> list[str]:
-    """Every help text of both commands, in the order in which they are listed."""
+    """Every help text of the commands, in the order in which they are listed."""
     texts: dict[str, None] = {}
-    for app in (gateway, node):
+    for app in (gateway, node, network):
         for text in _of(typer.main.get_command(app)):
             texts.setdefault(text)
     return list(texts)

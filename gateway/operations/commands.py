@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console, Group
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from standing.gateway.access.commands import KEY_VARIABLE
 from standing.gateway.composition import build
@@ -22,6 +22,7 @@ from standing.gateway.storage.vault import open_vault
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service import logs
 from standing.ledger.service.client_command import call_service, key_from
+from standing.ledger.service.command_language import in_language, label
 from standing.ledger.service.commands import Config, console, one_line_errors, print_json
 from standing.ledger.service.files import write_over
 from standing.ledger.service.settings import load
@@ -136,56 +137,61 @@ def _write(file: Path, text: str) -> None:
 
 
 def screen(status: dict[str, Any]) -> Group:
-    """The answer of `GET /v1/status` on one screen."""
-    ready = "[green]ready[/]" if status["ready"] else f"[red]{escape(str(status['trouble']))}[/]"
+    """The answer of `GET /v1/status` on one screen, in the language of the environment."""
     head = Table.grid(padding=(0, 2))
-    head.add_row("gateway", ready)
-    head.add_row("at", iso(status["now_ms"]))
-    head.add_row("policy", status["policy"])
-    head.add_row("decisions", ", ".join(f"{count} {outcome}" for outcome, count in status["decisions"].items()))
+
+    def row(name: str, text: str, style: str = "") -> None:
+        head.add_row(label(name), Text(label(in_language(text)), style))
+
+    row("gateway", "ready" if status["ready"] else status["trouble"], "green" if status["ready"] else "red")
+    row("at", iso(status["now_ms"]))
+    row("policy", status["policy"])
+    row("decisions", ", ".join(f"{count} {outcome}" for outcome, count in status["decisions"].items()))
     factor = status["reads_per_call"]
-    head.add_row("reads", f"{factor:.1f} per call on average" if factor is not None else "none yet")
-    head.add_row("waiting", ", ".join(f"{count} {what}" for what, count in status["waiting"].items()))
-    head.add_row("followed", _or_unknown(status["followed_block"], "block {}"))
-    head.add_row("webhooks", _or_unknown(status["pending_webhooks"], "{} pending"))
-    head.add_row("settings", _settings(status["settings"]))
+    row("reads", f"{factor:.1f} per call on average" if factor is not None else "none yet")
+    waiting = status["waiting"]
+    row("waiting", f"{waiting['reads']} reads, {waiting['decisions']} decisions")
+    row("followed", _or_unknown(status["followed_block"], "block {}"))
+    row("webhooks", _or_unknown(status["pending_webhooks"], "{} pending"))
+    settings = status["settings"]
+    row("settings", f"read at {iso(settings['read_at_ms'])}")
+    if settings["trouble"] is not None:
+        row("", f"rejected since then: {settings['trouble']}", "red")
+    if settings["needs_restart"]:
+        row("", f"needs a restart: {', '.join(settings['needs_restart'])}", "yellow")
     for trouble in status["worker_troubles"]:
-        head.add_row("events", f"[red]{escape(trouble)}[/]")
-    head.add_row("reconciled", _reconciled(status["reconcile"]))
+        row("events", trouble, "red")
+    row("reconciled", _reconciled(status["reconcile"]))
     return Group(head, _nodes(status["ledger"]), _banks(status["banks"]))
 
 
-def _settings(state: dict[str, Any]) -> str:
-    said = [f"read at {iso(state['read_at_ms'])}"]
-    if state["trouble"] is not None:
-        said.append(f"[red]rejected since then: {escape(state['trouble'])}[/]")
-    if state["needs_restart"]:
-        said.append(f"[yellow]needs a restart: {escape(', '.join(state['needs_restart']))}[/]")
-    return "; ".join(said)
-
-
 def _nodes(ledger: dict[str, Any]) -> Table:
-    table = Table(
-        "ledger node", "state", "block", "of", "problem", title=f"reads {ledger['reads']}; seen {ledger['seen_block']}"
-    )
+    table = _table("ledger node", "state", "block", "of", "problem")
+    table.title = in_language(f"reads {ledger['reads']}; seen {ledger['seen_block']}")
     for node in ledger["nodes"]:
         table.add_row(
-            escape(node["node"]),
-            f"[{_STATES[node['state']]}]{node['state']}[/]",
-            _or_unknown(node["block_number"], "{}"),
+            Text(node["node"]),
+            Text(label(node["state"]), _STATES[node["state"]]),
+            label(_or_unknown(node["block_number"], "{}")),
             iso(node["block_time_ms"]) if node["block_time_ms"] is not None else "",
-            escape(node["problem"] or ""),
+            Text(in_language(node["problem"] or "")),
         )
     return table
 
 
 def _banks(banks: list[dict[str, Any]] | None) -> Table:
-    table = Table("bank", "staleness", "state", title=None if banks is not None else "banks: the ledger cannot be read")
+    table = _table("bank", "staleness", "state")
+    table.title = None if banks is not None else in_language("banks: the ledger cannot be read")
     for bank in banks or []:
         state = "suspended" if bank["suspended"] else "up to date" if bank["within_widest_bound"] else "silent"
-        age = seconds(bank["staleness_ms"]) + " old" if bank["staleness_ms"] is not None else "not there yet"
-        table.add_row(bank["bic"], age, f"[{'green' if state == 'up to date' else 'red'}]{state}[/]")
+        age = seconds(bank["staleness_ms"]) if bank["staleness_ms"] is not None else label("not there yet")
+        style = "green" if state == "up to date" else "red"
+        table.add_row(bank["bic"], age, Text(label(state), style))
     return table
+
+
+def _table(*headings: str) -> Table:
+    return Table(*map(label, headings))
 
 
 def _reconciled(reconcile: dict[str, Any]) -> str:

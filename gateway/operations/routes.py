@@ -4,7 +4,7 @@ import asyncio
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response, status
+from fastapi import APIRouter, Depends, Request, Response, status
 
 from standing.gateway.access.audit import AuditedRoute
 from standing.gateway.access.dependencies import KEYED, STORAGE, ActingAdmin, AnyRole, Staff
@@ -21,6 +21,7 @@ from standing.gateway.warning.schemas import VerdictDocument
 from standing.gateway.warning.scorecard import ScoreCards
 from standing.ledger.errors import InvalidValue, LedgerUnreachable, NotFound, Overloaded
 from standing.ledger.service.api_keys import MissingKey, WrongRole
+from standing.ledger.service.command_language import in_language_of
 from standing.ledger.service.injection import provided
 from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import responses
@@ -165,9 +166,10 @@ async def healthz() -> d.ProbeDocument:
     summary="Whether the gateway is ready, or why not",
     responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": d.ProbeDocument, "description": "Not ready"}},
 )
-async def readyz(now: Status, response: Response) -> d.ProbeDocument:
-    """Writes to the database and reads the ledger for this request."""
+async def readyz(now: Status, request: Request, response: Response) -> d.ProbeDocument:
+    """Writes to the database and reads the ledger for this request. `reason` is in Chinese if `Accept-Language`
+    prefers it."""
     trouble = await now.trouble()
     if trouble is not None:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    return d.ProbeDocument(ok=trouble is None, reason=trouble)
+    return d.ProbeDocument(ok=trouble is None, reason=trouble and in_language_of(request.scope, trouble))

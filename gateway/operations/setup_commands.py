@@ -1,7 +1,7 @@
 """Commands that prepare a gateway: settings, secrets, API keys, the evidence key, the policy."""
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +25,7 @@ from standing.gateway.settings import (
 from standing.gateway.storage.database import opened
 from standing.ledger.attestations.money import amount_text
 from standing.ledger.errors import InvalidValue
+from standing.ledger.service.command_language import in_language
 from standing.ledger.service.commands import (
     Config,
     api_key_app,
@@ -80,7 +81,8 @@ def policy_check(file: Path) -> None:
     try:
         checked = load_policy(file)
     except PolicyFileWrong as error:
-        for line in error.lines:
+        told = [replace(fault, problem=in_language(fault.problem)) for fault in error.faults]
+        for line in PolicyFileWrong(file, told).lines:
             print(line, file=sys.stderr)  # noqa: T201 - plain, so that editors find file and line
         raise typer.Exit(1) from error
     console.print(f"{file} is valid; its version is {checked.version}", highlight=False, soft_wrap=True)

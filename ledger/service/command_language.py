@@ -7,7 +7,9 @@ from functools import cache
 from gettext import find
 from importlib.resources import files
 
-from standing.ledger.service.problem_language import Sentences, chinese
+from starlette.types import Scope
+
+from standing.ledger.service.problem_language import Sentences, asked_for, chinese
 
 #: The gettext domain of the commands' help.
 DOMAIN = "standing"
@@ -26,9 +28,32 @@ def in_language(english: str, each: Sequence[str] = ()) -> str:
     return errors().of(english) or english
 
 
+def in_language_of(scope: Scope, english: str) -> str:
+    """Why a service is not ready, in the language that a request prefers; English where there is no translation."""
+    return (errors().of(english) or english) if asked_for(scope) == "zh" else english
+
+
+def label(english: str) -> str:
+    """A word of a screen in the language of the environment. Kept apart from the sentences, whose parts may be names of
+    settings such as `banks` and `policy`."""
+    if find(DOMAIN, LOCALES) is None:
+        return english
+    return labels().get(english, english)
+
+
 @cache
 def errors() -> Sentences:
     """The errors in Chinese, the one language besides English."""
+    return Sentences(chinese().titles, {**chinese().sentences, **_catalogue()["sentences"]})
+
+
+@cache
+def labels() -> dict[str, str]:
+    """The words of screens in Chinese."""
+    return _catalogue()["labels"]
+
+
+@cache
+def _catalogue() -> dict[str, dict[str, str]]:
     file = files("standing.ledger.service") / "locales" / "zh" / "commands.toml"
-    own = tomllib.loads(file.read_text(encoding="utf-8"))["sentences"]
-    return Sentences(chinese().titles, {**chinese().sentences, **own})
+    return tomllib.loads(file.read_text(encoding="utf-8"))

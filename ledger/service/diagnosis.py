@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, StandingError
-from standing.ledger.service.command_language import in_language
+from standing.ledger.service.command_language import in_language, label
 from standing.ledger.service.commands import console
 from standing.ledger.service.database import Database, foreign_encoding, is_anothers, may_create_tables, revisions
 from standing.ledger.service.serve import listener
@@ -70,7 +70,7 @@ def examine(parts: Iterable[tuple[str, Callable[[], Iterable[Finding]]]]) -> Non
         for finding in _found(what, find):
             mark, colour = finding.state.value
             amiss += finding.state is State.WRONG
-            marked, where = _wide(in_language(mark), 5), _wide(in_language(finding.what), 9)
+            marked, where = _wide(label(mark), 5), _wide(label(finding.what), 9)
             text = escape(in_language(finding.text))
             console.print(f"[{colour}]{marked}[/]  {where}  {text}", highlight=False, soft_wrap=True)
     if amiss:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from standing.ledger.chain.sender import Sender, attestations_within
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import LedgerError
+from standing.ledger.service.command_language import in_language, label
 from standing.ledger.service.commands import Config, console, one_line_errors
 from standing.ledger.service.settings import SettingsError, load, read_secret
 from standing.ledger.service.times import ago, exactly
@@ -127,9 +128,9 @@ def _screen(
         until = exactly(state.recovery.core_until_ms)
         rows["the core must feed again"] = f"all that it stated from {exactly(state.recovery.core_from_ms)} to {until}"
     for name, value in rows.items():
-        table.add_row(name, escape(value))
+        table.add_row(label(name), escape(label(in_language(value))))
     for warning in warnings:
-        table.add_row("check", f"[yellow]{escape(warning)}[/]")
+        table.add_row(label("check"), f"[yellow]{escape(in_language(warning))}[/]")
     style = "green" if trouble is None else "red"
     return Panel(Group(table), title=f"standing-node {settings.bic}", border_style=style)
 

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response, status
+from fastapi import APIRouter, Depends, Request, Response, status
 from pydantic import BaseModel
 
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.api_keys import Caller, MissingKey, WrongRole, require
+from standing.ledger.service.command_language import in_language_of
 from standing.ledger.service.injection import provided
 from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import responses
@@ -72,13 +73,17 @@ def healthz() -> Health:
     summary="Whether the node is ready, or why not",
     responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Health, "description": "Not ready"}},
 )
-def readyz(node: NodeDep, reloader: ReloaderDep, response: Response) -> Health:
+def readyz(node: NodeDep, reloader: ReloaderDep, request: Request, response: Response) -> Health:
     """Not ready while the node is on standby, the publisher cannot publish, a worker has ended, or the node's own feed
-    source has stopped; `reason` states which."""
+    source has stopped; `reason` states which. It and `warnings` are in Chinese if `Accept-Language` prefers it."""
     trouble = why_not_ready(node)
     if trouble is not None:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    return Health(ok=trouble is None, reason=trouble, warnings=warnings(node, reloader.state))
+    return Health(
+        ok=trouble is None,
+        reason=trouble and in_language_of(request.scope, trouble),
+        warnings=[in_language_of(request.scope, warning) for warning in warnings(node, reloader.state)],
+    )
 
 
 @router.get(

@@ -1,6 +1,7 @@
 """The gateway's API over HTTP: the main story, evidence, banks, readiness, and no secrets anywhere."""
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,8 @@ def test_readiness_names_what_is_missing(a_rig: Rig) -> None:
     ready = a_rig.nobody("GET", "/readyz")
     assert (ready.status_code, ready.json()["ok"]) == (503, False)
     assert ready.json()["reason"].startswith("ledger: ")
+    in_chinese = a_rig.nobody("GET", "/readyz", headers={"Accept-Language": "zh-CN"}).json()["reason"]
+    assert re.fullmatch("账本：[^a-z]+.*", in_chinese), in_chinese
     assert a_rig.nobody("GET", "/healthz").status_code == 200
     assert kind_of(a_rig.platform("GET", "/v1/banks")) == (503, "ledger-unreachable")
 

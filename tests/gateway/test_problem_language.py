@@ -65,7 +65,7 @@ def _files() -> Iterator[Path]:
                 yield file
 
 
-def _text(node: ast.expr, module: Any) -> str | None:
+def text_of(node: ast.expr, module: Any) -> str | None:
     """A message with its placeholders filled in; None if the code does not state it here."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
@@ -73,7 +73,7 @@ def _text(node: ast.expr, module: Any) -> str | None:
         return str(getattr(module, node.id))
     if isinstance(node, ast.JoinedStr):
         parts = [
-            _text(each.value, module) if isinstance(each, ast.FormattedValue) else _text(each, module) or ""
+            text_of(each.value, module) if isinstance(each, ast.FormattedValue) else text_of(each, module) or ""
             for each in node.values
         ]
         return "".join(part if part is not None else "7" for part in parts)
@@ -93,7 +93,7 @@ def raised(file: Path, inside: Collection[str] = _INSIDE) -> Iterator[tuple[str,
         if kind.__name__ in inside:
             continue
         for argument in node.args[1:3] if issubclass(kind, InvalidValue) else node.args[:1]:
-            text = _text(argument, module)
+            text = text_of(argument, module)
             if text is not None and re.search("[a-z]{2} ", text):  # otherwise a protocol keyword
                 yield f"{file.relative_to(_ROOT)}:{node.lineno}", text
 

@@ -65,3 +65,5 @@ def test_the_status_screen_asks_the_node_and_says_when_none_answers(
         monkeypatch.delenv(name, raising=False)
     shown = CliRunner().invoke(app, ["status", "-c", str(config)], env={"COLUMNS": "160"})
     assert (shown.exit_code, expected in shown.output) == (exit_code, True), shown.output
+    in_chinese = CliRunner().invoke(app, ["status", "-c", str(config)], env={"COLUMNS": "160", "LANGUAGE": "zh"})
+    assert ("核心数据时点" in in_chinese.output, "上限 100000" in in_chinese.output) == (True, True), in_chinese.output

@@ -210,6 +210,9 @@ def test_the_status_command_shows_one_screen(a_rig: Rig, tmp_path: Path) -> None
     troubles = a_rig.app.state.gateway.following.dispatcher._worker_troubles
     troubles["we_1"] = "does not open"
     assert "webhooks to we_1: does not open" in CliRunner().invoke(app, command).stdout
+    in_chinese = CliRunner().invoke(app, command, env={"LANGUAGE": "zh"}).stdout
+    for text in ("网关", "就绪", "发往 we_1 的 Webhook：does not open", "账本节点", "正常更新"):
+        assert text in in_chinese
     del troubles["we_1"]
     as_json = CliRunner().invoke(app, [*command, "--json"])
     assert json.loads(as_json.stdout)["ready"] is True

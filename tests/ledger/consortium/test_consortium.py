@@ -189,6 +189,12 @@ def test_an_invalid_plan_is_refused_with_what_is_allowed(spoil: Any, error: str)
         parse_plan(plan)
 
 
+def test_a_plan_that_is_not_utf_8_is_refused_in_words(tmp_path: Path) -> None:
+    (file := tmp_path / "plan.toml").write_bytes("# 联盟".encode("gbk"))
+    refused = CliRunner().invoke(app, ["make", str(file), str(tmp_path / "network")])
+    assert (refused.exit_code, refused.stderr) == (1, f"error: {file}: not UTF-8; allowed: TOML in UTF-8\n")
+
+
 def test_a_nodes_key_stays_in_its_file_and_only_the_public_key_is_printed(tmp_path: Path) -> None:
     file = tmp_path / "node.key"
     printed = CliRunner().invoke(app, ["key", str(file)])

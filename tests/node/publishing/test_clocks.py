@@ -101,6 +101,8 @@ def test_a_ledger_whose_clock_is_behind_is_a_warning_of_readyz_until_it_has_caug
     seconds = (_HOUR_MS - _ALLOWANCE_MS) // 1000
     (warning,) = ahead.get("/readyz").json()["warnings"]
     assert f"{seconds} s behind this machine's clock" in warning
+    in_chinese = httpx.get(ahead.url + "/readyz", headers={"Accept-Language": "zh-CN"}).json()["warnings"]
+    assert in_chinese[0].startswith(f"账本可接受的最晚时间比本机时钟落后 {seconds} 秒")
     a_world.clock.advance(_HOUR_MS)
     ahead.heartbeat()
     assert ahead.get("/readyz").json()["warnings"] == []
