@@ -9,6 +9,11 @@ from standing.gateway.decisions.policy import Policy
 from standing.gateway.events import log as event_log
 from standing.gateway.events.types import Event, EventType
 from standing.gateway.storage import schema
+from standing.ledger.attestations.sealing import BINDING_SIZE
+from standing.ledger.chain.client import Head, LedgerClient
+
+_NO_BINDING = bytes(BINDING_SIZE)
+_MOST_OF_A_CALL = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,29 @@ class BankSighting:
     watermark_ms: int
     suspended: bool
     block_number: int
+
+
+class BankSightings:
+    """Reads the states of banks at the newest block, once for each block. For one thread."""
+
+    def __init__(self, ledger: LedgerClient) -> None:
+        self._ledger = ledger
+        self._newest: tuple[bytes, list[BankSighting]] = (b"", [])
+
+    def at(self, head: Head, banks: Sequence[str]) -> list[BankSighting]:
+        """The states of `banks` at `head`. Raises: LedgerUnreachable."""
+        known_of, sightings = self._newest
+        if known_of != head.hash:
+            sightings = []
+            for start in range(0, len(banks), _MOST_OF_A_CALL):
+                part = banks[start : start + _MOST_OF_A_CALL]
+                reading = self._ledger.read([(bank, _NO_BINDING) for bank in part], head.number)
+                sightings += [
+                    BankSighting(bank, record.watermark_ms, record.suspended, head.number)
+                    for bank, record in zip(part, reading.records, strict=True)
+                ]
+            self._newest = (head.hash, sightings)
+        return sightings
 
 
 def is_silent(watermark_ms: int, policy: Policy, now_ms: int) -> bool:

@@ -12,11 +12,12 @@ _ROW = 1
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Everything up to and including this block has been followed; `adopted_to_ms` as in the table."""
+    """Everything up to and including this block has been followed; `adopted_to_ms` and `ledger` as in the table."""
 
     number: int
     hash: bytes
     adopted_to_ms: int
+    ledger: str | None
 
 
 class CursorMoved(Exception):
@@ -26,15 +27,36 @@ class CursorMoved(Exception):
 def load(connection: Connection) -> Cursor | None:
     """The follower's position; None before its first start."""
     row = connection.execute(select(schema.follower).where(schema.follower.c.id == _ROW)).one_or_none()
-    return None if row is None else Cursor(row.block_number, row.block_hash, row.adopted_to_ms)
+    return None if row is None else Cursor(row.block_number, row.block_hash, row.adopted_to_ms, row.ledger)
 
 
-def start(connection: Connection, head: Head) -> None:
+def start(connection: Connection, head: Head, ledger: str) -> None:
     """Begin at `head`; earlier blocks count only as state. Raises: IntegrityError where a cursor exists."""
     connection.execute(
-        insert(schema.follower).values(id=_ROW, block_number=head.number, block_hash=head.hash, adopted_to_ms=0)
+        insert(schema.follower).values(
+            id=_ROW, block_number=head.number, block_hash=head.hash, adopted_to_ms=0, ledger=ledger
+        )
     )
     remember(connection, {head.number: head.hash}, keep=1)
+
+
+def start_again(connection: Connection, cursor: Cursor, head: Head, ledger: str | None) -> None:
+    """Go on from `head`, because the blocks before it cannot be followed; every binding is to be compared with it.
+
+    What was observed stays. Raises: CursorMoved.
+    """
+    states = schema.binding_states
+    hold(connection, cursor)
+    connection.execute(delete(schema.followed_blocks))
+    remember(connection, {head.number: head.hash}, keep=1)
+    name_ledger(connection, ledger)
+    advance(connection, head.number, head.hash)
+    connection.execute(update(states).values(recheck=True))
+
+
+def name_ledger(connection: Connection, ledger: str | None) -> None:
+    """Store which ledger the position is on."""
+    connection.execute(update(schema.follower).where(schema.follower.c.id == _ROW).values(ledger=ledger))
 
 
 def hold(connection: Connection, expected: Cursor) -> None:
@@ -51,8 +73,9 @@ def advance(connection: Connection, number: int, block_hash: bytes) -> None:
     )
 
 
-def adopted(connection: Connection, to_ms: int) -> None:
-    """Record up to when all bindings have been checked for the first time."""
+def adopted(connection: Connection, cursor: Cursor, to_ms: int) -> None:
+    """Record up to when all bindings have been checked for the first time. Raises: CursorMoved."""
+    hold(connection, cursor)
     connection.execute(update(schema.follower).where(schema.follower.c.id == _ROW).values(adopted_to_ms=to_ms))
 
 
@@ -77,12 +100,14 @@ def remembered(connection: Connection) -> list[tuple[int, bytes]]:
     return [(row.number, row.hash) for row in rows]
 
 
-def go_back(connection: Connection, to: Head, *, common: bool) -> int:
+def go_back(connection: Connection, cursor: Cursor, to: Head, *, common: bool) -> int:
     """Undo everything after block `to`, the newest that the remembered chain and the present one share; or everything
     (not `common`), to begin again at `to`.
 
     The reported states of bindings stay, to be compared with the chain again. Returns: how many bindings that affects.
+    Raises: CursorMoved.
     """
+    hold(connection, cursor)
     shared = to.number if common else -1
     table, states = schema.followed_blocks, schema.binding_states
     connection.execute(delete(table).where(table.c.number > shared))

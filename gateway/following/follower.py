@@ -3,7 +3,8 @@
 Delivery is at least once: the cursor moves in the transaction that writes the events, and nothing is skipped. Several
 processes may follow at once; one that finds the cursor moved discards its findings. After a reorg the follower goes
 back to the last common block and compares what it reported with the new chain. At its first start it reads the present
-state of all bindings and follows from there.
+state of all bindings and follows from there; so it does on another deployment of the ledger, and where the ledger's
+nodes no longer have the blocks that come next.
 
 All of this runs in one dedicated thread. Its findings are used for notifications only; no decision ever reads them.
 """
@@ -18,23 +19,24 @@ from sqlalchemy import Connection
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.events import log as event_log
 from standing.gateway.following import bank_ages, bank_watch, followed
-from standing.gateway.following.bank_watch import BankSighting
+from standing.gateway.following.bank_watch import BankSightings
 from standing.gateway.following.followed import Cursor, CursorMoved
-from standing.gateway.following.observing import MAX_AT_ONCE, Observer, Sighting
+from standing.gateway.following.forks import find_fork
+from standing.gateway.following.observing import KEPT_BLOCKS, MAX_AT_ONCE, Observer, Sighting
 from standing.gateway.following.publications import Continuity, Group, LogsMissing, grouped
 from standing.gateway.following.settings import FollowerSettings
 from standing.gateway.ledger_reading.nodes import BlockRule
 from standing.gateway.storage.database import Storage
-from standing.ledger.attestations.sealing import BINDING_SIZE
 from standing.ledger.chain.client import Head, LedgerClient
-from standing.ledger.clock import Clock
+from standing.ledger.clock import Clock, has_passed
 from standing.ledger.errors import LedgerUnreachable, StandingError
 from standing.ledger.service.leader import Leader
 
-_NO_BINDING = bytes(BINDING_SIZE)
 _MAX_BACKOFF_S = 5.0
 #: The time that a binding's own transaction may take from reading the clock to its commit.
 _STORING_MS = 600_000
+#: How long the nodes must refuse the same old block until it is skipped; longer than it takes to narrow a search.
+_SKIP_AFTER_MS = 60_000
 _PRUNE_EVERY_MS = 3_600_000
 _PRUNE_AT_ONCE = 1_000
 _DAY_MS = 24 * 3600 * 1000
@@ -91,9 +93,11 @@ class Follower:
         self._max_blocks = settings.max_blocks
         self._head: Head | None = None
         self._cursor: Cursor | None = None
-        self._bank_sightings: tuple[bytes, list[BankSighting]] = (b"", [])
+        self._sightings = BankSightings(ledger)
         self._continuity = Continuity()
         self._bank_ages = bank_ages.BankAges()
+        # The block after which the nodes have refused to go on, and since when.
+        self._refused: tuple[int, int] | None = None
         self._pruned_at_ms = 0
         self._trouble: str | None = None
 
@@ -177,12 +181,20 @@ class Follower:
         """
         head = self._head = self._final_head()
         node = self._ledger.failover.current
-        cursor = self._same_chain(self._load(head), head)
-        if self._cursor is None or self._cursor.hash != cursor.hash:
-            self._continuity.forget()  # restarted, moved back, or another process has followed in the meantime
-        self._cursor = cursor
-        if cursor.number < head.number:
-            self._follow(cursor, head, node)
+        cursor = self._load(head)
+        try:
+            cursor = self._same_chain(cursor, head)
+            if self._cursor is None or self._cursor.hash != cursor.hash:
+                self._continuity.forget()  # restarted, moved back, or another process has followed in the meantime
+            self._cursor = cursor
+            if cursor.number < head.number:
+                self._follow(cursor, head, node)
+                return True
+        except (_ChainChanged, LogsMissing):
+            raise
+        except LedgerUnreachable:
+            if not self._skip_lost(cursor, head):
+                raise
             return True
         if cursor.number > head.number:
             return False  # this node is behind the one asked before
@@ -202,11 +214,37 @@ class Follower:
     def _load(self, head: Head) -> Cursor:
         with self._storage.read() as connection:
             cursor = followed.load(connection)
+        domain = self._ledger.domain
+        ledger = f"{domain.chain_id}:{domain.contract}"
         if cursor is None:
-            self._write(lambda connection: followed.start(connection, head))
-            cursor = Cursor(head.number, head.hash, 0)
+            self._write(lambda connection: followed.start(connection, head, ledger))
+            cursor = Cursor(head.number, head.hash, 0, ledger)
             structlog.get_logger().info("following_from", block=head.number)
+        elif cursor.ledger is None:  # from before the ledger's name was kept
+            self._write(lambda connection: followed.name_ledger(connection, ledger))
+            cursor = replace(cursor, ledger=ledger)
+        elif cursor.ledger != ledger:
+            # What the banks published there before this gateway moved is compared as a whole.
+            structlog.get_logger().warning("following_another_ledger", was=cursor.ledger, now=ledger)
+            cursor = self._start_again(cursor, head, ledger)
         return cursor
+
+    def _start_again(self, cursor: Cursor, head: Head, ledger: str | None) -> Cursor:
+        self._write(lambda connection: followed.start_again(connection, cursor, head, ledger))
+        return Cursor(head.number, head.hash, cursor.adopted_to_ms, ledger)
+
+    def _skip_lost(self, cursor: Cursor, head: Head) -> bool:
+        """Start again at `head` where no node has the blocks after `cursor` any more, as nodes that prune after a long
+        absence. Returns: whether it did. Raises: LedgerUnreachable where the nodes refuse new blocks as well."""
+        now_ms = self._clock.now_ms()
+        if self._refused is None or self._refused[0] != cursor.number:
+            self._refused = (cursor.number, now_ms)
+        if head.number - cursor.number <= KEPT_BLOCKS or not has_passed(now_ms, self._refused[1], _SKIP_AFTER_MS):
+            return False
+        self._ledger.published(head.number, head.number)
+        self._start_again(cursor, head, cursor.ledger)
+        structlog.get_logger().warning("blocks_skipped", from_block=cursor.number, to_block=head.number)
+        return True
 
     # --- reorgs
 
@@ -216,27 +254,21 @@ class Follower:
             now = head if cursor.number == head.number else self._ledger.head(cursor.number)
             if now.hash == cursor.hash:
                 return cursor
+        self._ledger.check_again()  # before anything is undone: the URL may lead to another ledger now
         with self._storage.read() as connection:
             remembered = followed.remembered(connection)
-        common = None
-        for number, block_hash in remembered:
-            if number > head.number:
-                continue
-            found = self._ledger.head(number)
-            if found.hash == block_hash:
-                common = found
-                break
-        if cursor.number > head.number and common is not None and _all_above(remembered, common, head):
+        fork = find_fork(self._ledger, remembered, head, keep=self._settings.remembered_blocks)
+        if cursor.number > head.number and fork.lags:
             return cursor  # no sign of another chain: this node only lags
-        if common is not None and common.number < _oldest(remembered, self._settings.remembered_blocks):
-            common = None  # only the first block of all is left: too much to follow again
-        back_to = common if common is not None else head
-        checked = self._write(lambda connection: _go_back(connection, cursor, back_to, common=common is not None))
+        back_to = fork.common if fork.common is not None else head
+        checked = self._write(
+            lambda connection: followed.go_back(connection, cursor, back_to, common=fork.common is not None)
+        )
         structlog.get_logger().warning(
             "chain_reorganised",
             from_block=cursor.number,
             back_to=back_to.number,
-            common_block_known=common is not None,
+            common_block_known=fork.common is not None,
             bindings_to_check=checked,
         )
         return replace(cursor, number=back_to.number, hash=back_to.hash)
@@ -255,7 +287,7 @@ class Follower:
             published = self._ledger.published(first, last)
             if self._ledger.head(last).hash != end.hash or self._ledger.failover.current != node:
                 raise _ChainChanged("the chain, or the node in use, changed while it was read")
-            self._continuity.check(published, self._sight_banks(head) if last == head.number else ())
+            self._continuity.check(published, self._sightings.at(head, self._banks) if last == head.number else ())
         except _ChainChanged:
             raise
         except LogsMissing as missing:
@@ -277,7 +309,7 @@ class Follower:
     def _search_again(self, cursor: Cursor, after: int) -> None:
         """Move the cursor back, so that the blocks after `after` are searched again."""
         to = self._ledger.head(after)
-        self._write(lambda connection: _go_back(connection, cursor, to, common=True))
+        self._write(lambda connection: followed.go_back(connection, cursor, to, common=True))
         self._cursor = replace(cursor, number=to.number, hash=to.hash)
         structlog.get_logger().warning("logs_searched_again", from_block=cursor.number, back_to=to.number)
 
@@ -321,7 +353,7 @@ class Follower:
         if not found:
             # In steps, so that an idle follower does not write all the time.
             if adopted_to_ms - cursor.adopted_to_ms >= _STORING_MS:
-                self._write(lambda connection: _adopted(connection, cursor, adopted_to_ms))
+                self._write(lambda connection: followed.adopted(connection, cursor, adopted_to_ms))
             return False
         sightings = self._observer.sight(found, head, head)
 
@@ -333,24 +365,8 @@ class Follower:
             self._on_events()
         return len(found) == MAX_AT_ONCE
 
-    def _sight_banks(self, head: Head) -> list[BankSighting]:
-        """The banks' states at the newest block, read once for each."""
-        known_of, sightings = self._bank_sightings
-        if known_of != head.hash:
-            sightings = []
-            banks = self._banks
-            for start in range(0, len(banks), MAX_AT_ONCE):
-                part = banks[start : start + MAX_AT_ONCE]
-                reading = self._ledger.read([(bank, _NO_BINDING) for bank in part], head.number)
-                sightings += [
-                    BankSighting(bank, record.watermark_ms, record.suspended, head.number)
-                    for bank, record in zip(part, reading.records, strict=True)
-                ]
-            self._bank_sightings = (head.hash, sightings)
-        return sightings
-
     def _watch_banks(self, head: Head) -> None:
-        sightings = self._sight_banks(head)
+        sightings = self._sightings.at(head, self._banks)
         self._continuity.check([], sightings)
         now_ms = self._clock.now_ms()
         ended = self._bank_ages.note(sightings, now_ms)
@@ -378,23 +394,3 @@ class Follower:
             return self._storage.write_all(work)
 
         return self._storage.writer.submit(written).result() or 0
-
-
-def _oldest(remembered: Sequence[tuple[int, bytes]], keep: int) -> int:
-    """The oldest of the newest `keep` blocks, from which on following again is worth it."""
-    return min(number for number, _ in remembered[:keep])
-
-
-def _all_above(remembered: Sequence[tuple[int, bytes]], common: Head, head: Head) -> bool:
-    """Whether every remembered block up to `head` is still in the chain; `common` is the newest that is."""
-    return all(number > head.number for number, _ in remembered if number > common.number)
-
-
-def _go_back(connection: Connection, cursor: Cursor, to: Head, *, common: bool) -> int:
-    followed.hold(connection, cursor)
-    return followed.go_back(connection, to, common=common)
-
-
-def _adopted(connection: Connection, cursor: Cursor, to_ms: int) -> None:
-    followed.hold(connection, cursor)
-    followed.adopted(connection, to_ms)

@@ -22,8 +22,8 @@ from standing.ledger.service.vault import Vault
 
 #: The most records of one call, and of one transaction.
 MAX_AT_ONCE = 500
-#: Nodes that prune keep the state of so many newest blocks: without an answer for one of them, it is asked again.
-_KEPT_BLOCKS = 64
+#: Nodes that prune keep so many newest blocks: without an answer for one of them, it is asked again.
+KEPT_BLOCKS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Observer:
         try:
             records = self._ledger.read(queries, block.number).records
         except LedgerUnreachable:
-            if newest.number - block.number < _KEPT_BLOCKS:
+            if newest.number - block.number < KEPT_BLOCKS:
                 raise
             records, block = self._ledger.read(queries, newest.number).records, newest
         return [
@@ -207,15 +207,21 @@ def _remember(
     table = schema.binding_states
     fresh = []
     for sighting in sightings:
+        known = states.get(sighting.known.binding)
+        if known is not None and known.publication and not sighting.record.publication:
+            # As on a new deployment to which the bank has not moved yet. What comes next is compared with what was
+            # reported: a bank's numbers go on from one deployment to the next.
+            connection.execute(update(table).where(table.c.binding == known.binding).values(recheck=False))
+            continue
         values = {
             "publication": sighting.record.publication,
             "tag_and_head": sighting.record.tag_and_head,
             "tail": sighting.record.tail,
             "block_number": sighting.block.number,
             "recheck": False,
-            "usable_since_ms": _usable_since_ms(sighting, states.get(sighting.known.binding), now_ms),
+            "usable_since_ms": _usable_since_ms(sighting, known, now_ms),
         }
-        if sighting.known.binding in states:
+        if known is not None:
             connection.execute(update(table).where(table.c.binding == sighting.known.binding).values(**values))
         else:
             fresh.append({"binding": sighting.known.binding, **values})

@@ -159,6 +159,7 @@ follower = Table(
     Column("block_number", BigInteger, nullable=False),
     Column("block_hash", LargeBinary, nullable=False),
     Column("adopted_to_ms", BigInteger, nullable=False),
+    Column("ledger", String(128)),
 )
 
 #: Hashes of the newest followed blocks, by which a reorg is noticed.
@@ -170,7 +171,7 @@ followed_blocks = Table(
 )
 
 #: The newest attestation that was reported, sealed as on the ledger. For events only: no decision ever reads it.
-#: `recheck`: its block is no longer part of the chain.
+#: `recheck`: its block is no longer part of the chain, or blocks were not followed.
 binding_states = Table(
     "binding_states",
     metadata,

@@ -139,6 +139,14 @@ class LedgerClient:
             raise LedgerUnreachable(f"no ledger node answers: {', '.join(silent)}")
         return silent
 
+    def check_again(self) -> None:
+        """Check the node in use once more, where what it shows cannot be of this ledger.
+
+        Raises: LedgerMismatch where it belongs to another one by now.
+        """
+        with ledger_errors():
+            self.failover.check_again()
+
     def _check_node(self, name: str, ask: Callable[[RPCEndpoint, Any], RPCResponse]) -> None:
         """Check one node. Raises: LedgerMismatch, or NodeNotServing where there is no clear answer."""
         answers = [

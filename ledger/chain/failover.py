@@ -206,6 +206,15 @@ class Failover(JSONBaseProvider):
         assert failure is not None  # there is at least one node
         raise failure
 
+    def check_again(self) -> None:
+        """Check the node in use now: behind its URL there may be another one. Raises: what `check` raises, as
+        LedgerMismatch."""
+        node = self._nodes[self._current]
+        if self.check is not None:
+            node.checked = False
+            self.check(node.name, node.ask)
+            node.checked = True
+
     def doubt(self) -> None:
         """Let the node in use rest: its answers, or its handling of transactions, show that it lags.
 
