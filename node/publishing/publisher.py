@@ -225,8 +225,17 @@ class Publisher:
         )
 
     def _check_ledger(self, deployment: Deployment | None) -> BankState:
-        """The ledger's state of this bank, if it is as the store expects. Raises: PublishingHalted."""
+        """The ledger's state of this bank, if it is as the store expects. Raises: PublishingHalted, LedgerError."""
         state = self._client.bank(self.issuer.bic)
+        try:
+            self._check_state(state, deployment)
+        except PublishingHalted:
+            # Before the bank is sent to its registrar or to recovery: the URL may lead to another ledger now.
+            self._client.check_again()
+            raise
+        return state
+
+    def _check_state(self, state: BankState, deployment: Deployment | None) -> None:
         bic, signer = self.issuer.bic, self.issuer.signer.address
         # Checked before the admission: to a new deployment, the bank must be admitted with the number and head that
         # `recover` prints.
@@ -234,6 +243,12 @@ class Publisher:
             raise PublishingHalted(
                 f"this store has published to {deployment.domain}, the ledger is {self._client.domain}: "
                 "if the old one is gone for good, run `standing-node recover`"
+            )
+        if not state.admitted and deployment is not None:
+            raise PublishingHalted(
+                f"{bic} is not admitted to the ledger {self._client.address}, to which this store has published: the "
+                "ledger has lost what it held; if so for good, run `standing-node recover`, which says with what "
+                "number and head its registrar must admit it"
             )
         if not state.admitted:
             raise PublishingHalted(f"{bic} is not admitted to the ledger {self._client.address}: ask its registrar")
@@ -245,7 +260,6 @@ class Publisher:
                 "rotate the signer on the ledger, or start the node with the right key"
             )
         self._check_history(state, deployment)
-        return state
 
     def _check_history(self, state: BankState, deployment: Deployment | None) -> None:
         """Check that the ledger holds a part of the history that this store knows, or all of it. Raises:
