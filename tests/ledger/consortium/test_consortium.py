@@ -12,7 +12,7 @@ import yaml
 from eth_keys.datatypes import PrivateKey
 from typer.testing import CliRunner
 
-from standing.ledger.consortium.besu import extra_data
+from standing.ledger.consortium.besu import extra_data, genesis
 from standing.ledger.consortium.cli import app
 from standing.ledger.consortium.operations import units
 from standing.ledger.consortium.plan import EXAMPLE, Member, PlanRefused, parse_plan
@@ -82,10 +82,10 @@ def test_ethers_reads_the_validators_from_the_genesis_block(tmp_path: Path) -> N
         install()
     except NpmMissing as missing:
         pytest.skip(str(missing))
-    genesis = json.loads((_written(tmp_path, plan_of(7)) / "genesis.json").read_text())
+    common = json.loads((_written(tmp_path, plan_of(7)) / "genesis.json").read_text())
     script = "import {decodeRlp} from 'ethers'; console.log(JSON.stringify(decodeRlp(process.argv[1])))"
     ended = subprocess.run(
-        ["node", "--input-type=module", "-e", script, genesis["extraData"]],
+        ["node", "--input-type=module", "-e", script, common["extraData"]],
         cwd=FOLDER,
         capture_output=True,
         text=True,
@@ -96,13 +96,20 @@ def test_ethers_reads_the_validators_from_the_genesis_block(tmp_path: Path) -> N
     assert (vanity, validators, vote, current_round, seals) == ("0x" + "00" * 32, expected, [], "0x", [])
 
 
+@pytest.mark.parametrize(("block_period_s", "timeout_s"), [(1, 2), (3, 6)])
+def test_a_round_lasts_twice_the_block_period(block_period_s: int, timeout_s: int) -> None:
+    qbft = genesis(parse_plan(plan_of(block_period_s=block_period_s)))["config"]["qbft"]
+    assert (qbft["blockperiodseconds"], qbft["requesttimeoutseconds"]) == (block_period_s, timeout_s)
+
+
 def test_every_member_gets_a_complete_folder_for_one_common_network(tmp_path: Path) -> None:
     folder = _written(tmp_path, plan_of())
-    genesis = json.loads((folder / "genesis.json").read_text())
-    assert (genesis["config"]["chainId"], genesis["config"]["zeroBaseFee"], genesis["alloc"]) == (20_261, True, {})
-    assert int(genesis["gasLimit"], 16) == 100_000_000
+    common = json.loads((folder / "genesis.json").read_text())
+    assert (common["config"]["chainId"], common["config"]["zeroBaseFee"], common["alloc"]) == (20_261, True, {})
+    assert int(common["gasLimit"], 16) == 100_000_000
     # The contract is compiled for Cancun: a chain without it would refuse the deployment.
-    assert genesis["config"]["cancunTime"] == 0
+    forks = {name: at for name, at in common["config"].items() if name.endswith(("Block", "Time"))}
+    assert forks == dict.fromkeys(("berlinBlock", "londonBlock", "shanghaiTime", "cancunTime"), 0)
     members = sorted(path.name for path in (folder / "members").iterdir())
     assert members == ["bank-1", "bank-2", "bank-3", "bank-4", "jinqiao-pay"]
     everybody = {f"enode://{_key(index).public_key.to_bytes().hex()}@10.0.0.{index}:30303" for index in range(1, 5)}
@@ -114,14 +121,23 @@ def test_every_member_gets_a_complete_folder_for_one_common_network(tmp_path: Pa
         assert set(permissions["nodes-allowlist"]) == everybody | {observer}
         assert len(permissions["accounts-allowlist"]) == 3 + 4
         configuration = tomllib.loads((own / "besu.toml").read_text())
-        assert (configuration["rpc-http-host"], configuration["min-gas-price"]) == ("127.0.0.1", 0)
+        assert configuration["min-gas-price"] == 0
+        assert {configuration["rpc-http-host"], configuration["metrics-host"]} == {"127.0.0.1"}
+        # Anybody could connect, or send transactions, which cost nothing.
+        assert not configuration["discovery-enabled"]
+        for what in ("nodes", "accounts"):
+            assert configuration[f"permissions-{what}-config-file-enabled"] is True
         assert configuration["rpc-max-logs-range"] == 0, "Besu's own limit would make searches of the whole ledger slow"
         assert len(json.loads((own / "static-nodes.json").read_text())) == len(members) - 1
         compose = yaml.safe_load((own / "compose.yaml").read_text())
         assert set(compose["services"]) == {"besu", "postgresql", "standing", "prometheus"}
         assert "password" not in str(compose["services"]).lower().replace("postgres_password_file", "")
         assert json.loads((own / "dashboard.json").read_text())["panels"]
-    assert "QBFT" not in tomllib.loads((folder / "members" / "jinqiao-pay" / "besu.toml").read_text())["rpc-http-api"]
+    votes = {
+        name: "QBFT" in tomllib.loads((folder / "members" / name / "besu.toml").read_text())["rpc-http-api"]
+        for name in ("bank-1", "jinqiao-pay")
+    }
+    assert votes == {"bank-1": True, "jinqiao-pay": False}
 
 
 def test_a_members_next_steps_say_where_its_units_go_and_how_to_build_the_image_that_it_starts(tmp_path: Path) -> None:

@@ -1,15 +1,20 @@
 """Each alert of a member's Prometheus fires when it should and not before, tested with promtool."""
 
+import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from standing.gateway.settings import GatewaySettings
+from standing.ledger.consortium.besu import configuration
 from standing.ledger.consortium.operations import prometheus, rules
 from standing.ledger.consortium.plan import Member
+from standing.node.settings import NodeSettings
 from tests.ledger.consortium.test_consortium import plan_of
 
 _MEMBERS = {
@@ -110,6 +115,29 @@ def test_every_alert_has_a_test_case() -> None:
         stated = yaml.safe_load(rules(member))["groups"][0]["rules"]
         tried = {name for whose, name, _, _ in _CASES if whose == kind} | {"Down"}
         assert {rule["alert"] for rule in stated} == tried
+        # What affects payments wakes somebody; an account that is unstated waits for the morning.
+        assert {rule["alert"] for rule in stated if rule["labels"]["severity"] != "page"} <= {"AccountsUnstated"}
+
+
+@pytest.mark.parametrize(("kind", "settings"), [("bank", NodeSettings), ("platform", GatewaySettings)])
+def test_prometheus_scrapes_the_ports_that_the_service_and_besu_listen_on(kind: str, settings: Any) -> None:
+    member = _MEMBERS[kind]
+    jobs = yaml.safe_load(prometheus(member))["scrape_configs"]
+    ports = {"standing": settings.model_fields["listen_port"].default}
+    ports["besu"] = tomllib.loads(configuration(member))["metrics-port"]
+    assert {job["job_name"]: job["static_configs"][0]["targets"] for job in jobs} == {
+        name: [f"127.0.0.1:{port}"] for name, port in ports.items()
+    }
+
+
+@pytest.mark.parametrize(("kind", "page"), [("bank", "OPERATIONS.md"), ("platform", "GATEWAY-OPERATIONS.md")])
+def test_every_alert_watches_figures_that_are_documented(kind: str, page: str) -> None:
+    """Other tests compare the pages with `/metrics`: an alert about a figure that no longer exists stays quiet."""
+    text = (Path(__file__).parents[3] / "docs" / page).read_text(encoding="utf-8")
+    documented = set(re.findall(r"[`, ](?:standing_node_)?([a-z_]+)(?:\{[a-z,]+\})?`", text))
+    watched = re.findall(r"standing_(?:node|gateway)_(\w+?)(?:_bucket)?\b", rules(_MEMBERS[kind]))
+    assert watched
+    assert set(watched) <= documented
 
 
 @pytest.mark.parametrize(("kind", "alert", "bad", "good"), _CASES, ids=[f"{case[0]}-{case[1]}" for case in _CASES])
