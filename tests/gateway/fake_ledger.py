@@ -17,9 +17,10 @@ _BLOCK_TIME_S = 1_767_225_600
 class FakeLedger:
     """Answers every query with a record whose publication is the number of the call: 1, 2, 3 …
 
-    `gate` holds answers back while it is cleared. `spoil` replaces the next answers' bodies, one each. While `mixed_up`
-    is set, a call gets the answer to the one before it on its connection, as from a proxy that gave up on a call too
-    early. A call of more than `longest` queries is refused as too long.
+    `gate` holds answers back while it is cleared. `spoil` replaces the next answers' bodies, one each; in them, `ID` and
+    `RESULT` stand for those of the proper answer. While `mixed_up` is set, a call gets the answer to the one before it
+    on its connection, as from a proxy that gave up on a call too early. A call of more than `longest` queries is refused
+    as too long.
     """
 
     def __init__(self) -> None:
@@ -59,10 +60,11 @@ class FakeLedger:
         self.most_at_once = max(self.most_at_once, self._now)
         await self.gate.wait()
         self._now -= 1
-        if self.spoil:
-            return web.Response(body=self.spoil.pop(0))
         result = b"".join(value.to_bytes(32, "big") for value in (number, _BLOCK_TIME_S, 0x60, count))
         result += b"".join(value.to_bytes(32, "big") for value in (number, 0, 0, 2, 0)) * count
+        if self.spoil:
+            spoiled = self.spoil.pop(0).replace(b"ID", b"%d" % call["id"])
+            return web.Response(body=spoiled.replace(b"RESULT", b'"0x%s"' % result.hex().encode()))
         answer = json.dumps({"jsonrpc": "2.0", "id": call["id"], "result": "0x" + result.hex()})
         before, self._last[request.transport] = self._last.get(request.transport), answer
         return web.Response(text=before if self.mixed_up and before is not None else answer)

@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 
 from standing.gateway.ledger_reading import connections as connections_module
 from standing.gateway.ledger_reading.connections import Answer, AnswerTooLong, BadAnswer, Connections, Dropped
+from standing.gateway.ledger_reading.rpc import Endpoint
+from standing.ledger.errors import LedgerUnreachable
 
 pytestmark = pytest.mark.anyio
 
@@ -267,6 +269,20 @@ async def test_requests_in_flight_fail_when_the_connections_are_closed_and_no_ne
         with pytest.raises(Dropped):
             await connections.post(b"{}", 2)
         assert len(server.bodies) == 2
+
+
+async def test_an_endpoint_that_is_closed_ends_its_connections_and_makes_no_new_one() -> None:
+    server = Server(b'HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{"error": "none kept"}')
+    async with await asyncio.start_server(server.handle, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        endpoint = Endpoint(f"http://127.0.0.1:{port}/", timeout_s=60, max_connections=1)
+        await endpoint.open()
+        for problem in ("answers with an error", "stopping"):
+            with pytest.raises(LedgerUnreachable, match=problem):
+                await endpoint.call("eth_chainId", [])
+            await endpoint.close()
+        await server.until(lambda it: it.ended == 1)
+        assert len(server.bodies) == 1
 
 
 async def test_a_server_that_does_not_exist_is_an_error_of_the_system() -> None:

@@ -150,6 +150,11 @@ def test_a_members_next_steps_say_where_its_units_go_and_how_to_build_the_image_
     assert f"docker build --tag {image} " in page
     assert "chown -R 10001: /etc/standing/node" in steps
     assert "useradd --uid 10001 standing" in page
+    assert "standing-node init /etc/standing/node --bic ABBDCNB0 " in steps
+    assert "If there is `node/` already" in steps, "its keys are the plan's accounts"
+    others = (own.parent / "jinqiao-pay" / "NEXT-STEPS.md").read_text()
+    assert "standing-gateway init /etc/standing/gateway --platform jinqiao-pay " in others
+    assert "already" not in others
 
 
 def test_the_same_plan_gives_the_same_files_and_no_folder_is_overwritten(tmp_path: Path) -> None:
