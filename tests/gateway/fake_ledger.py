@@ -17,10 +17,10 @@ _BLOCK_TIME_S = 1_767_225_600
 class FakeLedger:
     """Answers every query with a record whose publication is the number of the call: 1, 2, 3 …
 
-    `gate` holds answers back while it is cleared. `spoil` replaces the next answers' bodies, one each; in them, `ID` and
-    `RESULT` stand for those of the proper answer. While `mixed_up` is set, a call gets the answer to the one before it
-    on its connection, as from a proxy that gave up on a call too early. A call of more than `longest` queries is refused
-    as too long.
+    `gate` holds answers back while it is cleared. `spoil` replaces the next answers' bodies, one each; in them, `ID`
+    and `RESULT` stand for those of the proper answer. While `mixed_up` is set, a call gets the answer to the one before
+    it on its connection, as from a proxy that gave up on a call too early. A call of more than `longest` queries is
+    refused as too long.
     """
 
     def __init__(self) -> None:
