@@ -8,8 +8,12 @@ what truly belongs together would otherwise occur together more often than chanc
 
 A herd is filled in the order of grants. It grows past its size where one account or holder needs more room, up to
 MAX_MEMBERS. With the size 1 there are no herds, and no cover.
+
+Members that have ended go on giving cover. One that was replaced would otherwise be seen for the last time in the
+publication in which its successor is seen for the first time, and two that end together would vanish together.
 """
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +24,7 @@ from standing.ledger.attestations.terms import Terms
 from standing.node.storage import schema
 from standing.node.storage.database import in_chunks
 
-#: The most bindings of one herd that have not ended, and the most of those that have. An account has at most 32.
+#: The most bindings of one herd that have not ended. An account has at most 32.
 MAX_MEMBERS = 64
 
 
@@ -39,8 +43,8 @@ def join(connection: Connection, account_id: int, size: int) -> int | None:
     It is that of the account's other bindings, or of its holder's. Bindings of the account that have no herd, because
     they were granted before there were any, join the same herd.
 
-    Those that ended first leave a herd that has many: a binding that is replaced over and over would otherwise let its
-    herd, which every publication for it reads, grow for ever.
+    Where a herd has more ended members than its size, one leaves: a binding that is replaced over and over would
+    otherwise let its herd grow for ever.
     """
     if size == 1:
         return None
@@ -60,20 +64,25 @@ def join(connection: Connection, account_id: int, size: int) -> int | None:
             herd += 1
     active = table.c.ended_at_ms.is_(None)
     connection.execute(update(table).where(its_own, active, table.c.herd.is_(None)).values(herd=herd))
-    _leave(connection, herd)
+    _leave(connection, herd, size)
     return int(herd)
 
 
-def _leave(connection: Connection, herd: int) -> None:
-    """Let all but the newest members that have ended leave a herd, once nothing of them waits to be published."""
+def _leave(connection: Connection, herd: int, size: int) -> None:
+    """Let one of more than `size` ended members leave a herd, of those of which nothing waits to be published.
+
+    Which one is chance: the order in which members leave would otherwise be that in which they were replaced. It is
+    never the one that ended last, which must be seen again after its successor.
+    """
     table, waiting = schema.bindings, schema.outbox.c
     ended = (table.c.herd == herd, table.c.ended_at_ms.is_not(None))
-    oldest = connection.execute(
-        select(table.c.ended_at_ms).where(*ended).order_by(table.c.ended_at_ms.desc()).offset(MAX_MEMBERS).limit(1)
-    ).scalar_one_or_none()
-    if oldest is not None:
-        waits = exists().where(waiting.binding_id == table.c.id, waiting.publication.is_(None))
-        connection.execute(update(table).where(*ended, table.c.ended_at_ms <= oldest, ~waits).values(herd=None))
+    if connection.execute(select(func.count()).where(*ended)).scalar_one() <= size:
+        return
+    waits = exists().where(waiting.binding_id == table.c.id, waiting.publication.is_(None))
+    newest_first = select(table.c.id).where(*ended, ~waits).order_by(table.c.ended_at_ms.desc())
+    may_leave = connection.execute(newest_first.offset(1)).scalars().all()
+    if may_leave:
+        connection.execute(update(table).where(table.c.id == secrets.choice(may_leave)).values(herd=None))
 
 
 def _members(connection: Connection, herd: int, *, active: bool = False) -> int:
@@ -83,21 +92,16 @@ def _members(connection: Connection, herd: int, *, active: bool = False) -> int:
 
 
 def cover(connection: Connection, bindings: Iterable[bytes], size: int) -> dict[bytes, list[Cover]]:
-    """For each binding the other members of its herd that the ledger knows, as they were stated last.
-
-    Members that have ended continue to give cover, the newest first, as long as the herd is no larger than `size`.
-    """
+    """For each binding the other members of its herd that the ledger knows, as they were stated last; nothing where
+    `size` says that there are no herds."""
     if size == 1:
         return {}
     herd_of = _herds(connection, bindings)
     members: dict[int, list[Any]] = {}
     for chunk in in_chunks(sorted(set(herd_of.values()))):
         table = schema.bindings.c
-        query = select(table.id, table.platform, table.herd, table.ended_at_ms).where(table.herd.in_(chunk))
-        for row in connection.execute(query.order_by(table.ended_at_ms.is_not(None), table.ended_at_ms.desc())):
-            of_herd = members.setdefault(row.herd, [])
-            if row.ended_at_ms is None or len(of_herd) < size:
-                of_herd.append(row)
+        for row in connection.execute(select(table.id, table.platform, table.herd).where(table.herd.in_(chunk))):
+            members.setdefault(row.herd, []).append(row)
     stated = _last_stated(connection, [row.id for rows in members.values() for row in rows])
     return {
         binding: [

@@ -16,6 +16,7 @@ from standing.ledger.attestations.terms import IdentityTags, Status, Terms
 from standing.ledger.chain.client import Published
 from standing.node.accounts.erasure import erase
 from standing.node.bindings.granting import MAX_BINDINGS_PER_ACCOUNT
+from standing.node.bindings.regranting import RegrantRequest
 from standing.node.publishing import herds
 from standing.node.publishing.herds import Cover
 from standing.node.storage import schema
@@ -205,6 +206,38 @@ def test_ended_bindings_leave_a_herd_that_is_full_of_live_ones(bank: Bank) -> No
         bank.site.publish()
     bank.change(1, status="frozen")
     assert len(bank.last()) == 3, "three live bindings, without the ended one"
+
+
+def test_a_binding_that_is_replaced_does_not_vanish_as_its_successor_appears(bank: Bank) -> None:
+    """An observer would know the two for one account. What leaves a herd later is not replaced at that moment."""
+    replaced = bank.bind(0)
+    bank.bind(1), bank.bind(2)
+    bank.grant(0, platform="yinhe-pay")  # keeps the account in its herd
+    bank.site.publish()
+    for at in range(8):
+        bank.site.world.clock.advance(1)
+        again = RegrantRequest(request_id=f"regrant-{at:04}")
+        successor = bank.site.node.regranting.regrant(PLATFORM, _id(replaced), again).grant
+        assert successor is not None
+        bank.site.publish()
+        assert {_id(replaced), _id(successor)} <= set(bank.last())
+        bank.change(1, daily_limit_minor=at)
+        assert {_id(replaced), _id(successor)} <= set(bank.last())
+        assert len(bank.last()) <= 4 + 3, "four live ones, and as many ended ones as the herd's size"
+        replaced = successor
+
+
+def test_bindings_that_end_together_do_not_vanish_together(bank: Bank) -> None:
+    """As those of one account at two platforms."""
+    here = bank.bind(0)
+    bank.bind(1), bank.bind(2)
+    there = bank.grant(0, platform="yinhe-pay")
+    bank.site.publish()
+    for platform, grant in ((PLATFORM, here), ("yinhe-pay", there)):
+        bank.site.node.bindings.unbind(platform, _id(grant))
+    bank.site.publish()
+    bank.change(1, status="frozen")
+    assert {_id(here), _id(there)} <= set(bank.last())
 
 
 @pytest.mark.skipif(on_postgresql(), reason="counts the steps of SQLite")
