@@ -99,20 +99,20 @@ class Account:
             account_class=self.account_class,
             organisation=self.holder_kind == "organisation",
         )
-        return _nothing_allowed(terms, Status.UNSTATED) if self.unstated else terms
+        if not self.unstated:
+            return terms
+        # The limits stay: a platform compares attestations, and would report that each of them changed.
+        return replace(terms, status=Status.UNSTATED, debit_allowed=False, credit_allowed=False)
 
 
 def unbound(terms: Terms, ended_at_ms: int) -> Terms:
     """The last terms of a binding that ended at that time: nothing is allowed any more."""
-    return _nothing_allowed(replace(terms, effective_at_ms=ended_at_ms), Status.UNBOUND)
-
-
-def _nothing_allowed(terms: Terms, status: Status) -> Terms:
     return replace(
         terms,
-        status=status,
+        status=Status.UNBOUND,
         debit_allowed=False,
         credit_allowed=False,
+        effective_at_ms=ended_at_ms,
         limits=NOTHING,
     )
 

@@ -45,6 +45,8 @@ def test_a_bad_line_unstates_a_bound_account_until_a_corrected_line_arrives(bank
     _load(bank, tmp_path, "full", rows)
     grants = [grant_of(bank.bind(row)) for row in rows]
     wait_until(lambda: all(status_on_ledger(bank, grant) == Status.ACTIVE for grant in grants))
+    stated = terms_on_ledger(bank, grants[2])
+    assert stated is not None
     bad = [*rows[:2], {**rows[2], "status": "asleep"}, *rows[3:]]
     report = _load(bank, tmp_path, "full", bad)
     assert (report.outcome, report.bad_lines, report.unstated, report.missing) == ("loaded", 1, 1, 0)
@@ -53,6 +55,7 @@ def test_a_bad_line_unstates_a_bound_account_until_a_corrected_line_arrives(bank
     terms = terms_on_ledger(bank, grants[2])
     assert terms is not None
     assert (terms.debit_allowed, terms.credit_allowed) == (False, False), "an unstated account allows nothing"
+    assert terms.limits == stated.limits, "or platforms report that each limit changed, and changed back"
     assert bank.get("/v1/status").json()["unstated_accounts"] == 1
     (listed,) = unstated(bank)
     assert (listed.number, listed.known, "status:" in listed.problem) == (rows[2]["number"], True, True)
