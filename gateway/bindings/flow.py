@@ -51,11 +51,15 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The bank refused; with the mismatches, the comparison of each field, and hints at typing errors."""
+    """The bank refused; with the mismatches, the comparison of each field, and hints at typing errors.
+
+    `tries_left`: of a micro-deposit whose amount was refused.
+    """
 
     mismatches: tuple[Mismatch, ...]
     matches: tuple[FieldMatch, ...] = ()
     hints: tuple[ClaimHint, ...] = ()
+    tries_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,7 @@ class BindingFlow:
             signer = await self.signer(bank)
             answer = await self._nodes.confirm(bank, pending.deposit, amount_minor)
             if answer.grant is None:
-                return Refused(tuple(answer.mismatches))
+                return Refused(tuple(answer.mismatches), tries_left=answer.tries_left)
             grant = trusted(answer.grant, bank, self._platform, signer)
             granted = await self._storage.writing(self._store_confirmed, bank, grant, request_id, answer.mismatches)
             if granted is None:

@@ -69,6 +69,7 @@ def bind_answer(outcome: Outcome, response: Response) -> d.BindAnswer:
                 mismatches=list(outcome.mismatches),
                 matches=[d.MatchDocument.of(match) for match in outcome.matches],
                 hints=[d.HintDocument.of(hint) for hint in outcome.hints],
+                tries_left=outcome.tries_left,
                 message=LocalizedText.of(refusal(outcome.mismatches)),
             )
         case DepositAsked():

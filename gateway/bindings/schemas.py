@@ -149,6 +149,11 @@ class BindAnswer(BaseModel):
     )
     message: LocalizedText = Field(description="A message for the user: what happened, and what they can do")
     micro_deposit: DepositDocument | None = Field(None, description="Confirm it with POST /v1/bindings:confirm")
+    tries_left: int | None = Field(
+        None,
+        description="Where the amount of a micro-deposit is refused: how many other amounts the user may still name. "
+        "0: start again with a new request_id",
+    )
 
 
 class BindingList(BaseModel):

@@ -248,3 +248,10 @@ class BindingAnswer(BaseModel):
     hints: list[ClaimHint] = []
     grant: GrantDocument | None = None
     micro_deposit: MicroDepositDocument | None = None
+    tries_left: int | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Where the amount of a micro-deposit is refused: how many other amounts may still be named. 0: ask "
+        "with a new request id",
+    )

@@ -161,7 +161,7 @@ class MicroDeposits:
     def answer(self, connection: Connection, deposit: Row[Any]) -> BindingAnswer:
         """The state of a deposit: waiting for its amount, or refused."""
         over = self._why_over(deposit)
-        return self._document(connection, deposit) if over is None else _refused(over)
+        return self._document(connection, deposit) if over is None else _refused(over, 0)
 
     def confirm(self, platform: str, deposit: bytes, amount_minor: int) -> BindingAnswer:
         """Take the amount that the user named: granted, or refused with how many tries are left.
@@ -183,7 +183,7 @@ class MicroDeposits:
                 return self._granting.again(bound, differing(row))
             over = self._why_over(row)
             if over is not None:
-                return _refused(over)
+                return _refused(over, 0)
             answer = self._grant(connection, row) if right else self._count_wrong(connection, row, hashed)
         self._faults("grant_committed" if right else "amount_refused")
         return answer
@@ -277,7 +277,7 @@ class MicroDeposits:
             table = schema.micro_deposits
             connection.execute(update(table).where(table.c.id == row.id).values(wrong_hashes=wrong))
         left = self._rules.tries - len(wrong) // _HASH_SIZE
-        return _refused(f"not the amount that was paid in; {left} of {self._rules.tries} tries left")
+        return _refused(f"not the amount that was paid in; {left} of {self._rules.tries} tries left", left)
 
     def _why_over(self, row: Row[Any]) -> str | None:
         if self._tries_left(row) <= 0:
@@ -325,8 +325,9 @@ def differing(row: Row[Any]) -> list[Mismatch]:
     return unvouched(row.differs)
 
 
-def _refused(problem: str) -> BindingAnswer:
-    return BindingAnswer(outcome="refused", mismatches=[Mismatch(field="amount", problem=problem)])
+def _refused(problem: str, tries_left: int) -> BindingAnswer:
+    mismatch = Mismatch(field="amount", problem=problem)
+    return BindingAnswer(outcome="refused", mismatches=[mismatch], tries_left=tries_left)
 
 
 def _row(connection: Connection, deposit: bytes) -> Row[Any] | None:

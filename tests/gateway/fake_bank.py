@@ -194,7 +194,8 @@ class FakeBank:
             raise NotFound("no such micro-deposit")
         asked, amount_minor = self.deposits[deposit]
         if body.amount_minor != amount_minor:
-            return BindingAnswer(outcome="refused", mismatches=[Mismatch(field="amount", problem="another")])
+            mismatch = Mismatch(field="amount", problem="another")
+            return BindingAnswer(outcome="refused", mismatches=[mismatch], tries_left=2)
         granted = self.asked[asked.request_id][1]
         if granted.grant is None:
             number = asked.canonical_number()

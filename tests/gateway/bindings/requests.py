@@ -36,6 +36,7 @@ def waiting(a_rig: Rig, **changes: Any) -> Person:
         "hints": [],
         "message": {"en": DEPOSIT_ASKED.en, "zh": DEPOSIT_ASKED.zh},
         "micro_deposit": {"currency": "CNY", "expires_at_ms": a_rig.clock.now_ms() + DEPOSIT_LIFETIME_MS},
+        "tries_left": None,
     }
     return person
 

@@ -31,6 +31,7 @@ def test_a_micro_deposit_binding_is_pending_until_the_right_amount_and_refused_f
         "refused",
         "amount",
     )
+    assert wrong.json()["tries_left"] == 2
     granted = confirm(person)
     assert (granted.status_code, granted.json()["outcome"]) == (201, "granted")
     person.binding = granted.json()["binding"]

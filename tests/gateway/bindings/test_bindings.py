@@ -45,6 +45,7 @@ def test_an_account_is_bound_looked_up_and_read(a_rig: Rig) -> None:
         "hints": [],
         "message": {"en": GRANTED.en, "zh": GRANTED.zh},
         "micro_deposit": None,
+        "tries_left": None,
     }
     assert stored(a_rig, person) == [granted["binding"]]
     live = a_rig.support("GET", f"/v1/bindings/{granted['binding']}").json()

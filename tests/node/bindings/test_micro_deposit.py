@@ -152,10 +152,10 @@ def test_three_wrong_amounts_close_a_deposit_even_to_the_right_one(paying: Payin
     right = paying.amount(deposit)
     for left, wrong in zip((2, 1, 0), paying.wrong(deposit, 3), strict=True):
         answer = paying.confirm(deposit, wrong).json()
-        assert answer["outcome"] == "refused"
+        assert (answer["outcome"], answer["tries_left"]) == ("refused", left)
         assert f"{left} of 3 tries left" in answer["mismatches"][0]["problem"]
     for answer in (paying.confirm(deposit, right).json(), paying.ask_again("request-1")):
-        assert answer["outcome"] == "refused"
+        assert (answer["outcome"], answer["tries_left"]) == ("refused", 0)
         assert "no tries are left" in answer["mismatches"][0]["problem"]
 
 
@@ -172,7 +172,7 @@ def test_a_deposit_expires_after_seven_days(paying: Paying) -> None:
     assert "2 of 3" in paying.confirm(deposit, paying.wrong(deposit, 1)[0]).text
     paying.bank.clock.advance(1)
     answer = paying.confirm(deposit, paying.amount(deposit)).json()
-    assert answer["outcome"] == "refused"
+    assert (answer["outcome"], answer["tries_left"]) == ("refused", 0)
     assert "over" in answer["mismatches"][0]["problem"]
 
 
