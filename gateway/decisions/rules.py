@@ -7,7 +7,7 @@ The checks run in this order, and the first that fails is the reason:
 | 1 | `ledger_unreachable` | review | | the ledger gave no usable answer in time |
 | 2 | `bank_suspended` | decline | | the ledger says that the bank is suspended now |
 | 3 | `no_attestation` | decline | | the record's publication is 0: the ledger holds no record of the binding |
-| 3 | `ledger_rolled_back` | review | | the record's publication is below the floor, the highest one seen before |
+| 3 | `ledger_rolled_back` | review | | the record's publication is below the floor, the highest that opened before |
 | 3 | `attestation_unreadable` | decline | | the record does not open with the binding's key, or is not terms |
 | 4 | `bank_silent` | policy | | no watermark at all; or now - watermark above the bound for the amount; or |
 |   |               |        | | the watermark ahead of now by more than the allowance |
@@ -159,7 +159,7 @@ def decide(
 
     `record`: the ledger's present record, None if it gave no usable answer. `terms`: those of the record, None if it
     cannot be decrypted with the binding's key. `expected`: the tags of the user as bound. `ended`: the platform ended
-    the binding. `floor`: the highest publication that this gateway has seen for the binding. `used`: the amounts
+    the binding. `floor`: the highest publication whose record of the binding has opened before. `used`: the amounts
     reserved and captured in the question's direction and currency. `risk`: the facts for the policy's risk rules, None
     only if it has no rules.
 
