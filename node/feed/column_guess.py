@@ -16,13 +16,18 @@ from standing.node.accounts.changes import AccountChange
 from standing.node.feed.file_sample import Sample
 from standing.node.feed.headings import folded, folded_word, simplified, units_of
 from standing.node.feed.profile import MAX_JOINED
-from standing.node.feed.profile_values import EMPTY_PART
+from standing.node.feed.profile_values import DATE_WORD, EMPTY_PART, LAST_DATE_WORD, date_word
 from standing.node.feed.records import LIMITS
 from standing.node.feed.usual_words import (
     HEADINGS,
     NOT_ALLOWED,
     NOT_OF_STATUS,
     NOT_OF_STATUS_WORDS,
+    OF_A_DATE,
+    OF_A_DATE_WORDS,
+    OF_DATED_STATE,
+    OF_DATED_STATE_STEMS,
+    OF_DATED_STATE_WORDS,
     OF_STATUS,
     OF_STATUS_STEMS,
     OF_STATUS_WORDS,
@@ -41,6 +46,13 @@ _FEW_WORDS = 4
 _STATES = frozenset(
     word for meaning, words in WORDS["status"].items() if meaning != "active" for word in words if len(word) > 1
 )
+#: What only a date looks like; eight digits may also be flags.
+_DATE = re.compile(
+    r"(?:19|20|21|99)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{6})?$"
+    r"|\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}(?:\D|$)|\d{1,2}[- ][^\W\d]{3,9}[- ]\d{2,4}(?:\D|$)"
+)
+#: How words begin that end with status and tell of the holder.
+_OF_PEOPLE = ("famil", "marital", "zivil", "civil", "sivil", "tax", "kyc", "resid")
 #: What the values of a column look like, where there is no heading.
 _LOOKS = {
     "id_document_number": re.compile(r"\d{17}[\dXx]"),
@@ -54,12 +66,14 @@ _LOOKS = {
 class ColumnGuess:
     """`found`: for each field the index of its column. `open`: fields that several columns may hold, by heading.
 
-    `status`: the headings that together state it, where there are several. `unused`: the headings that are left.
+    `status`: the headings that together state it, where there are several. `dates`: those of them that hold dates.
+    `unused`: the headings that are left.
     """
 
     found: dict[str, int]
     open: dict[str, list[str]] = field(default_factory=dict)
     status: list[str] = field(default_factory=list)
+    dates: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
 
 
@@ -123,12 +137,23 @@ def _join_status(guess: ColumnGuess, sample: Sample, taken: set[int]) -> list[in
     others = [
         index
         for index, name in enumerate(sample.heading)
-        if index not in taken and (_tells_status(name) or _holds_restrictions(name, _values(sample, index)))
+        if index not in taken
+        and (
+            _tells_status(name)
+            or _holds_restrictions(name, _values(sample, index))
+            or (_tells_state_by_date(name) and _holds_dates(sample, index))
+        )
     ]
     if not others or "status" in guess.open:
         return []
+    dated = [index for index in others if _holds_dates(sample, index)]
+    for row in sample.rows:
+        for index in dated:
+            if index < len(row):
+                row[index] = date_word(row[index]) or ""
     columns = [*([guess.found["status"]] if "status" in guess.found else []), *others]
     stated = [sample.heading[index] for index in columns]
+    guess.dates = [sample.heading[index] for index in dated]
     if len(columns) > MAX_JOINED or "status" not in guess.found or _are_texts(sample, columns):
         guess.open["status"] = stated
         guess.found.pop("status", None)
@@ -186,7 +211,36 @@ def _tells_status(heading: str) -> bool:
         return False
     if words & OF_STATUS_WORDS or any(word.startswith(OF_STATUS_STEMS) for word in words):
         return True
+    if any(word.endswith("status") and not word.startswith(_OF_PEOPLE) for word in words):  # Kontostatus
+        return True
     return all(words & each for each in NOT_ALLOWED) or any(part in plain for part in OF_STATUS)
+
+
+def _tells_state_by_date(heading: str) -> bool:
+    """Whether a heading names the date of a restriction. The day itself is in 日 only at its end: 日限额 is another."""
+    plain = simplified(unicodedata.normalize("NFKC", heading))
+    if any(part in plain for part in NOT_OF_STATUS if part not in OF_A_DATE) or "解冻" in plain:
+        return False
+    if any(part in plain for part in OF_DATED_STATE) and plain.rstrip(")]} ").endswith(OF_A_DATE):
+        return True
+    words = set(_LETTERS.findall(re.sub("(?<=[a-z])(?=[A-Z])", " ", plain).casefold()))
+    if words & (NOT_OF_STATUS_WORDS - OF_A_DATE_WORDS):
+        return False
+    if any(word.startswith(OF_DATED_STATE_STEMS) for word in words):
+        return True
+    tells = words & OF_DATED_STATE_WORDS or any(word.startswith(OF_STATUS_STEMS) for word in words)
+    return bool(tells and words & OF_A_DATE_WORDS)
+
+
+def _holds_dates(sample: Sample, index: int) -> bool:
+    """Whether a column's values are dates, by their look; where the heading names a date, also any other form of one,
+    and zeros or nothing at all."""
+    assert sample.heading is not None
+    named = _tells_state_by_date(sample.heading[index])
+    values = [word for word in map(date_word, _values(sample, index)) if word is not None]
+    if named:
+        return all(value in {DATE_WORD, LAST_DATE_WORD} for value in values)
+    return bool(values) and all(_DATE.match(value) for value in _values(sample, index))
 
 
 def _by_values(rows: Sequence[Sequence[str]]) -> ColumnGuess:

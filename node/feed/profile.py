@@ -130,7 +130,9 @@ class Profile(BaseModel):
 
     `columns`: for each field the column that holds it: its heading, or its number from 1 where there is no heading. A
     list of columns is joined by spaces (a date and a time of day; a state and a flag). Two fields may come from one
-    column. `constants`: fields that are the same on every line. `words`: for each field what the core's words mean.
+    column. `dates`: columns that tell a state by a date, such as that of the closing; where words are looked up, a
+    date in them is the word `date`, and one of the last year `9999`. `constants`: fields that are the same on every
+    line. `words`: for each field what the core's words mean.
     `empty`: for each field what an empty cell means; otherwise it states nothing.
     """
 
@@ -153,6 +155,7 @@ class Profile(BaseModel):
         True, description="Whether the last line ends with a line break, which shows that it is complete"
     )
     columns: dict[FieldName, Column | list[Column]]
+    dates: list[Column] = Field([], max_length=MAX_JOINED)
     constants: dict[FieldName, Word | bool | int] = {}
     words: dict[FieldName, dict[Word, Word | bool]] = {}
     empty: dict[FieldName, Word | bool] = {}
@@ -178,7 +181,7 @@ class Profile(BaseModel):
         if extra := sorted(set(self.empty) - set(self.columns)):
             raise ValueError(f"empty: {', '.join(extra)}: no column")
         for field, column in self.columns.items():
-            named = column if isinstance(column, list) else [column]
+            named = _listed(column)
             if not 1 <= len(named) <= MAX_JOINED:
                 raise ValueError(f"columns.{field}: one to {MAX_JOINED} columns")
             wanted = str if self.heading or self.format == "jsonl" else int
@@ -187,7 +190,24 @@ class Profile(BaseModel):
                 raise ValueError(f"columns.{field}: allowed: {kind}")
         self._check_filled_in()
         self._check_meanings()
+        self._check_dates()
+        self._check_frozen()
         return self
+
+    def _check_dates(self) -> None:
+        used = [one for field in self.words for one in _listed(self.columns[field])]
+        if extra := [str(one) for one in self.dates if one not in used]:
+            raise ValueError(f"dates: {', '.join(extra)}: no column of a field with words")
+
+    def _check_frozen(self) -> None:
+        """A frozen account may do what is allowed beside its status, so that must not be the same for every account."""
+        meanings = self.words.get("status", {"": "frozen"}).values()
+        allowed = str(self.constants.get("debit_allowed", "false")).lower() in {"true", "1"}
+        if allowed and "status" in self.columns and "frozen" in meanings:
+            raise ValueError(
+                "constants.debit_allowed: true, and a frozen account could still pay; "
+                "take it from the columns of the status, with words"
+            )
 
     def _check_filled_in(self) -> None:
         open_places = [f"constants.{field}" for field, value in self.constants.items() if value == TO_FILL_IN]
@@ -216,6 +236,10 @@ class Profile(BaseModel):
                 raise ValueError(f"{place}: allowed: {', '.join(allowed)}")
             if field in LIMITS and not (str(meaning) == "none" or (str(meaning).isascii() and str(meaning).isdigit())):
                 raise ValueError(f"{place}: allowed: none, or a whole number of minor units")
+
+
+def _listed(column: Column | list[Column]) -> list[Column]:
+    return column if isinstance(column, list) else [column]
 
 
 #: The possible meanings of words, for fields with few values.

@@ -20,7 +20,7 @@ from standing.node.feed.draft_text import Draft, one_line
 from standing.node.feed.file_sample import Sample, read_sample
 from standing.node.feed.headings import KNOWN, folded, folded_word, simplified, units_of
 from standing.node.feed.profile import MAX_JOINED, TO_FILL_IN
-from standing.node.feed.profile_values import EMPTY_PART
+from standing.node.feed.profile_values import DATE_WORD, EMPTY_PART, LAST_DATE_WORD
 from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS
 from standing.node.feed.rounded_numbers import LongNumbers
 from standing.node.feed.time_forms import time_reader
@@ -63,13 +63,21 @@ def draft_profile(path: Path) -> str:
     columns = guess.found
     draft = Draft(["# Drafted from a file; each line says why. Read it all, and put the right thing for every '?'."])
     _put_form(draft, sample)
+    if guess.dates and "status" not in guess.open:
+        why = (
+            f"tell a state by a date: among the words it is {DATE_WORD!r}, past or not; {LAST_DATE_WORD!r} without end"
+        )
+        draft.put("dates", guess.dates, why)
     draft.table("profile.columns")
     _put_columns(draft, sample, guess)
     derived = [name for name in BOOLEANS if name not in columns and "status" in columns]
     for name in derived:
         why = "no column of its own: derived from the status, see its words"
         draft.put(name, _named(sample, guess, "status"), why)
-    _put_constants(draft, sample, columns, {*derived, *guess.open})
+    follow = [name for name in BOOLEANS if name not in columns and "status" in guess.open]
+    for name in follow:
+        draft.put(name, TO_FILL_IN, f"no column of its own: as the status; [profile.words.{name}] says what is allowed")
+    _put_constants(draft, sample, columns, {*derived, *follow, *guess.open})
     _put_words(draft, sample, columns, derived)
     _put_empty(draft, sample, columns)
     _put_amounts(draft, sample, guess)
@@ -89,7 +97,9 @@ def _put_columns(draft: Draft, sample: Sample, guess: ColumnGuess) -> None:
         draft.put(name, column, one_line(f"{why}, but {doubt}" if doubt else why))
     for name, headings in guess.open.items():
         several = f", or a list of up to {MAX_JOINED}" if name in {"status", "holder_name"} else ""
-        draft.put(name, TO_FILL_IN, one_line(f"one of these{several}: {', '.join(headings)}"))
+        dated = f"; `dates` under [profile] names those with dates: {', '.join(guess.dates)}" if guess.dates else ""
+        why = f"one of these{several}: {', '.join(headings)}{dated if name == 'status' else ''}"
+        draft.put(name, TO_FILL_IN, one_line(why))
     if guess.unused:
         draft.note(f"not used: {', '.join(guess.unused)}. Make sure that none of them restricts an account")
 

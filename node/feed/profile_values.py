@@ -19,6 +19,13 @@ _LISTED_WORDS = 20
 #: What an empty part of several joined columns counts as where words are looked up: without it, a flag in the second
 #: column could be taken for one in the third.
 EMPTY_PART = "-"
+#: What a date counts as in a column that tells a state by one: what has five digits, or three numbers. The last year of
+#: all is a word of its own: it is no closing at all, and a freeze without end.
+DATE_WORD, LAST_DATE_WORD = "date", "9999"
+_DATE = re.compile(r"(?:\D*\d){5}|\D*\d+\D+\d+\D+\d")
+_LAST_DATE = re.compile(r"9999.*|.*\W9999(?:\W.*)?")
+#: What stands for no date: zeros alone, and the first year.
+_NO_DATE = re.compile(r"[0\W]+|0001\W?01\W?01.*")
 #: An amount with one separator of thousands, here a space, as some databases write four decimals.
 _FOUR_DIGITS = re.compile(r"\d{1,4} \d{4}")
 _EPOCH_END = 10**15  # from here on, a number has too many digits for a time
@@ -41,6 +48,7 @@ class Translator:
         self._converts: dict[str, Convert] = {}
         for field in self._columns:
             self._converts[field] = _convert(field, profile.words.get(field, {}), profile)
+        self._dates = frozenset(map(str, profile.dates))
         self._has_document_column = any(field in self._columns for field in DOCUMENT)
         self._amount = _amount_reader(profile.amounts)
         self.columns: frozenset[str] = frozenset(name for names in self._columns.values() for name in names)
@@ -53,7 +61,8 @@ class Translator:
         record: dict[str, Any] = dict(self._constants)
         problems = []
         for field, names in self._columns.items():
-            value = row.get(names[0]) if len(names) == 1 else _joined(row, names, self._empty_parts[field])
+            stated = self._with_date_words(field, row) if self._dates else row
+            value = stated.get(names[0]) if len(names) == 1 else _joined(stated, names, self._empty_parts[field])
             if isinstance(value, str):
                 value = trimmed(value)
             if value is None or value == "":
@@ -71,6 +80,14 @@ class Translator:
         self._read_amounts(record, problems)
         self._read_document(record)
         return record, problems
+
+    def _with_date_words(self, field: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A row as its field with words reads it: a date that tells a state is a word."""
+        if not self._empty_parts[field]:
+            return row
+        return {
+            name: date_word(row.get(name)) if name in self._dates else row.get(name) for name in self._columns[field]
+        }
 
     def _read_document(self, record: dict[str, Any]) -> None:
         """A number `none` states that there is no document; constants alone, such as the country, state none."""
@@ -107,6 +124,18 @@ class _Amount:
 def _joined(row: Mapping[str, Any], names: tuple[str, ...], empty: str) -> str | None:
     parts = [trimmed(str(row[name])) if _is_stated(row.get(name)) else empty for name in names]
     return " ".join(filter(None, parts)) if any(_is_stated(row.get(name)) for name in names) else None
+
+
+def date_word(value: Any) -> Any:
+    """A date as the word for any of them, one that stands for none as nothing, and anything else unchanged."""
+    if not _is_stated(value):
+        return None
+    text = unicodedata.normalize("NFKC", trimmed(str(value)))
+    if _NO_DATE.fullmatch(text):
+        return None
+    if _LAST_DATE.fullmatch(text):
+        return LAST_DATE_WORD
+    return DATE_WORD if _DATE.match(text) else value
 
 
 def _is_stated(value: Any) -> bool:

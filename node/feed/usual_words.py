@@ -8,6 +8,9 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     "number": (
         "账号", "帐号", "账户号", "账户号码", "帐户号码", "账户", "客户账号", "卡号", "卡账号", "银行卡号", "结算账号",
         "number", "accountnumber", "accountno", "acctno", "acct", "account", "cardno", "cardnumber", "iban", "pan",
+        "foracid", "custacno", "acno", "acnumext", "kontonr", "kontonummer", "rekeningnummer", "numerodecuenta",
+        "nrocuenta", "númerodecuenta", "numerodecompte", "numérodecompte", "numerodaconta", "númerodaconta",
+        "numerorachunku", "номерсчета", "номерсчёта", "口座番号", "계좌번호", "เลขที่บัญชี",
     ),
     "number_type": ("账号类型", "卡账标志", "介质类型", "numbertype", "accounttype", "mediatype"),
     "status": (
@@ -16,7 +19,8 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     ),
     "debit_allowed": ("允许借记", "可借记", "借记许可", "可支出", "debitallowed", "maydebit", "debit"),
     "credit_allowed": ("允许贷记", "可贷记", "贷记许可", "可收入", "creditallowed", "maycredit", "credit"),
-    "currency": ("币种", "货币", "币别", "币种代码", "currency", "ccy", "cur", "currencycode"),
+    "currency": ("币种", "货币", "币别", "币种代码", "currency", "ccy", "cur", "currencycode", "acctcrncycode", "crncy",
+        "waers", "währung", "waehrung", "moneda", "moeda", "divisa", "devise", "валюта", "通貨", "통화", "สกุลเงิน"),
     "transaction_limit_minor": (
         "单笔限额", "单笔上限", "单笔支付限额", "transactionlimit", "transactionlimitminor", "singlelimit", "limitonce",
     ),
@@ -24,7 +28,8 @@ HEADINGS: dict[str, tuple[str, ...]] = {
         "日限额", "单日限额", "日累计限额", "每日限额", "当日限额", "日支出限额", "日累计支出限额",
         "日累计支付限额", "日累计交易限额", "每日累计限额", "单日累计限额",
         "dailylimit", "dailylimitminor",
-        "daylimit", "limitday",
+        "daylimit", "limitday", "dailytxnlimit", "dailytransactionlimit", "tageslimit", "tageslimite", "limitediario",
+        "límitediario", "limitediário", "plafondjournalier",
     ),
     "monthly_limit_minor": (
         "月限额", "单月限额", "月累计限额", "每月限额", "当月限额", "月支付限额", "monthlylimit", "monthlylimitminor",
@@ -51,7 +56,9 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     ),
     "holder_name": (
         "户名", "账户名称", "账户名", "客户名称", "姓名", "客户姓名", "持卡人", "holdername", "name",
-        "custname", "customername", "clientname", "accountname",
+        "custname", "customername", "clientname", "accountname", "acctname", "customershortname", "accountholder",
+        "kontoinhaber", "koinh", "titular", "intestatario", "titulaire", "владелец", "口座名義", "口座名義人", "예금주",
+        "ชื่อบัญชี",
     ),
     "id_document_scheme": (
         "证件类型", "证件种类", "证件类别", "iddocumentscheme", "idtype", "documenttype", "certtype",
@@ -66,7 +73,8 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     ),
     "phone": (
         "手机号", "手机号码", "手机", "联系电话", "电话", "行动电话", "预留手机号", "phone", "mobile", "mobileno",
-        "phonenumber", "tel",
+        "phonenumber", "tel", "mobilenumber", "mobilephone", "sms1", "telefon", "telefono", "teléfono", "telefone",
+        "telephone", "téléphone", "телефон", "電話番号", "전화번호", "휴대폰번호", "โทรศัพท์",
     ),
     "effective_at_ms": (
         "更新时间", "修改时间", "最后更新时间", "变更时间", "变动时间", "生效时间", "effectiveatms",
@@ -182,6 +190,24 @@ NOT_OF_STATUS_WORDS = frozenset({
     "date", "dt", "time", "at", "on", "since", "by", "amount", "amt", "balance", "bal", "limit", "reason", "ref",
     "marital",
 })  # fmt: skip
+
+#: What headings contain of a date that tells a restriction: 销户日期, CLOSE_DATE, Saldierungsdatum.
+OF_DATED_STATE = (
+    "销户", "注销", "结清", "关户", "关闭", "冻结", "止付", "挂失", "久悬", "睡眠", "休眠", "锁定", "查封", "扣押",
+    "停用", "失效", "暂停", "死亡", "身故", "解约", "終了", "解約",
+)  # fmt: skip
+OF_A_DATE = ("日期", "时间", "日", "期")
+OF_DATED_STATE_WORDS = frozenset({
+    "close", "closed", "closing", "closure", "cls", "cancel", "cancelled", "canceled", "cancellation", "terminated",
+    "termination", "lost", "stolen", "dormant", "inactive", "hold", "stop", "stopped", "lock", "locked", "deceased",
+    "death", "frz", "blk",
+})  # fmt: skip
+OF_A_DATE_WORDS = frozenset({"date", "dt", "time", "at", "on", "since", "from", "until", "till", "to", "start", "end"})
+#: How such headings begin that need no word for the date.
+OF_DATED_STATE_STEMS = (
+    "saldier", "schließ", "schliess", "auflös", "aufgelöst", "löschung", "clôtur", "clotur", "résili", "cierre",
+    "cancelaci", "encerr", "estint", "chius", "opheff", "zamkn", "uzavř",
+)  # fmt: skip
 
 #: Words in a heading of amounts that name the unit.
 MAJOR_UNIT = ("元", "yuan", "major")

@@ -117,5 +117,6 @@ def test_a_draft_reads_objects_within_objects_as_the_feed_does(tmp_path: Path) -
         '{"accountNo": "1105", "status": {"status": "Active", "holds": ["TAX"]}, "currency": {"code": "USD"}}\n'
     )
     drafted = tomllib.loads(draft_profile(path))["profile"]
-    assert drafted["columns"] == {"number": "accountNo", "currency": "currency.code", "status": "?"}
+    state = dict.fromkeys(("status", "debit_allowed", "credit_allowed"), "?")
+    assert drafted["columns"] == {"number": "accountNo", "currency": "currency.code", **state}
     assert "status.status, status.holds" in draft_profile(path)
