@@ -199,8 +199,7 @@ def _restricts(value: str) -> bool:
 
 
 def _joined(row: Sequence[str], columns: Sequence[int]) -> str:
-    parts = [row[index] if index < len(row) else "" for index in columns]
-    return " ".join(part or EMPTY_PART for part in parts) if any(parts) else ""
+    return " ".join((row[index] if index < len(row) else "") or EMPTY_PART for index in columns)
 
 
 def _tells_status(heading: str) -> bool:

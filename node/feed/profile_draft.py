@@ -79,7 +79,7 @@ def draft_profile(path: Path) -> str:
         draft.put(name, TO_FILL_IN, f"no column of its own: as the status; [profile.words.{name}] says what is allowed")
     _put_constants(draft, sample, columns, {*derived, *follow, *guess.open})
     _put_words(draft, sample, columns, derived)
-    _put_empty(draft, sample, columns)
+    _put_empty(draft, sample, columns, derived)
     _put_amounts(draft, sample, guess)
     _put_times(draft, sample, columns)
     _put_phones(draft, sample, columns)
@@ -240,13 +240,17 @@ def _meaning(name: str, word: str, derived: bool) -> str | bool | None:
     return known
 
 
-def _put_empty(draft: Draft, sample: Sample, columns: dict[str, int]) -> None:
+def _put_empty(draft: Draft, sample: Sample, columns: dict[str, int], derived: Sequence[str]) -> None:
     draft.table("profile.empty", "what an empty cell states; otherwise it states nothing")
     for name in LIMITS:
         at = columns.get(name)
         empty = 0 if at is None else sum(not row[at] for row in sample.rows if at < len(row))
         if empty:
             draft.put(name, TO_FILL_IN, f'{empty} of {len(sample.rows)} records: "none" where that means no limit')
+    for name in ("status", *BOOLEANS):
+        at = columns.get("status") if name in derived else columns.get(name)
+        if at is not None and (empty := sum(not row[at] for row in sample.rows if at < len(row))):
+            draft.put(name, TO_FILL_IN, f"{empty} of {len(sample.rows)} records; otherwise the state stays as it was")
     numbers, schemes = columns.get("id_document_number"), columns.get("id_document_scheme")
     if numbers is not None and schemes is not None:
         whole = [row for row in sample.rows if max(numbers, schemes) < len(row)]

@@ -45,6 +45,12 @@ class Translator:
         }
         self._empty = dict(profile.empty)
         self._empty_parts = {field: EMPTY_PART if profile.words.get(field) else "" for field in self._columns}
+        #: For each field the word for none of its columns being filled, if the profile has it.
+        self._none_filled = {
+            field: word
+            for field, names in self._columns.items()
+            if (word := " ".join([EMPTY_PART] * len(names))) in profile.words.get(field, {})
+        }
         self._converts: dict[str, Convert] = {}
         for field in self._columns:
             self._converts[field] = _convert(field, profile.words.get(field, {}), profile)
@@ -66,6 +72,8 @@ class Translator:
             if isinstance(value, str):
                 value = trimmed(value)
             if value is None or value == "":
+                value = self._none_filled.get(field)
+            if value is None:
                 if field in self._empty:
                     record[field] = self._empty[field]
                 continue

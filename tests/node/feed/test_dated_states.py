@@ -126,3 +126,25 @@ def test_a_draft_says_which_columns_hold_dates_where_the_status_is_open(tmp_path
     drafted = draft_profile(path)
     assert tomllib.loads(drafted)["profile"]["columns"]["status"] == "?"
     assert "`dates` under [profile] names those with dates: Saldierungsdatum" in drafted
+
+
+def test_an_account_of_which_nothing_tells_a_state_has_the_one_that_its_word_says() -> None:
+    """The freeze of yesterday has ended: its row names no state, and would otherwise state nothing."""
+    columns = {"number": "number", "status": ["block", "closed_on"]}
+    words = {"- -": "active", "B -": "frozen", "- date": "closed"}
+    profile = Profile.model_validate({"columns": columns, "dates": ["closed_on"], "words": {"status": words}})
+    translator = Translator(profile)
+    assert translator.record({"number": "1", "block": " ", "closed_on": "00000000"})[0]["status"] == "active"
+    assert translator.record({"number": "1", "block": "B", "closed_on": None})[0]["status"] == "frozen"
+    assert translator.record({"number": "1", "block": None, "closed_on": "20261001"})[0]["status"] == "closed"
+
+
+def test_records_without_any_state_are_a_word_of_the_draft_or_left_open(tmp_path: Path) -> None:
+    joined = drafted_profile(tmp_path, "账号,状态,冻结标志", "11050137001000000771,,", "11050137001000000772,,1")
+    assert set(joined["words"]["status"]) == set(joined["words"]["debit_allowed"]) == {"- -", "- 1"}
+    alone = drafted_profile(tmp_path, "账号,户名,状态", "11050137001000000771,甲,", "11050137001000000772,乙,冻结")
+    assert {name: alone["empty"][name] for name in ("status", "debit_allowed", "credit_allowed")} == {
+        "status": "?",
+        "debit_allowed": "?",
+        "credit_allowed": "?",
+    }
