@@ -1,5 +1,6 @@
 """`standing-gateway bank`: the banks whose accounts may be bound, in the settings file."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -75,7 +76,7 @@ def add(
                 key_file.unlink()
             raise
     say(f"{bic} is in {config}; its key is in {key_file}.")
-    say(f"Check the setup: standing-gateway doctor -c {config}")
+    say(f"Check the setup: standing-gateway doctor -c {shlex.quote(str(config))}")
     say(
         "Next: standing-gateway reload, with an admin's key, or send each gateway's process SIGHUP; no request is lost."
     )

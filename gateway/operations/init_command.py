@@ -1,6 +1,7 @@
 """`standing-gateway init`: a new gateway's folder, with every secret, key and setting that it needs."""
 
 import secrets
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,6 +102,7 @@ def _say_next_steps(final: Path, platform: str, contract: str | None) -> None:
     say(
         f"  - ask each bank for a key for the platform {platform} (the bank: standing-node platform add {platform} …)\n"
     )
+    file = shlex.quote(str(config))
     say("Next, for each bank:")
-    say(f"  standing-gateway bank add BIC --name NAME --node-url URL -c {config}")
-    say(f"Then: standing-gateway doctor -c {config}\nThen: standing-gateway serve -c {config}")
+    say(f"  standing-gateway bank add BIC --name NAME --node-url URL -c {file}")
+    say(f"Then: standing-gateway doctor -c {file}\nThen: standing-gateway serve -c {file}")

@@ -1,6 +1,7 @@
 """`standing-node init`: a new node's folder, with every secret, keystore, key and setting that it needs."""
 
 import secrets
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -167,4 +168,5 @@ def _guide(final: Path, bic: str, made: _Made, platforms: list[str], *, own_admi
         say(f"  - give {name} its key, which is in {final / 'keys' / name}")
     if contract is None:
         say(f"  - write ledger_contract into {config}: the registrar provides the address")
-    say(f"\nNext: standing-node doctor -c {config}\nThen: standing-node serve -c {config}")
+    file = shlex.quote(str(config))
+    say(f"\nNext: standing-node doctor -c {file}\nThen: standing-node serve -c {file}")

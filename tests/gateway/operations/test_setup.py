@@ -1,6 +1,7 @@
 """A gateway from nothing: `init`, `bank add`, and a doctor that reports what is missing."""
 
 import re
+import shlex
 import stat
 import tomllib
 from collections.abc import Sequence
@@ -149,6 +150,16 @@ def test_an_invalid_platform_id_creates_no_folder(tmp_path: Path) -> None:
     result = run(["init", tmp_path / "gw", "--platform", "Jinqiao Pay"])
     assert (result.exit_code, "platform: not a platform's id" in result.stderr) == (1, True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_printed_command_can_be_pasted_where_the_path_has_spaces(tmp_path: Path) -> None:
+    folder = tmp_path / "机房 1"
+    made = run(["init", folder, "--platform", "jinqiao-pay", "--contract", "0x" + "11" * 20])
+    (key_file := tmp_path / "key").write_text("sk_x")
+    bank = ["bank", "add", "YUNXCNB0", "--name", "x", "--node-url", "http://127.0.0.1:9", "--key-file", key_file]
+    added = run([*bank, "-c", folder / "gateway.toml"])
+    pasted = re.findall(r"standing-gateway .* -c .*", made.stdout + added.stdout)
+    assert [shlex.split(line)[-1] for line in pasted] == [str(folder / "gateway.toml")] * 4
 
 
 def test_a_missing_client_secret_is_found_by_config_check(tmp_path: Path) -> None:

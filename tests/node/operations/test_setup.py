@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import stat
 import tomllib
 from collections.abc import Sequence
@@ -95,6 +96,13 @@ def test_settings_without_a_contract_say_what_to_fill_in(tmp_path: Path) -> None
     checked = run(["config", "check", "-c", tmp_path / "node" / "node.toml"])
     assert printed_error(checked) == "error: ledger_contract: Field required"
     assert "not overwritten" in printed_error(run(["init", tmp_path / "node", "--bic", "YUNXCNB0"]))
+
+
+def test_a_printed_command_can_be_pasted_where_the_path_has_spaces(tmp_path: Path) -> None:
+    folder = tmp_path / "机房 1"
+    made = run(["init", folder, "--bic", "YUNXCNB0"])
+    pasted = re.findall(r"standing-node (?:doctor|serve) .*", made.stdout)
+    assert [shlex.split(line)[3:] for line in pasted] == [[str(folder / "node.toml")]] * 2
 
 
 @pytest.mark.parametrize(
