@@ -395,3 +395,16 @@ def test_support_finds_a_frozen_account_with_its_reason_and_requests_a_resync(
             page.locator('form[action$="/resync"] button').click()
         audited = standing.client("admin")("GET", "/v1/audit").json()["entries"]
         assert any("lifted the freeze" in str(entry) for entry in audited)
+
+
+def test_a_printed_account_has_what_it_says_and_nothing_to_click(
+    chromium: Browser, standing: Rig, frozen: Person
+) -> None:
+    with page_of(chromium, standing, 768) as page:
+        sign_in(page, standing)
+        page.goto(f"/console/accounts/{frozen.binding}")
+        page.emulate_media(media="print")
+        expect(page.get_by_text("Frozen").first).to_be_visible()
+        for clicked in ("header", "nav", "form", "summary", "button", "a.button"):
+            shown = [each for each in page.locator(clicked).all() if each.is_visible()]
+            assert shown == [], clicked

@@ -137,7 +137,7 @@ def _findings(file: Path) -> Iterator[tuple[str, str]]:
         if call.func.id in {"well", "look", "wrong"} and len(call.args) == 2:
             what, text = call.args
             if isinstance(what, ast.Constant):
-                assert what.value in labels(), f"{file.name}:{call.lineno}: {what.value}"
+                assert what.value in labels(), f"{file.name}:{call.lineno}: {what.value!r}"
             if isinstance(text, ast.Constant):
                 yield f"{file.name}:{call.lineno}", str(text.value)
             elif isinstance(text, ast.JoinedStr):
