@@ -11,6 +11,7 @@ from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.publication import Domain, Publication
 from standing.ledger.chain.client import LedgerClient, published_event
 from standing.ledger.chain.history import History, Placed, Signed
+from standing.ledger.chain.walked_history import WalkedHistory
 from standing.ledger.errors import LedgerUnreachable
 
 _BANK = "YUNXCNB0"
@@ -149,3 +150,30 @@ def test_a_contracts_signature_counts_where_it_says_so_in_the_standards_words(
     signed = Signed(_placed(_published(1, 6, 0)), publication, b"\x05" * 65)
     assert history.accepts(to_checksum_address(_FIRST), signed) is accepted
     assert not history.accepts(to_checksum_address(_SECOND), signed), "no other signer's"
+
+
+def test_a_walked_history_answers_for_each_block_as_one_that_searches_the_logs() -> None:
+    named = [
+        _log("BankAdmitted", 2, 0, number=0, head=bytes(32), signer=_FIRST),
+        _log("SignerRotated", 7, 1, signer=_SECOND),
+    ]
+    logs = [_published(1, 5, 0), _published(2, 7, 0), _published(3, 7, 2), _published(4, 9, 0)]
+    searched = _Told(*named, *logs)
+    walked = WalkedHistory(searched.client, _BANK)
+    for log in named:
+        walked.named(cast(Any, log))
+    for log in logs:
+        walked.took(_placed(log), None, time_ms=log["blockNumber"] * 1_000)
+    walked.walked_to = 10
+    for block in range(11):
+        assert walked.newest(block) == searched.newest(block)
+        assert walked.signers(block) == searched.signers(block)
+        for number in range(6):
+            assert walked.publication(number, block) == searched.publication(number, block)
+        for before in range(11):
+            assert list(walked.after(before, block)) == list(searched.after(before, block))
+    for beyond in (walked.newest, walked.signers, lambda block: walked.publication(1, block)):
+        with pytest.raises(LedgerUnreachable, match="up to block 10"):
+            beyond(11)
+    with pytest.raises(LedgerUnreachable):
+        list(walked.after(0, 11))
