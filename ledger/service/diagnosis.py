@@ -143,10 +143,8 @@ def _schema(opened: Database, package: str, shown: str) -> Finding:
     if encoding is not None:
         text = f"the encoding of {shown} is {encoding}: create another one with TEMPLATE template0 ENCODING 'UTF8'"
         return wrong("database", text)
-    if present is None and not may_create_tables(opened):
-        return wrong("database", f"{shown} is empty, and its user may not create tables: make the user its owner")
     if present is None:
-        return well("database", f"{shown} can be reached and is empty; the first start creates the tables")
+        return _empty(opened, shown)
     if is_anothers(opened, package):
         return wrong(
             "database", f"{shown} is another service's: each node and each platform needs a database of its own"
@@ -156,6 +154,12 @@ def _schema(opened: Database, package: str, shown: str) -> Finding:
     if present != newest:
         return look("database", f"{shown} is from an older version; the next start upgrades it: back it up first")
     return well("database", f"{shown} can be reached and is up to date")
+
+
+def _empty(opened: Database, shown: str) -> Finding:
+    if not may_create_tables(opened):
+        return wrong("database", f"{shown} is empty, and its user may not create tables: make the user its owner")
+    return well("database", f"{shown} can be reached and is empty; the first start creates the tables")
 
 
 def running(host: str, port: int) -> Iterator[Finding]:
