@@ -16,7 +16,7 @@ from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.reviews import Reviews
 from standing.gateway.decisions.search import DecisionSearch
 from standing.gateway.decisions.service import DecisionService
-from standing.gateway.evidence.signing import EvidenceSigner, load_evidence_key
+from standing.gateway.evidence.signing import EvidenceSigner, read_evidence_keys
 from standing.gateway.following import assembly as following
 from standing.gateway.following.assembly import Following
 from standing.gateway.following.reconcile import BatchPace, Reconciler
@@ -123,10 +123,11 @@ def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
     """
     vault_secrets = read_vault_secrets(settings)
     client_secret = read_client_secret(settings)
-    policy, evidence_key = read_policy(settings), load_evidence_key(settings.evidence_key_file)
+    policy = read_policy(settings)
+    evidence_key, older = read_evidence_keys(settings.evidence_key_file, settings.older_evidence_key_files)
     base = _base(settings, policy, clock or SystemClock(), vault_secrets)
     try:
-        evidence = EvidenceSigner(evidence_key, platform=settings.platform, domain=base.ledger.domain)
+        evidence = EvidenceSigner(evidence_key, platform=settings.platform, domain=base.ledger.domain, older=older)
         return _services(base, evidence, client_secret, vault_secrets)
     except BaseException:
         base.storage.close()

@@ -80,6 +80,9 @@ class GatewaySettings(ServiceSettings):
         None, description="Instead of the files, from the environment: hexadecimal, comma-separated, newest first"
     )
     evidence_key_file: Path = Field(description="Ed25519 private key, PEM (PKCS #8)")
+    older_evidence_key_files: list[Path] = Field(
+        [], max_length=64, description="Public keys, PEM, of evidence that was signed before the key was replaced"
+    )
 
     api_keys: list[ApiKey] = Field(min_length=1)
     max_body_bytes: int = Field(64 * 1024, ge=1024, le=4 * 1024 * 1024)
@@ -219,6 +222,7 @@ reconcile_pause_ms = 20              # pause after each batch, so that traffic i
 vault_secret_files = ["/etc/standing/gateway-secret"]      # standing-gateway secret new FILE; newest first
 # instead of the files: vault_secrets, hexadecimal, comma-separated; only from the environment
 evidence_key_file = "/etc/standing/evidence-key.pem"       # standing-gateway evidence-key new FILE
+older_evidence_key_files = []        # public halves (PEM) of keys that were replaced
 
 max_body_bytes = 65536
 max_batch_body_bytes = 262144        # of POST /v1/decisions:batch

@@ -39,7 +39,8 @@ def audit_ledger_command(
         Path | None, typer.Option(help="A gateway's export; its decisions are made again and their usage is added up")
     ] = None,
     gateway_key: Annotated[
-        str | None, typer.Option(help="With --export: the gateway's public key, a JWK or a file that holds it")
+        str | None,
+        typer.Option(help="With --export: the gateway's public key, a JWK or JWK set, or a file that holds it"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON")] = False,
 ) -> None:

@@ -134,5 +134,5 @@ def _state(number: int, failed: int | None, reason: str | None) -> str:
 def _verify(gateway: Any, raw: bytes, key: bytes | None) -> Report:
     contract = parse_address(gateway.settings.ledger_contract, "ledger_contract")
     client = LedgerClient(gateway.settings.all_ledger_urls, contract, timeout_s=_TIMEOUT_S)
-    means = VerifierInputs(gateway_key=gateway.evidence.jwk, contract=contract, binding_key=key, policy=None)
+    means = VerifierInputs(gateway_key=gateway.evidence.jwks, contract=contract, binding_key=key, policy=None)
     return verify(parse_evidence(raw), means, client)

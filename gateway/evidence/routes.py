@@ -62,7 +62,7 @@ async def get_evidence(
     """The input of `standing-gateway verify`."""
     jws = json.loads(await decisions.find(transaction_id))["evidence"]
     found: dict[str, Any] = await _proof_or_why_not(reader.nodes, jws) if proof else _WITHOUT_PROOF
-    return EvidenceFile(evidence=jws, key=EvidenceKeyDocument.model_validate(signer.jwk), **found)
+    return EvidenceFile(evidence=jws, key=_key_of(signer, jws), **found)
 
 
 @router.post(
@@ -101,11 +101,16 @@ async def export_evidence(
         )
         return CaseFile(
             evidence=jws,
-            key=EvidenceKeyDocument.model_validate(signer.jwk),
+            key=_key_of(signer, jws),
             grant=KeylessGrantDocument.of(grant),
             binding_key="0x" + bound.key.hex() if body.with_key else None,
             **await _proof_or_why_not(reader.nodes, jws),
         )
+
+
+def _key_of(signer: EvidenceSigner, jws: str) -> EvidenceKeyDocument | None:
+    jwk = signer.jwk_of(jws)
+    return EvidenceKeyDocument.model_validate(jwk) if jwk is not None else None
 
 
 async def _proof_or_why_not(nodes: LedgerNodes, jws: str) -> dict[str, Any]:

@@ -23,7 +23,10 @@ class EvidenceFile(BaseModel):
     """Evidence of one decision, as `standing-gateway verify` reads it."""
 
     evidence: str = Field(description="JWS, EdDSA")
-    key: EvidenceKeyDocument = Field(description="For convenience; a verifier should get it from /v1/evidence-key")
+    key: EvidenceKeyDocument | None = Field(
+        description="For convenience; a verifier should get it from /v1/evidence-key, while it is in use. Null if an "
+        "earlier key has signed, which is not in the gateway's settings any more"
+    )
     block: dict[str, Any] | None = Field(description="The block, as its node returned it; with a proof only")
     proof: dict[str, Any] | None = Field(description="The result of eth_getProof, if requested and available")
     no_proof_because: str | None

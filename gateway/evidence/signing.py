@@ -7,6 +7,7 @@ It is a compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037). The payload i
 
 import json
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -14,13 +15,15 @@ from typing import Any
 
 import orjson
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     load_pem_private_key,
+    load_pem_public_key,
 )
+from jwt import get_unverified_header
 from jwt.algorithms import OKPAlgorithm
 
 from standing.gateway.bindings.bound import Bound
@@ -42,24 +45,35 @@ TYPE = "standing-evidence"
 
 
 class EvidenceSigner:
-    """Signs the evidence of one platform's decisions on one ledger. Thread-safe."""
+    """Signs the evidence of one platform's decisions on one ledger. Thread-safe.
 
-    def __init__(self, key: Ed25519PrivateKey, *, platform: str, domain: Domain) -> None:
+    `older`: the public keys of evidence that was signed before the key was replaced.
+    """
+
+    def __init__(
+        self, key: Ed25519PrivateKey, *, platform: str, domain: Domain, older: Sequence[Ed25519PublicKey] = ()
+    ) -> None:
         self._key = key
         self._fixed = {"form": FORM, "platform": platform, "contract": domain.contract, "chain_id": domain.chain_id}
-        public: dict[str, Any] = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
-        thumbprint = json.dumps({name: public[name] for name in ("crv", "kty", "x")}, separators=(",", ":"))
-        self._kid = _base64(sha256(thumbprint.encode()).digest()).decode()
-        header = {"alg": _ALGORITHM, "kid": self._kid, "typ": TYPE}
+        self._keys = [_jwk(each) for each in (key.public_key(), *older)]
+        header = {"alg": _ALGORITHM, "kid": self.jwk["kid"], "typ": TYPE}
         self._header = _base64(json.dumps(header, separators=(",", ":")).encode()) + b"."
         self._policies: tuple[Policy | None, dict[str, Any]] = (None, {})
-        self._jwk = {"kty": public["kty"], "crv": public["crv"], "x": public["x"]}
-        self._jwk |= {"kid": self._kid, "alg": _ALGORITHM, "use": "sig"}
 
     @property
     def jwk(self) -> dict[str, str]:
         """The public key, as `GET /v1/evidence-key` returns it."""
-        return self._jwk
+        return self._keys[0]
+
+    @property
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """All public keys as a JWK set (RFC 7517), those of earlier evidence included."""
+        return {"keys": self._keys}
+
+    def jwk_of(self, jws: str) -> dict[str, str] | None:
+        """The public key that a JWS names; None where it is not in the settings any more."""
+        kid = get_unverified_header(jws).get("kid")
+        return next((key for key in self._keys if key["kid"] == kid), None)
 
     def sign(
         self,
@@ -117,6 +131,13 @@ class EvidenceSigner:
         return stated
 
 
+def _jwk(key: Ed25519PublicKey) -> dict[str, str]:
+    public: dict[str, Any] = OKPAlgorithm.to_jwk(key, as_dict=True)
+    thumbprint = json.dumps({name: public[name] for name in ("crv", "kty", "x")}, separators=(",", ":"))
+    kid = _base64(sha256(thumbprint.encode()).digest()).decode()
+    return {"kty": public["kty"], "crv": public["crv"], "x": public["x"], "kid": kid, "alg": _ALGORITHM, "use": "sig"}
+
+
 def _base64(raw: bytes) -> bytes:
     """As in JOSE: base64url without padding (RFC 7515, section 2)."""
     return urlsafe_b64encode(raw).rstrip(b"=")
@@ -137,6 +158,11 @@ def transaction_digest(transaction_id: str) -> str:
     return sha256(transaction_id.encode()).hexdigest()
 
 
+def read_evidence_keys(signing: Path, older: Sequence[Path]) -> tuple[Ed25519PrivateKey, list[Ed25519PublicKey]]:
+    """The signing key, and the public keys of earlier evidence. Raises: SettingsError."""
+    return load_evidence_key(signing), [_older_key(path) for path in older]
+
+
 def load_evidence_key(path: Path) -> Ed25519PrivateKey:
     """The signing key of a PEM file. Raises: SettingsError, never showing the content."""
     field = f"evidence_key_file: {path}"
@@ -147,6 +173,20 @@ def load_evidence_key(path: Path) -> Ed25519PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise SettingsError(f"{field} is not an unencrypted private key in PEM") from error
     if not isinstance(key, Ed25519PrivateKey):
+        raise SettingsError(f"{field} holds another kind of key; allowed: Ed25519")
+    return key
+
+
+def _older_key(path: Path) -> Ed25519PublicKey:
+    """The public key of a PEM file. Raises: SettingsError."""
+    field = f"older_evidence_key_files: {path}"
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"{field}: {error.strerror}") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise SettingsError(f"{field} is not a public key in PEM") from error
+    if not isinstance(key, Ed25519PublicKey):
         raise SettingsError(f"{field} holds another kind of key; allowed: Ed25519")
     return key
 

@@ -11,7 +11,7 @@ from standing.gateway.access.id_token import OpenIdError
 from standing.gateway.access.openid_provider import Provider
 from standing.gateway.bindings.banks import Bank, BankDirectory
 from standing.gateway.decisions.policy import Policy
-from standing.gateway.evidence.signing import load_evidence_key
+from standing.gateway.evidence.signing import read_evidence_keys
 from standing.gateway.settings import GatewaySettings, read_client_secret, read_policy, read_vault_secrets
 from standing.ledger.attestations.sealing import BINDING_SIZE
 from standing.ledger.chain.client import LedgerClient
@@ -55,7 +55,7 @@ def doctor(config: Config = None) -> None:
 
 def _secrets(settings: GatewaySettings) -> Iterator[Finding]:
     read_vault_secrets(settings)
-    load_evidence_key(settings.evidence_key_file)
+    read_evidence_keys(settings.evidence_key_file, settings.older_evidence_key_files)
     read_client_secret(settings)
     openid = settings.console.openid
     yield from diagnosis.private_files(

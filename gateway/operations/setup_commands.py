@@ -13,7 +13,7 @@ from standing.gateway.access.commands import KEY_VARIABLE
 from standing.gateway.bindings.banks import BankDirectory
 from standing.gateway.decisions.policy_file import PolicyFileWrong, load_policy
 from standing.gateway.decisions.policy_try import dry_run
-from standing.gateway.evidence.signing import load_evidence_key, new_evidence_key
+from standing.gateway.evidence.signing import new_evidence_key, read_evidence_keys
 from standing.gateway.settings import (
     EXAMPLE,
     ROLES,
@@ -48,7 +48,7 @@ def _check(config: Path | None) -> None:
     Vault(read_vault_secrets(settings), "check")
     read_client_secret(settings)
     read_policy(settings)
-    load_evidence_key(settings.evidence_key_file)
+    read_evidence_keys(settings.evidence_key_file, settings.older_evidence_key_files)
     BankDirectory(settings.banks)
 
 

@@ -50,9 +50,9 @@ class Evidence:
 class VerifierInputs:
     """A verifier's own inputs, beside the evidence.
 
-    `gateway_key`: the gateway's public key as a JWK, obtained from the gateway and not from the evidence. `binding_key`
-    opens the terms; `grant` is the bank's signed statement that it is the right key; `policy` is the platform's whole
-    policy.
+    `gateway_key`: the gateway's public key as a JWK, or a JWK set of all that it used; obtained from the gateway, not
+    from the evidence. `binding_key` opens the terms; `grant` is the bank's signed statement that it is the right key;
+    `policy` is the platform's whole policy.
     """
 
     gateway_key: Mapping[str, Any]

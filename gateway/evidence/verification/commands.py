@@ -38,7 +38,9 @@ EvidenceFile = Annotated[Path, typer.Argument(help="A decision as answered, an e
 def verify_command(
     evidence: EvidenceFile,
     contract: Annotated[str, typer.Option(help="Address of the StatusLedger contract that you rely on")],
-    gateway_key: Annotated[str, typer.Option(help="The gateway's public key: a JWK, or a file that holds it")],
+    gateway_key: Annotated[
+        str, typer.Option(help="The gateway's public key: a JWK or JWK set, or a file that holds it")
+    ],
     ledger: Annotated[
         str | None, typer.Option(help="URL of a ledger node that still has the state of that block")
     ] = None,
@@ -157,7 +159,7 @@ def _document(raw: bytes, field: str) -> dict[str, Any]:
 
 
 def jwk(text: str) -> dict[str, Any]:
-    """A public key as a JWK, from its own text or a file that holds it. Raises: InvalidValue."""
+    """A public key as a JWK, or a JWK set, from its own text or a file that holds it. Raises: InvalidValue."""
     return _document(
         text.encode() if text.lstrip().startswith("{") else _read(Path(text), "gateway-key"), "gateway-key"
     )

@@ -114,10 +114,7 @@ def _check_signature(lines: Lines, evidence: Evidence, means: VerifierInputs) ->
 
     Returns: the claims, where they are signed.
     """
-    try:
-        key = jwt.PyJWK(dict(means.gateway_key), algorithm="EdDSA")
-    except jwt.PyJWTError as error:
-        raise InvalidValue("gateway-key", "not an Ed25519 key", "a JWK, as GET /v1/evidence-key returns it") from error
+    key = _key_of(evidence.jws, means.gateway_key)
     try:
         signed = jwt.PyJWS().decode_complete(evidence.jws, key, algorithms=["EdDSA"])
     except (jwt.PyJWTError, ValueError) as error:
@@ -138,6 +135,22 @@ def _check_signature(lines: Lines, evidence: Evidence, means: VerifierInputs) ->
         return claims
     lines.holds(1, f"signed by the gateway of {claims.platform}, for a decision of {iso(claims.decided_at_ms)}")
     return claims
+
+
+def _key_of(jws: str, stated: Mapping[str, Any]) -> jwt.PyJWK:
+    """The key of the verifier that the evidence names, or the first one. Raises: InvalidValue."""
+    try:
+        keys = [jwt.PyJWK(dict(each), algorithm="EdDSA") for each in stated.get("keys", [stated])]
+        first = keys[0]
+    except (jwt.PyJWTError, TypeError, ValueError, IndexError) as error:
+        raise InvalidValue(
+            "gateway-key", "not an Ed25519 key", "a JWK, as GET /v1/evidence-key returns it, or a JWK set"
+        ) from error
+    try:
+        kid = jwt.get_unverified_header(jws).get("kid")
+    except jwt.PyJWTError:
+        return first  # no JWS, as the check of its signature finds
+    return next((key for key in keys if key.key_id == kid), first)
 
 
 def _check_ledger(lines: Lines, claims: EvidenceClaims, queried: Domain) -> bool:
