@@ -1,19 +1,13 @@
-"""Habit rules: at and beyond their edge, through the API, and in a dry run on recorded decisions."""
+"""Habit rules: at and beyond their edge, and through the API."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tomli_w
-from pydantic import TypeAdapter
 from sqlalchemy import insert
-from typer.testing import CliRunner
 
-from standing.gateway.cli import app
 from standing.gateway.decisions.habit_rules import (
-    AnyRule,
     BindingBurstRule,
     EarlyWithdrawalRule,
     IdentityChangeRule,
@@ -21,7 +15,6 @@ from standing.gateway.decisions.habit_rules import (
 )
 from standing.gateway.decisions.past_reads import read_pasts
 from standing.gateway.decisions.pasts import MAX_PAST, NO_PAST, Past, PastAmount
-from standing.gateway.decisions.policy_try import dry_run
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.risk import Hold, RiskFacts
 from standing.gateway.storage import schema
@@ -202,60 +195,3 @@ def test_habit_rules_hold_through_the_api_and_never_approve(it: FollowRig) -> No
     assert person.decide(amount_minor=510)["outcome"] == "approve"
     person.bank.change(person.number, debit_allowed=False)
     assert person.decide(amount_minor=50_000)["reason"] == "debit_not_allowed"
-
-
-def test_a_dry_run_shows_would_be_holds_and_their_actual_outcomes(tmp_path: Path) -> None:
-    with follow_rig(tmp_path) as it:
-        person = it.bound()
-        person.bank.publish(bytes.fromhex(person.binding[2:]))
-        it.follow()
-        for index in range(4):
-            it.clock.advance(1_000)
-            person.decide(amount_minor=500, transaction_id=f"t-usual-{index}")
-        person.decide(amount_minor=40_000, transaction_id="t-far")
-        it.platform("POST", "/v1/decisions/t-far/capture", json={"amount_minor": 40_000})
-        it.clock.advance(1_000)
-        person.decide(amount_minor=600, transaction_id="t-usual-again")
-        person.bank.change(person.number, debit_allowed=False)
-        person.decide(amount_minor=90_000, transaction_id="t-refused")
-        config, policy = tmp_path / "gateway.toml", tmp_path / "policy.toml"
-        config.write_text(tomli_w.dumps(json.loads(it.settings.model_dump_json(exclude_none=True))))
-        policy.write_text(tomli_w.dumps({"name": "tried", "risk": RULES}))
-        arguments = ["policy", "try", str(policy), "--config", str(config)]
-        done = CliRunner().invoke(app, [*arguments, "--since", "2020-01-01", "--json"])
-        assert done.exit_code == 0, done.output
-        run = json.loads(done.output)
-        assert run["approved"] == 6
-        assert run["examples"] == {"far": ["t-far"], "changed": [], "early": []}
-        assert run["rules"]["far"] == {
-            "held": 1,
-            "sum_minor": {"CNY": 40_000},
-            "ends": {"captured": 1},
-            "refunded": 0,
-            "trouble_soon": 0,
-        }
-        later = json.loads(CliRunner().invoke(app, [*arguments, "--since", "2099-01-01", "--json"]).output)
-        assert (later["approved"], later["rules"]["far"]["held"]) == (0, 0)
-        assert CliRunner().invoke(app, [*arguments, "--since", "yesterday"]).exit_code == 1
-        assert "1 of 6" in CliRunner().invoke(app, [*arguments, "--since", "2020-01-01"]).output
-
-
-def test_a_dry_run_counts_what_staff_approved_as_the_rules_do(tmp_path: Path) -> None:
-    rules = [
-        {"rule": "new_binding", "name": "first-day", "currency": "CNY", "over_minor": 5_000, "within_hours": 24},
-        {"rule": "velocity", "name": "burst", "currency": "CNY", "over_count": 2, "within_minutes": 60},
-    ]
-    with follow_rig(tmp_path, policy={"name": "live", "risk": rules[:1]}) as it:
-        person = it.bound()
-        person.bank.publish(bytes.fromhex(person.binding[2:]))
-        it.follow()
-        large = person.decide(amount_minor=6_000)["transaction_id"]
-        body = {"outcome": "approve", "reason": "The user was called back"}
-        assert it.support("POST", f"/v1/decisions/{large}/review", json=body).status_code == 200
-        for name in ("t-second", "t-third"):
-            it.clock.advance(1_000)
-            assert person.decide(amount_minor=500, transaction_id=name)["outcome"] == "approve"
-        tried = [TypeAdapter(AnyRule).validate_python(rules[1] | {"hold_minutes": 30})]
-        with it.app.state.gateway.storage.read() as connection:
-            run = dry_run(connection, tried, 0)
-    assert (run.approved, run.examples) == (2, {"burst": ["t-third"]})
