@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from web3.types import RPCEndpoint
 
-from standing.ledger.chain.client import ZERO_ADDRESS
+from standing.ledger.chain.client import ZERO_ADDRESS, LedgerClient
 from standing.ledger.chain.connection import connect
 from standing.ledger.chain.failover import Failover, NodeNotServing
 from standing.ledger.service.serve import served
@@ -26,6 +26,7 @@ class Node:
         self.url = ""
         self.error: dict[str, Any] | None = None
         self.batches = "answered"
+        self.states: dict[str, Any] = {}
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -51,6 +52,8 @@ class Node:
         return {"jsonrpc": "2.0", "id": call["id"], **said}
 
     def _result(self, call: dict[str, Any]) -> Any:
+        if call["method"] in self.states:
+            return self.states[call["method"]]
         if call["method"] == "eth_getBlockByNumber":
             tag = call["params"][0]
             number = {"latest": self.height, "finalized": self.height - 10}.get(tag)
@@ -101,6 +104,18 @@ def test_a_node_is_checked_before_its_first_use_and_again_after_a_failure(nodes:
         assert (_height(over), _height(over)) == (100, 100)
         assert len(checked) == times
         over.doubt()
+
+
+@pytest.mark.parametrize("unclear", ["eth_chainId", "eth_getCode"])
+def test_a_node_that_does_not_say_which_ledger_it_is_of_is_not_taken_for_one_of_this_ledger(
+    nodes: list[Node], unclear: str
+) -> None:
+    for node in nodes:
+        node.states = {"eth_chainId": "0x539", "eth_getCode": "0x60"}
+    nodes[0].states[unclear] = None
+    client = LedgerClient([node.url for node in nodes], ZERO_ADDRESS)
+    (silent,) = client.check(1337)
+    assert silent in nodes[0].url
 
 
 def test_the_newest_answer_counts_when_all_nodes_lag(nodes: list[Node]) -> None:
