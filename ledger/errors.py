@@ -86,12 +86,13 @@ class LedgerMismatch(LedgerError):
 class LedgerRejected(LedgerError):
     """The contract refused a call or a transaction.
 
-    Attributes: `error` (the name of the contract's custom error, see `contracts/IStatusLedger.sol`) and `arguments`.
-    `meaning` says it in words, where the arguments do not.
+    Attributes: `error` (the name of the contract's custom error, see `contracts/IStatusLedger.sol`, or a reason in words)
+    and `arguments`. `meaning` says it in words, where the arguments do not.
     """
 
     def __init__(self, error: str, arguments: tuple[object, ...] = (), meaning: str = "") -> None:
         shown = ", ".join("0x" + a.hex() if isinstance(a, bytes) else str(a) for a in arguments)
-        super().__init__(f"the ledger refused: {error}({shown})" + (f": {meaning}" if meaning else ""))
+        shown = f"({shown})" if arguments or error.isidentifier() else ""
+        super().__init__(f"the ledger refused: {error}{shown}" + (f": {meaning}" if meaning else ""))
         self.error = error
         self.arguments = arguments
