@@ -307,6 +307,10 @@ class LedgerNodes:
                 number, node.block_time_s = learn_block(
                     node, await node.endpoint.call("eth_getBlockByNumber", [self.rule.tag, False])
                 )
+                if number - self.rule.depth - self.seen > self._max_lag_blocks:
+                    # It would make all nodes late, and for good where its URL leads to another ledger for a while.
+                    node.checked = False
+                    await self._check(node, watch.chain_id)
         except (LedgerUnreachable, TimeoutError) as error:
             node.checked = False
             node.block_number = node.block_time_s = None

@@ -273,6 +273,24 @@ async def test_numbers_from_a_node_of_another_ledger_do_not_make_other_nodes_lat
         assert await it.read() == 100
 
 
+@pytest.mark.parametrize("read_meanwhile", [False, True])
+async def test_a_url_that_led_to_a_longer_chain_without_the_contract_is_read_again_once_it_is_right(
+    read_meanwhile: bool,
+) -> None:
+    """With the same chain id, as networks made from one template have."""
+    only = Node(100)
+    async with rigged(only) as it:
+        assert await it.read() == 100
+        only.head, only.code = 10**6, "0x"
+        if read_meanwhile:
+            with pytest.raises(LedgerUnreachable):
+                await it.read()
+        assert await it.look() == ["wrong"]
+        only.head, only.code = 101, "0x6001"
+        assert await it.look() == ["fit"]
+        assert await it.read() == 101
+
+
 @pytest.mark.long
 def test_the_gateway_keeps_deciding_with_one_node_down_and_another_on_a_different_chain(tmp_path: Path) -> None:
     def other_chain(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
