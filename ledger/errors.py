@@ -86,8 +86,8 @@ class LedgerMismatch(LedgerError):
 class LedgerRejected(LedgerError):
     """The contract refused a call or a transaction.
 
-    Attributes: `error` (the name of the contract's custom error, see `contracts/IStatusLedger.sol`, or a reason in words)
-    and `arguments`. `meaning` says it in words, where the arguments do not.
+    Attributes: `error` (the name of the contract's custom error, see `contracts/IStatusLedger.sol`, or a reason in
+    words) and `arguments`. `meaning` says it in words, where the arguments do not.
     """
 
     def __init__(self, error: str, arguments: tuple[object, ...] = (), meaning: str = "") -> None:

@@ -268,8 +268,8 @@ class Sender:
             receipt = poll(self._client.receipt, sent.hash)
         except GaveUp as error:
             raise LedgerUnreachable(
-                f"transaction 0x{sent.hash.hex()} is in no block after {timeout_s:g} s; it may still enter one: look at "
-                "the ledger before you send it again"
+                f"transaction 0x{sent.hash.hex()} is in no block after {timeout_s:g} s; it may still enter one: look "
+                "at the ledger before you send it again"
             ) from error
         assert receipt is not None  # guaranteed by the retry's condition
         if receipt["status"] != 1:
