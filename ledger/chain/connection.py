@@ -28,7 +28,6 @@ _WORD_MAX = 2**256 - 1
 _DIGEST_SIZE = 32
 #: The highest block number that is believed: what a database column holds.
 MAX_BLOCK = 2**63 - 1
-_SMALLEST_WINDOW_BLOCKS = 16
 
 # What web3 raises for answers whose parts have unexpected types.
 _ODD_ANSWER = (BadResponseFormat, DecodingError, ValueError, TypeError, LookupError, AttributeError, OverflowError)
@@ -122,11 +121,11 @@ def check_logs(logs: Iterable[EventData], first: int, last: int) -> None:
 def narrower(window: int, refusal: LedgerUnreachable) -> int:
     """A smaller range of blocks for a node that refuses a large one: nodes bound what one query may search.
 
-    Raises: the refusal, where the range is small already.
+    Raises: the refusal, where the range is a single block already.
     """
-    if window <= _SMALLEST_WINDOW_BLOCKS:
+    if window <= 1:
         raise refusal
-    return max(_SMALLEST_WINDOW_BLOCKS, window // 8)
+    return max(1, window // 8)
 
 
 def _shorten(error: Exception) -> str:

@@ -48,8 +48,10 @@ class _Told(History):
 class _Narrow(_Told):
     """As `_Told`, of a node that searches few blocks at once."""
 
+    most = 16
+
     def _logs(self, event: str, low: int, high: int, **filters: Any) -> list[Any]:
-        if high - low >= 16:
+        if high - low >= self.most:
             raise LedgerUnreachable("the range is too wide")
         return super()._logs(event, low, high, **filters)
 
@@ -97,10 +99,13 @@ def test_publications_of_one_block_keep_their_order() -> None:
     assert newest.event.number == 3
 
 
-def test_no_block_is_left_out_where_a_node_searches_few_at_once_or_is_asked_again() -> None:
+@pytest.mark.parametrize("most", [16, 10, 5, 1])
+def test_no_block_is_left_out_where_a_node_searches_few_at_once_or_is_asked_again(most: int) -> None:
+    """As providers that allow ten or five, or bound the bytes of an answer."""
     blocks = range(5, 60)
     rotated = [_log("SignerRotated", block, 0, signer=f"0x{block:040x}") for block in blocks]
     history = _Narrow(*rotated, *(_published(block, block, 1) for block in blocks))
+    history.most = most
     for to_block in (30, 31, 33, 80, 20):
         assert [named.block_number for named in history.signers(to_block)] == [*range(5, min(to_block, 59) + 1)]
     assert [placed.event.number for placed in history.after(4, 80)] == [*blocks]
