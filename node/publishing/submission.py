@@ -26,7 +26,7 @@ from standing.ledger.chain.sender import (
     publication_gas,
 )
 from standing.ledger.clock import Clock, has_passed
-from standing.ledger.errors import LedgerRejected, StandingError
+from standing.ledger.errors import LedgerError, LedgerRejected, StandingError
 from standing.ledger.service.database import Database
 from standing.node.fault_points import Faults, no_faults
 from standing.node.publishing.metrics import Meters
@@ -170,7 +170,9 @@ class Submitter:
             self.submit(row)
             return
         is_next = row.number == on_ledger.publication + 1
-        is_late = has_passed(self._clock.now_ms(), row.submitted_at_ms, self._resend_after_ms)
+        is_late = row.submitted_at_ms is not None and has_passed(
+            self._clock.now_ms(), row.submitted_at_ms, self._resend_after_ms
+        )
         if row.number in self._sent and not is_next and not is_late:
             return  # publications enter blocks in the order of their numbers, so this one waits for others
         failed = self._receipt(row.number, good=False)
@@ -284,14 +286,18 @@ class Submitter:
         except Underpriced:
             # An earlier attempt at the node pays more. That one is kept, and the next one offers more.
             _log.warning("transaction_underpriced", number=row.number, gas_price_wei=prepared.gas_price_wei)
-        except NonceAhead:
-            # An earlier one was lost: all are sent again, in order.
-            self._sent.clear()
-            raise
         except (NonceUsed, LedgerRejected):
             # NonceUsed: by an earlier attempt, which the next step sees, or by someone else. LedgerRejected: some nodes
             # refuse at once what would fail. Either way the next step submits it again if it is still missing.
             self._forget_transaction(row.number)
+            raise
+        except LedgerError as error:
+            if isinstance(error, NonceAhead):
+                self._sent.clear()  # an earlier one was lost: all are sent again, in order
+            if row.submitted_at_ms is None:
+                # The time was stored before sending. No node has taken the transaction yet, so the trail must not tell
+                # a platform that it waits for a block.
+                self._update(row.number, submitted_at_ms=None)
             raise
         self._sent.add(row.number)
         self._faults("submitted")

@@ -14,11 +14,13 @@ from standing.ledger.attestations.terms import Status
 from standing.ledger.chain import governance
 from standing.ledger.chain.sender import Sender
 from standing.ledger.clock import ManualClock
+from standing.ledger.errors import LedgerUnreachable
 from standing.node.accounts.changes import FeedEntry
 from standing.node.composition import build
 from standing.node.fault_points import no_faults
 from standing.node.publishing import outbox
 from standing.node.publishing.submission import PublishingHalted
+from standing.node.publishing.trail import Trail
 from standing.node.storage import schema
 from tests.node.node_tools import feed_of, grant_of, status_on_ledger
 from tests.node.publishing.stepping import NUMBER, Stepped
@@ -178,6 +180,32 @@ def test_a_publication_submitted_by_a_stranger_counts_and_leaves_no_gap_behind(s
     stepped.change_and_step(2)
     stepped.settle()
     assert stepped.on_ledger == before + 1
+
+
+def test_a_publication_that_no_ledger_node_takes_does_not_count_as_submitted(
+    stepped: Stepped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trail had told platforms that it waits for a block."""
+
+    stepped.world.chain.holding = False
+    fed_ms = stepped.feed({"number": NUMBER, "daily_limit_minor": 5})
+
+    def submitted_at_ms() -> int | None:
+        (hops,) = Trail(stepped.node.database).entry(fed_ms).publications
+        return hops.submitted_at_ms
+
+    def cut(*_: Any) -> None:
+        raise LedgerUnreachable("the connection was closed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Sender, "transmit", cut)
+        for _ in range(2):
+            stepped.world.clock.advance(1_000)
+            with pytest.raises(LedgerUnreachable, match="closed"):
+                stepped.node.publisher.step()
+            assert submitted_at_ms() is None
+    stepped.node.publisher.step()
+    assert submitted_at_ms() == stepped.world.clock.now_ms()
 
 
 @pytest.mark.parametrize("holding", [False, True], ids=["blocks at once", "a pool that refuses gaps"])
