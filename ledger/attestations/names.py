@@ -1,7 +1,8 @@
 """The canonical form of a holder's name: spellings that read alike are one.
 
 A canonical name is the name after Unicode's NFKC_Casefold, without dots, dashes, apostrophes, commas, symbols,
-spaces and invisible characters. Private-use characters of GBK and radicals are the Han characters that they stand for
+spaces and invisible characters. A sign within a number is kept, as a point: 3.5 and 24/7 are not 35 and 247.
+Private-use characters of GBK and radicals are the Han characters that they stand for
 (`ledger.attestations.han`). A private-use character of a bank's own, and a character that this Python's Unicode does
 not know yet, is kept: without it, two names could become one. For the same reason a sign in place of a character that
 was lost in a conversion, or is hidden, is kept.
@@ -15,6 +16,9 @@ from standing.ledger.errors import InvalidValue
 
 MAX_NAME = 140  # Max140Text, the length of a party's name in ISO 20022
 
+#: A sign between two digits, which is part of the number (3.5, 24/7), and one between groups of three, which is not.
+_SIGN_IN_NUMBER = re.compile(r"(?<=\d)[.,/:\-\uff0e\uff0c\uff0f\uff1a\uff0d\u2010-\u2015\u2212](?=\d)")
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:[.,]\d{3})+(?![\d.,])")
 #: Letters and marks that Unicode shows as nothing (Default_Ignorable_Code_Point), such as joiners and fillers.
 _IGNORABLE = (
     0x034F,
@@ -133,12 +137,15 @@ def folded(text: str) -> str:
 
 def _folded_once(text: str) -> str:
     if text.isascii() and "**" not in text and "##" not in text:
-        return "".join(filter(str.isalnum, text.lower()))
+        return ".".join("".join(filter(str.isalnum, part)) for part in _parts_of_numbers(text.lower()))
     plain = "".join(each for each in text.translate(_VOICED) if unicodedata.category(each) != _SPACING_ACCENTS)
     composed = unicodedata.normalize("NFKC", plain.translate(_EQUIVALENTS)).casefold()
     dotless = unicodedata.normalize("NFKC", composed).translate(_DOTLESS)
     letters = _DOTTED_I.sub("i", dotless).translate(_SHOWN_AS_NOTHING)
-    kept = "".join(each for each in letters if unicodedata.category(each) not in _LEFT_OUT or _is_kept_sign(each))
+    kept = ".".join(
+        "".join(each for each in part if unicodedata.category(each) not in _LEFT_OUT or _is_kept_sign(each))
+        for part in _parts_of_numbers(letters)
+    )
     if "?" in kept:
         kept = _STRAY_QUESTION_MARKS.sub("", kept)
     if any(each in kept for each in _MASKS):
@@ -152,6 +159,11 @@ def _folded_once(text: str) -> str:
             kept = typed.sub(usual, kept)
         kept = unicodedata.normalize("NFKC", kept)
     return kept
+
+
+def _parts_of_numbers(text: str) -> list[str]:
+    """A text split at each sign that is part of a number."""
+    return _SIGN_IN_NUMBER.split(_THOUSANDS.sub(lambda found: re.sub(r"\D", "", found[0]), text))
 
 
 def _ordered_khmer(found: re.Match[str]) -> str:
@@ -183,9 +195,9 @@ def words_of(name: str) -> list[str]:
     """The words of a name as written, each in canonical form: the parts between spaces, dashes and other signs."""
     within = _LOST + _CIRCLES + (_QUESTION_MARKS if _ANY_HAN.search(name) else "")
     within += _MASKS + _WIDE_MASKS if any(each in folded(name) for each in _MASKS) else ""
-    spaced = "".join(
-        each if each in within or _holds_together(each) else " "
-        for each in unicodedata.normalize("NFC", name.translate(_VOICED))
+    spaced = ".".join(
+        "".join(each if each in within or _holds_together(each) else " " for each in part)
+        for part in _parts_of_numbers(unicodedata.normalize("NFC", name.translate(_VOICED)))
     )
     return [word for word in (folded(part) for part in spaced.split()) if word]
 

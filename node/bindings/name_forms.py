@@ -66,6 +66,8 @@ IN_FULL_AND_SHORT: tuple[tuple[str, str], ...] = (
     ("công ty trách nhiệm hữu hạn", "cty tnhh"),
     ("công ty cổ phần", "ctcp"),
     ("công ty", "cty"),
+    ("ห้างหุ้นส่วนจำกัด", "หจก"),
+    ("จำกัด มหาชน", "จำกัด"),
     ("นางสาว", "นส"),
     ("เด็กชาย", "ดช"),
     ("เด็กหญิง", "ดญ"),
@@ -74,3 +76,33 @@ IN_FULL_AND_SHORT: tuple[tuple[str, str], ...] = (
 )
 #: The form of a Japanese or Korean company, which stands before or behind its name.
 FORM_BEFORE = re.compile("([株有주])(.+)")
+#: How bank transfers of Japan write the forms of companies and other bodies, in brackets before or behind the name.
+FORMS_IN_TRANSFERS = {
+    "カ": ("株式会社", "株"),
+    "ユ": ("有限会社", "有"),
+    "ド": ("合同会社",),
+    "シ": ("合資会社",),
+    "メ": ("合名会社",),
+    "シヤ": ("一般社団法人", "公益社団法人", "社団法人"),
+    "ザイ": ("一般財団法人", "公益財団法人", "財団法人"),
+    "イ": ("医療法人社団", "医療法人財団", "医療法人"),
+    "ガク": ("学校法人",),
+    "フク": ("社会福祉法人",),
+    "シユウ": ("宗教法人",),
+    "トクヒ": ("特定非営利活動法人",),
+    "ベン": ("弁護士法人",),
+}
+#: A Thai company: before and behind its name, or by one short word before it; `(มหาชน)` is left out before.
+THAI_FORM = ("บริษัท", "จำกัด")
+THAI_SHORT = ("บมจ", "บจก")
+
+#: Words between the names of a person that one side may leave out.
+PARTICLES = (
+    "de", "da", "do", "das", "dos", "del", "dela", "e", "y", "la", "las", "los", "von", "zu", "van", "der", "den",
+    "bin", "binti", "bint", "ibn", "al", "el", "بن", "ابن", "بنت",
+)  # fmt: skip
+#: How patronymics end.
+PATRONYMICS = ("ович", "евич", "ьич", "овна", "евна", "ична", "оглы", "кызы", "ovich", "evich", "ovna", "evna")
+#: Small letters of Cyrillic whose small or capital letter looks like a Latin one; and those that Russian writes for the
+#: і and the є of Ukrainian and Kazakh.
+LOOKS_LATIN = str.maketrans("авеіјкмнорстухѕиє", "abeijkmhopctyxsie")

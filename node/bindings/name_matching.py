@@ -28,7 +28,17 @@ from rapidfuzz.distance import OSA
 
 from standing.ledger.attestations.binding_protocol import MatchWord
 from standing.ledger.attestations.names import MAX_NAME, canonical_name, folded, words_of
-from standing.node.bindings.name_forms import FORM_BEFORE, GENERATIONS, IN_FULL_AND_SHORT, TITLES, TITLES_BEHIND
+from standing.node.bindings.name_forms import (
+    FORM_BEFORE,
+    GENERATIONS,
+    IN_FULL_AND_SHORT,
+    LOOKS_LATIN,
+    THAI_FORM,
+    THAI_SHORT,
+    TITLES,
+    TITLES_BEHIND,
+)
+from standing.node.bindings.name_parts import is_wrong_initial, longer_name, shorter_names, transfer_names
 
 #: Letters that a Latin name must have before one slip in it counts as close; shorter ones are other names.
 _LONG_NAME = 8
@@ -45,11 +55,13 @@ _OVERLAY, _POINTS, _ATTACHED = 1, range(10, 37), 200
 
 #: Other letters for one where there is no key for it: German, the Nordic languages (ICAO 9303), Croatian, Azerbaijani.
 _OTHERWISE = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "đ": "dj", "ə": "a"})
+_SMALL_KANA = str.maketrans("ァィゥェォッャュョヮヵヶ", "アイウエオツヤユヨワカケ")
 #: Arabic: yeh without dots and of Persian, kaf of Persian, teh marbuta for heh, heh of Urdu, and alef wasla. Japanese:
 #: small kana, and the long vowel, for which banks write a dash. Cyrillic: letters that Russian does not have.
 _WRITTEN_FOR: dict[int, int | str | None] = {
     **str.maketrans("\u0649\u06cc\u06a9\u0629\u06c1\u06be\u0671", "\u064a\u064a\u0643\u0647\u0647\u0647\u0627"),
-    **str.maketrans("ァィゥェォッャュョヮヵヶ", "アイウエオツヤユヨワカケ", "ー"),
+    **_SMALL_KANA,
+    **str.maketrans("", "", "ー"),
     **str.maketrans("әғқңөұүһґҳҷ", "агкноуухгхч"),
     **str.maketrans("ךםןףץ", "כמנפצ"),
     **{ord(ligature): letters for ligature, letters in (("װ", "וו"), ("ױ", "וי"), ("ײ", "יי"))},
@@ -84,9 +96,6 @@ _MARIA = re.compile(r"\bM\.?ª\.?", re.IGNORECASE)
 _REPEATED = re.compile("(.)々")
 #: Forms of companies, of which the sign ㈱ or ㈜ leaves one character; and Armenian's ligature, in capitals and not.
 _SHORT = (("株式会社", "株"), ("有限会社", "有"), ("주식회사", "주"), ("եւ", "եվ"))
-#: Small letters of Cyrillic whose small or capital letter looks like a Latin one; and those that Russian writes for the
-#: і and the є of Ukrainian and Kazakh.
-_LOOKS_LATIN = str.maketrans("авеіјкмнорстухѕиє", "abeijkmhopctyxsie")
 #: The dot of Devanagari for sounds of other languages, which is often left out.
 _NUKTA = "\u093c"
 _ROMAN = re.compile("[ivx]+")
@@ -94,8 +103,11 @@ _TITLE_WORDS = frozenset((*TITLES, *TITLES_BEHIND))
 _AND = ("and", "und", "et", "y", "e", "i", "en", "og", "och", "и")
 
 
-def match_name(held: str, claimed: str) -> MatchWord:
-    """How a claimed name, as written, compares with a held one in canonical form. Raises: InvalidValue."""
+def match_name(held: str, claimed: str, *, of_person: bool = True) -> MatchWord:
+    """How a claimed name, as written, compares with a held one in canonical form.
+
+    `of_person`: the holder is a person, or may be one; a company's name is not compared in parts. Raises: InvalidValue.
+    """
     canonical = canonical_name(claimed)
     if canonical == held:
         return "match"
@@ -107,24 +119,51 @@ def match_name(held: str, claimed: str) -> MatchWord:
         turned.update(_turned(words_of(_MARIA.sub("María", claimed))))
     if "&" in claimed:
         turned.update(folded(claimed.replace("&", word)) for word in _AND)
+    turned.update(map(folded, transfer_names(canonical, _with_large_kana(claimed))))
     asked = set().union(*map(_forms, turned))
     forms = _forms(held)
     if asked & (forms | _without_titles(forms)) or forms & _without_titles(asked):
         return "close"
+    if of_person and _shares_parts(forms, words):
+        return "close"
     return "close" if _is_slip(held, canonical, words) else "no_match"
+
+
+def _shares_parts(forms: set[str], words: Sequence[str]) -> bool:
+    """Whether a person's names differ in a part that one side leaves out or shortens."""
+    spellings = {tuple(_plain(word).translate(LOOKS_LATIN) for word in words)}
+    spellings.add(tuple(_plain(word.translate(_OTHERWISE)).translate(LOOKS_LATIN) for word in words))
+    for spelling in spellings:
+        for order in _orders(spelling):
+            longer = longer_name(order)
+            if not forms.isdisjoint(shorter_names(order)) or (longer and any(map(longer.fullmatch, forms))):
+                return True
+    return False
+
+
+def _with_large_kana(claimed: str) -> str:
+    return unicodedata.normalize("NFKC", claimed).strip().translate(_SMALL_KANA)
 
 
 def _forms(canonical: str) -> set[str]:
     """What a canonical name is compared by: two names that share one of these are close."""
     plain = {_plain(each) for each in (canonical, canonical.translate(_OTHERWISE))}
-    return {each.translate(_LOOKS_LATIN) for each in plain | set(map(_shortened, plain))}
+    return {each.translate(LOOKS_LATIN) for each in plain | set(map(_shortened, plain))}
 
 
 def _shortened(plain: str) -> str:
     """A name with the legal form of its company as it is shortest, and behind it where that could be before it."""
     for full, short in _short_forms():
         plain = plain.replace(full, short)
+    if (thai := _thai_company().fullmatch(plain)) is not None:
+        return THAI_SHORT[0] + next(filter(None, thai.groups()))
     return FORM_BEFORE.sub(r"\2\1", plain) if FORM_BEFORE.match(plain) else plain
+
+
+@lru_cache(maxsize=1)
+def _thai_company() -> re.Pattern[str]:
+    before, behind, *short = (_plain(folded(each)) for each in (*THAI_FORM, *THAI_SHORT))
+    return re.compile(f"(?:{'|'.join(short)})(.+)|{before}(.+){behind}|(.+){behind}|{before}(.+)")
 
 
 def _without_titles(forms: set[str]) -> set[str]:
@@ -143,7 +182,7 @@ def _short_forms() -> tuple[tuple[str, str], ...]:
 @lru_cache(maxsize=1)
 def _titles() -> tuple[list[str], list[str]]:
     before, behind = (
-        [_plain(folded(title)).translate(_LOOKS_LATIN) for title in titles] for titles in (TITLES, TITLES_BEHIND)
+        [_plain(folded(title)).translate(LOOKS_LATIN) for title in titles] for titles in (TITLES, TITLES_BEHIND)
     )
     return before, behind
 
@@ -153,6 +192,13 @@ def _turned(words: Sequence[str]) -> Iterator[str]:
     generation stays last. With and without a title, with the short form of María, and without the word for `and`."""
     yield "".join("ma" if word == "maria" else word for word in map(_plain, words))
     yield "".join(word for at, word in enumerate(words) if word not in _AND or at in {0, len(words) - 1})
+    for order in _orders(words):
+        yield "".join(order)
+
+
+def _orders(words: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The words of a name as written, and with each number of the first ones last, also without a title."""
+    yield words
     if len(words) > _MAX_WORDS:
         return
     untitled = [word for at, word in enumerate(words) if at not in {0, len(words) - 1} or word not in _TITLE_WORDS]
@@ -160,9 +206,9 @@ def _turned(words: Sequence[str]) -> Iterator[str]:
         generation = [word for word in each[-1:] if word in GENERATIONS]
         named = each[: len(each) - len(generation)]
         for at in range(1, len(named)):
-            yield "".join((*named[at:], *named[:at], *generation))
+            yield (*named[at:], *named[:at], *generation)
         for at in range(1, len(each) if generation else 0):
-            yield "".join((*each[at:], *each[:at]))
+            yield (*each[at:], *each[:at])
 
 
 def _plain(canonical: str) -> str:
@@ -219,12 +265,14 @@ def _is_slip(held: str, claimed: str, words: Sequence[str]) -> bool:
     plain, asked = _plain(held), _plain(claimed)
     if not (plain.isascii() and asked.isascii()) or min(len(plain), len(asked)) < _LONG_NAME:
         return False
-    digits = "0123456789ivx" if any(map(_ROMAN.fullmatch, words)) else "0123456789"
+    digits = "0123456789.ivx" if any(map(_ROMAN.fullmatch, words)) else "0123456789."
     if [each for each in plain if each in digits] != [each for each in asked if each in digits]:
         return False
     if any(word in GENERATIONS and word not in plain for word in words):
         return False
     held_title = max((title for title in TITLES if plain.startswith(title)), key=len, default="")
     if words[0] in TITLES and words[0] != held_title:
+        return False
+    if is_wrong_initial([_plain(word) for word in words], asked, plain):
         return False
     return OSA.distance(plain, asked, score_cutoff=1) <= 1

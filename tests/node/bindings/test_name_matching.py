@@ -87,6 +87,58 @@ _CASES: list[tuple[str, str, str]] = [
     ("កើត", "ក\u17c1\u17b8ត", "match"),
     ("កុ", "កូ", "no_match"),
     ("Mª del Carmen Fernández", "María del Carmen Fernández", "close"),
+    # Particles, of which one is never another, nor a syllable of a name.
+    ("Maria da Silva", "Maria Silva", "close"),
+    ("JOAO SANTOS", "João dos Santos", "close"),
+    ("José Carlos de Oliveira e Souza", "Jose Carlos Oliveira Souza", "close"),
+    ("Juan de la Cruz", "Juan Cruz", "close"),
+    ("Jan van der Berg", "Jan Berg", "close"),
+    ("Ludwig von Siemens", "Ludwig Siemens", "close"),
+    ("Mohammed bin Salman", "Mohammed Salman", "close"),
+    ("محمد بن سلمان", "محمد سلمان", "close"),
+    ("Ahmed Al-Rashid", "Ahmed Rashid", "close"),
+    ("Maria da Silva", "Maria dos Silva", "no_match"),
+    ("Ahmad bin Ali", "Ahmad binti Ali", "no_match"),
+    ("Li De Hua", "Li Hua", "no_match"),
+    ("Kim Do Hyun", "Kim Hyun", "no_match"),
+    ("Nguyen Van An", "Nguyen An", "no_match"),
+    # Initials and patronymics.
+    ("J. Smith", "John Smith", "close"),
+    ("SMITH J R", "John Robert Smith", "close"),
+    ("M.-C. Dupont", "Marie-Claire Dupont", "close"),
+    ("A. Diaz", "Amanda Diaz", "close"),
+    ("Иванов И.И.", "Иванов Иван Иванович", "close"),
+    ("Иван Иванов", "Иван Петрович Иванов", "close"),
+    ("Иванов Иван", "Иванов Иван Иванович", "close"),
+    ("Иванов Иван Петрович", "Иванов Иван Иванович", "no_match"),
+    ("J. Smith", "Peter Smith", "no_match"),
+    ("John A. Smith", "John B. Smith", "no_match"),
+    ("Muthu s/o Raman", "Muthu d/o Raman", "no_match"),
+    ("Raju a/l Muthu", "Raju a/p Muthu", "no_match"),
+    ("John Smith", "James Smith", "no_match"),
+    # Numbers within names.
+    ("3.5 GmbH", "3,5 GmbH", "match"),
+    ("1.000 Freunde e.V.", "1000 Freunde eV", "match"),
+    ("24/7 Ltd", "24-7 Limited", "close"),
+    ("3.5 GmbH", "35 GmbH", "no_match"),
+    ("Alpha 3.5 Handels GmbH", "Alpha 35 Handels GmbH", "no_match"),
+    ("3．5餐饮有限公司", "35餐饮有限公司", "no_match"),
+    ("Kita 1-3", "Kita 13", "no_match"),
+    # Companies in bank transfers of Japan, and in Thailand.
+    ("ｶ)ﾄﾖﾀｼﾖｳｼﾞ", "株式会社トヨタショウジ", "close"),
+    ("ﾄﾖﾀ(ｶ", "トヨタ株式会社", "close"),
+    ("ﾕ)ｽｽﾞｷ", "有限会社スズキ", "close"),
+    ("ｽｽﾞｷ(ﾄﾞ", "合同会社スズキ", "close"),
+    ("ｼﾔ)ｽｽﾞｷ", "一般社団法人スズキ", "close"),
+    ("ｲ)ｽｽﾞｷ", "医療法人社団スズキ", "close"),
+    ("ﾕ)ｽｽﾞｷ", "ｶ)ｽｽﾞｷ", "no_match"),
+    ("ｶ)ﾄﾖﾀ", "トヨタ", "no_match"),
+    ("บริษัท ปตท จำกัด (มหาชน)", "ปตท จำกัด (มหาชน)", "close"),
+    ("บริษัท ปตท จำกัด (มหาชน)", "บมจ. ปตท", "close"),
+    ("บริษัท ไทยรุ่งเรือง จำกัด", "บจก.ไทยรุ่งเรือง", "close"),
+    ("ห้างหุ้นส่วนจำกัด ไทยรุ่งเรือง", "หจก. ไทยรุ่งเรือง", "close"),
+    ("ห้างหุ้นส่วนจำกัด ไทยรุ่งเรือง", "บริษัท ไทยรุ่งเรือง จำกัด", "no_match"),
+    ("บริษัท ปตท จำกัด", "บริษัท ปตค จำกัด", "no_match"),
 ]
 
 
@@ -94,6 +146,34 @@ _CASES: list[tuple[str, str, str]] = [
 def test_names_match_are_close_or_do_not_match_as_a_careful_clerk_says(book: str, claimed: str, closeness: str) -> None:
     assert match_name(canonical_name(book), claimed) == closeness
     assert match_name(canonical_name(claimed), book) == closeness
+
+
+@pytest.mark.parametrize(
+    ("book", "claimed"),
+    [
+        ("John Smith", "John Robert Smith"),
+        ("Robert Downey Jr", "Robert James Downey Jr"),
+    ],
+)
+def test_a_middle_name_that_the_book_leaves_out_is_close(book: str, claimed: str) -> None:
+    assert match_name(canonical_name(book), claimed) == "close"
+
+
+@pytest.mark.parametrize(
+    ("book", "claimed"),
+    [
+        ("Robert Smith", "Robert Smith Jr"),
+        ("Li Hua", "Li Xiao Hua"),
+        ("Alpha Holding Ltd", "Alpha Property Holding Ltd"),
+        ("Maria Silva", "Ana Maria Silva"),
+    ],
+)
+def test_what_is_no_middle_name_makes_another_holder(book: str, claimed: str) -> None:
+    assert match_name(canonical_name(book), claimed) == "no_match"
+
+
+def test_the_name_of_a_company_is_not_compared_in_parts() -> None:
+    assert match_name(canonical_name("Green Restaurant"), "Green Garden Restaurant", of_person=False) == "no_match"
 
 
 @pytest.mark.parametrize("name", ["***", "**", "×××", "*×?", "##"])
