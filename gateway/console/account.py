@@ -16,6 +16,7 @@ from standing.gateway.console.limits import limits_of
 from standing.gateway.console.lookups import Lookups
 from standing.gateway.console.visits import GatewayDep, ReasonDep
 from standing.gateway.decisions.messages import NOT_SERVED, of_account
+from standing.gateway.decisions.search import CURSOR_PATTERN
 from standing.gateway.errors import BankNotServed
 from standing.gateway.support.hops import HopName
 from standing.gateway.support.trail_text import HOP_NAMES, REMEDIES, remedy
@@ -30,6 +31,8 @@ Binding = Annotated[Hex32, Path()]
 HoldId = Annotated[str, Path(pattern="^h_[0-9a-f]{24}$")]
 #: How many of the newest warnings the page shows.
 _WARNINGS = 2
+#: How many of the newest decisions it shows; a page of their own has the others.
+_DECISIONS = 20
 #: Hops that a resync can help with: the bank's node sends missing changes again, or signs the current state.
 _RESYNC_HELPS = (HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK)
 
@@ -43,6 +46,28 @@ async def account_page(
     # Anybody can write an address: it must not claim an end that did not happen.
     confirmed = done in set(Done) - {Done.REPLAYED} and (done != Done.ENDED or values["stored"].ended_at_ms is not None)
     return visited.page("account.html", done=done if confirmed else None, **values)
+
+
+@router.get("/accounts/{binding}/decisions")
+async def decisions_page(
+    binding: Binding,
+    visited: VisitDep,
+    gateway: GatewayDep,
+    cursor: Annotated[str | None, Query(alias="before", pattern=CURSOR_PATTERN, max_length=80)] = None,
+) -> Response:
+    """All decisions on the account, newest first. `before`: the next page begins after this decision."""
+    stored = await gateway.bindings.find(bytes.fromhex(binding[2:]))
+    decisions, older = await Lookups(gateway.storage).decisions_of(stored.binding, cursor=cursor)
+    zone = gateway.banks.of_binding(stored.bank).zone if gateway.banks.serves(stored.bank) else None
+    return visited.page(
+        "decisions.html",
+        stored=stored,
+        binding=binding,
+        bank_name=bank_name(gateway, stored.bank),
+        zone=zone,
+        decisions=decisions,
+        older=older,
+    )
 
 
 @router.post("/accounts/{binding}/resync")
@@ -89,11 +114,11 @@ async def _audited(visited: Visit, gateway: Gateway, action: str, subject: str, 
 async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
     stored = await gateway.bindings.find(binding)
     lookups = Lookups(gateway.storage)
-    view, live, trail, decisions, holds, warnings = await asyncio.gather(
+    view, live, trail, (decisions, older), holds, warnings = await asyncio.gather(
         view_of(gateway, stored),
         _live(gateway, binding),
         _trail(gateway, binding),
-        lookups.last_decisions(binding),
+        lookups.decisions_of(binding, limit=_DECISIONS),
         gateway.holds.listed(binding=binding),
         gateway.warnings.of(binding, _WARNINGS),
     )
@@ -122,6 +147,7 @@ async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
         "troubles": [trouble for trouble in troubles if trouble != advice],
         "resync_helps": trail is not None and trail.stalled in _RESYNC_HELPS,
         "decisions": decisions,
+        "older": older,
         "warnings": warnings,
         "holds": [hold for hold in holds if hold.lifted_at_ms is None and hold.ends_at_ms > now_ms],
         "max_staleness_ms": gateway.policy.widest_staleness_ms,

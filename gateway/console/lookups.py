@@ -4,16 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, func, select, tuple_
 
 from standing.gateway.bindings.service import StoredBinding, stored_binding, stored_bindings
+from standing.gateway.decisions.search import parse_cursor
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 
 #: The most rows per list.
 MAX_LISTED = 50
 
-_LAST_DECISIONS = 20
 _decisions, _bindings, _holds = schema.decisions.c, schema.bindings.c, schema.holds.c
 
 
@@ -68,13 +68,17 @@ class Lookups:
             await self._rows(select(_decisions.transaction_id).where(_decisions.transaction_id == transaction_id))
         )
 
-    async def last_decisions(self, binding: bytes) -> list[DecisionLine]:
-        """The newest decisions on a binding, newest first, at most 20."""
+    async def decisions_of(
+        self, binding: bytes, *, limit: int = MAX_LISTED, cursor: str | None = None
+    ) -> tuple[list[DecisionLine], str | None]:
+        """A page of a binding's decisions, newest first, and the cursor of the next page; None on the last one."""
         query = _lines().where(_decisions.binding == binding)
-        return [
-            _line(row)
-            for row in await self._rows(query.order_by(_decisions.decided_at_ms.desc()).limit(_LAST_DECISIONS))
-        ]
+        if cursor is not None:
+            query = query.where(tuple_(_decisions.decided_at_ms, _decisions.transaction_id) < parse_cursor(cursor))
+        query = query.order_by(_decisions.decided_at_ms.desc(), _decisions.transaction_id.desc())
+        found = [_line(row) for row in await self._rows(query.limit(limit + 1))]
+        lines = found[:limit]
+        return lines, f"{lines[-1].decided_at_ms}~{lines[-1].transaction_id}" if len(found) > limit else None
 
     async def open_holds(self, now_ms: int) -> Listed[Row[Any]]:
         """Holds in force now, oldest first."""

@@ -76,7 +76,7 @@ class DecisionSearch:
             else:
                 query = query.order_by(_TABLE.decided_at_ms.desc(), _TABLE.transaction_id.desc())
             if cursor is not None:
-                last = tuple_(*_parsed(cursor))
+                last = tuple_(*parse_cursor(cursor))
                 query = query.where(at > last if open_reviews else at < last)
             rows = connection.execute(query.limit(limit + 1)).all()
             names = [row.transaction_id for row in rows[:limit]]
@@ -86,7 +86,8 @@ class DecisionSearch:
         return Page([documents[name] for name in names], end)
 
 
-def _parsed(cursor: str) -> tuple[int, str]:
+def parse_cursor(cursor: str) -> tuple[int, str]:
+    """The time and the transaction of a page's last decision. The caller has checked its form (CURSOR_PATTERN)."""
     assert re.fullmatch(CURSOR_PATTERN, cursor), "routes check the form"
     decided_at_ms, _, transaction_id = cursor.partition("~")
     return int(decided_at_ms), transaction_id

@@ -126,6 +126,8 @@ act-reason = Reason (kept in the audit)
 act-reason-example = User called, ticket 4711
 
 decisions = Recent decisions
+decisions-all = Decisions
+decisions-older = Older decisions
 decisions-none = No decision has been made on this account yet.
 
 column-time = Time

@@ -126,6 +126,8 @@ act-reason = 操作原因（记入审计）
 act-reason-example = 用户来电，工单 4711
 
 decisions = 最近的交易决策
+decisions-all = 交易决策
+decisions-older = 更早的交易决策
 decisions-none = 该账户尚无交易决策。
 
 column-time = 时间

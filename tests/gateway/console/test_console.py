@@ -130,6 +130,23 @@ async def _unreachable(*_: object) -> bool:
     raise BankNodeUnreachable("the node of YUNXCNB0 does not answer (test); try again later")
 
 
+def test_every_decision_on_an_account_is_found_from_its_page(a_rig: Rig, staff: Browser) -> None:
+    """Of a user who pays often, a payment of yesterday is not among the newest."""
+    person = a_rig.bound()
+    a_rig.heartbeat()
+    wanted = [person.transaction(amount_minor=1) for _ in range(71)]  # decided at one moment
+    answer = a_rig.platform("POST", "/v1/decisions:batch", json={"decisions": wanted})
+    assert answer.status_code == 200
+    text, listed = staff.open(f"/console/accounts/{person.binding}"), []
+    for on_page in (20, 50, 1):
+        found = re.findall(r'href="/console/decisions/([^"]+)"', text)
+        assert len(found) == on_page
+        listed += found
+        older = re.search(r'href="([^"]+/decisions\?before=[^"]+)">Older decisions', text)
+        text = staff.open(older[1]) if older is not None else ""
+    assert (sorted(listed), text) == (sorted(each["transaction_id"] for each in wanted), "")
+
+
 def test_a_decision_shows_its_checks_and_its_evidence_line_by_line(a_rig: Rig, staff: Browser) -> None:
     person = a_rig.bound()
     person.bank.change(person.number, status=Status.LOST)
