@@ -64,14 +64,14 @@ def learn(
     with one_line_errors():
         try:
             text = draft_profile(file)
-            if output is None:
-                print_file(text)
-            else:
+            if output is not None:
                 write_private(output, text)
         except OSError as error:
             raise InvalidValue(
                 "file", f"{error.filename}: {error.strerror}", "a readable file, and a new one"
             ) from error
+        if output is None:
+            print_file(text)
 
 
 @app.command()

@@ -23,6 +23,7 @@ from standing.ledger.attestations.grant import Grant, KeylessGrant
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.errors import InvalidValue
+from standing.ledger.service.command_language import in_language
 from standing.ledger.service.commands import console, one_line_errors, print_json
 from standing.ledger.service.files import write_over
 
@@ -131,7 +132,7 @@ def _show(report: Report, as_json: bool) -> None:
     for line in report.lines:
         colour = _COLOUR[line.verdict]
         console.print(
-            f"{line.number:>2} {line.check:<15}[{colour}]{line.verdict:<8}[/] {escape(line.text)}",
+            f"{line.number:>2} {line.check:<15}[{colour}]{line.verdict:<8}[/] {escape(in_language(line.text))}",
             highlight=False,
             soft_wrap=True,
         )

@@ -1,6 +1,7 @@
 """`standing-gateway verify`: a line for each check and one exit code."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,9 @@ def test_the_command_prints_one_line_per_check_and_exits_with_the_verdict(
     assert held.exit_code == 0, held.output
     assert [int(line.split()[0]) for line in held.stdout.splitlines()[:-1]] == ALL_CHECKS
     assert held.stdout.splitlines()[-1].split() == ["evidence", "holds"]
-    assert runner.invoke(app, _command(approved, tmp_path)).exit_code == 2
+    assert runner.invoke(app, _command(approved, tmp_path), env={"LANGUAGE": "en"}).exit_code == 2
+    in_chinese = runner.invoke(app, _command(approved, tmp_path, "--binding-key", key), env={"LANGUAGE": "zh"}).stdout
+    assert all(re.search("[\u4e00-\u9fff]", line) for line in in_chinese.splitlines()[:-1]), in_chinese
     lie = approved.resigned(outcome="decline")
     failed = runner.invoke(app, _command(lie, tmp_path, "--binding-key", key, "--json"))
     assert failed.exit_code == 1

@@ -1,13 +1,30 @@
 """What a command prints cannot always be written."""
 
+import errno
 import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from processes import BIN
+from standing.node.cli import app
+from standing.node.operations import feed_commands
 
 _FULL = Path("/dev/full")
+
+
+def test_a_draft_of_which_only_the_first_lines_are_read_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by `standing-node feed learn FILE | head`."""
+
+    def closed(_text: str) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(feed_commands, "print_file", closed)
+    (file := tmp_path / "core.csv").write_text("账号,户名\n6217000010001230005,张三\n", encoding="utf-8")
+    assert CliRunner().invoke(app, ["feed", "learn", str(file)]).stderr == ""
 
 
 @pytest.mark.skipif(not _FULL.exists(), reason="needs a device that is always full")
