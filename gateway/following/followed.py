@@ -30,7 +30,7 @@ def load(connection: Connection) -> Cursor | None:
     return None if row is None else Cursor(row.block_number, row.block_hash, row.adopted_to_ms, row.ledger)
 
 
-def start(connection: Connection, head: Head, ledger: str) -> None:
+def start(connection: Connection, head: Head, ledger: str | None) -> None:
     """Begin at `head`; earlier blocks count only as state. Raises: IntegrityError where a cursor exists."""
     connection.execute(
         insert(schema.follower).values(

@@ -59,7 +59,10 @@ def fill(database: Database, count: int) -> int:
                 connection.execute(insert(table), list(_rows(table.name, samples[table.name], made)))
     with database.write() as connection:
         # As a follower that had always been running would leave it: every binding has its first attestation.
-        followed.adopted(connection, SystemClock().now_ms())
+        cursor = followed.load(connection)
+        if cursor is None:
+            raise RuntimeError("this gateway's follower has never run")
+        followed.adopted(connection, cursor, SystemClock().now_ms())
     with database.read() as connection:
         return connection.scalar(select(func.count()).select_from(schema.bindings)) or 0
 

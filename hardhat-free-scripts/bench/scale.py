@@ -107,8 +107,10 @@ class Stage:
         """Leave the database as a follower that has seen every binding would."""
         database = Database(self.net.gateway_settings["database_url"])
         with database.write() as connection:
-            followed.start(connection, LedgerClient(self.url, self.net.contract).head())
-            followed.adopted(connection, SystemClock().now_ms() + 1)
+            followed.start(connection, LedgerClient(self.url, self.net.contract).head(), None)
+            cursor = followed.load(connection)
+            assert cursor is not None
+            followed.adopted(connection, cursor, SystemClock().now_ms() + 1)
         database.close()
 
     def read(self, figure: Figure) -> None:
