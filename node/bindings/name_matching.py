@@ -156,7 +156,7 @@ def _shortened(plain: str) -> str:
     for full, short in _short_forms():
         plain = plain.replace(full, short)
     if (thai := _thai_company().fullmatch(plain)) is not None:
-        return THAI_SHORT[0] + next(filter(None, thai.groups()))
+        return THAI_SHORT[0] + "".join(filter(None, thai.groups()))
     return FORM_BEFORE.sub(r"\2\1", plain) if FORM_BEFORE.match(plain) else plain
 
 

@@ -33,7 +33,8 @@ _COMPANY_WORDS = frozenset(
     word for pair in IN_FULL_AND_SHORT for form in pair for word in form.split() if len(word) > 1
 )
 _NO_PERSON = _COMPANY_WORDS - GENERATIONS - set(PARTICLES)
-#: Letters of a word in full beside an initial, and those for which an initial may stand.
+#: The most initials that may stand for names, letters of a word in full beside one, and those for which one may stand.
+_MAX_INITIALS = 2
 _FULL, _BEHIND_INITIAL = 3, "[^\\W\\d_]{1,14}"
 _PARTICLE = f"(?:{'|'.join(PARTICLES)})"
 _PATRONYMIC = f"[^\\W\\d_]{{2,12}}?(?:{'|'.join(each.translate(LOOKS_LATIN) for each in PATRONYMICS)})"
@@ -58,6 +59,8 @@ def longer_name(words: Sequence[str]) -> re.Pattern[str] | None:
     """What a book may hold for a claimed name: with particles and patronymics between its words, and names in full for
     its initials; None where it has nothing of its own to go by."""
     if not _is_of_parts(words) or max(map(len, words)) < _FULL:
+        return None
+    if sum(len(word) == 1 for word in words) > _MAX_INITIALS:  # each could stand for many letters, in many ways
         return None
     more = f"|{_PATRONYMIC}" if len(words) <= _WITH_PATRONYMIC else ""
     parts = [re.escape(words[0]) + (_BEHIND_INITIAL if len(words[0]) == 1 else "")]

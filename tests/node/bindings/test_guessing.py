@@ -88,6 +88,13 @@ def test_a_name_written_to_be_long_costs_no_more_than_a_long_name(name: str, mon
     assert letters < 10_000
 
 
+@pytest.mark.parametrize(("name", "match"), [("A. B. Tanaka", "close"), ("A. B. A. Tanaka", "no_match")])
+def test_more_than_two_initials_are_not_tried_for_names(name: str, match: str) -> None:
+    """Each may stand for fourteen letters: with eight of them, one comparison with a name such as Abababab took for
+    minutes."""
+    assert name_matching.match_name("annabellaanitatanaka", name) == match
+
+
 @pytest.mark.long
 def test_close_matches_do_not_lead_a_guesser_to_the_name() -> None:
     """Of all guessed names of a surname and two characters, only those that differ from the right one in nothing but
