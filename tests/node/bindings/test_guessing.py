@@ -90,8 +90,8 @@ def test_a_name_written_to_be_long_costs_no_more_than_a_long_name(name: str, mon
 
 @pytest.mark.parametrize(("name", "match"), [("A. B. Tanaka", "close"), ("A. B. A. Tanaka", "no_match")])
 def test_more_than_two_initials_are_not_tried_for_names(name: str, match: str) -> None:
-    """Each may stand for fourteen letters: with eight of them, one comparison with a name such as Abababab took for
-    minutes."""
+    """Each may stand for fourteen letters: with eight of them, one comparison with a name such as Abababab took more
+    than a minute."""
     assert name_matching.match_name("annabellaanitatanaka", name) == match
 
 
