@@ -9,8 +9,9 @@ from web3.exceptions import Web3RPCError
 
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.chain import governance
+from standing.ledger.chain.client import ZERO_ADDRESS, LedgerClient
 from standing.ledger.chain.connection import connect
-from standing.ledger.chain.sender import InsufficientFunds, Sender, insufficient_funds
+from standing.ledger.chain.sender import MAX_TRANSACTION_GAS, InsufficientFunds, Sender, insufficient_funds
 from tests.world import World
 
 
@@ -54,3 +55,19 @@ def test_a_deployer_without_money_is_named_in_the_error(a_world: World) -> None:
         governance.deploy(
             a_world.chain.url, bytes(poor.key), governor=poor.address, registrar=poor.address, guardian=poor.address
         )
+
+
+@pytest.mark.parametrize(
+    ("block_limit", "ceiling"),
+    [
+        (None, MAX_TRANSACTION_GAS),
+        (MAX_TRANSACTION_GAS + 1, MAX_TRANSACTION_GAS),
+        (MAX_TRANSACTION_GAS - 1, MAX_TRANSACTION_GAS - 1),
+    ],
+)
+def test_a_transaction_has_no_more_gas_than_its_block_and_the_protocol_allow(
+    monkeypatch: pytest.MonkeyPatch, block_limit: int | None, ceiling: int
+) -> None:
+    client = LedgerClient("http://127.0.0.1:9/", ZERO_ADDRESS)
+    monkeypatch.setattr(client, "block_gas_limit", lambda: block_limit)
+    assert Sender(client, token_bytes(32)).gas_ceiling() == ceiling
