@@ -149,12 +149,6 @@ def test_the_console_shows_counts_of_publications_platforms_and_deposits(
     assert ACCOUNT["number"] not in platforms
     wait_until(lambda: re.search(r"in block \d", text_of(browser.open("/console/publications"))))
     assert "The outbox is empty" in browser.page.text
-    # At its end a deposit is open no more, and nobody is to pay it.
-    a_world.clock.advance(answer["micro_deposit"]["expires_at_ms"] - a_world.clock.now_ms())
-    browser.sign_in(key)
-    platforms = text_of(browser.open("/console/platforms"))
-    assert re.search(rf"{PLATFORM} 0 0 – 0 0 ", platforms), platforms
-    assert answer["micro_deposit"]["id"] not in platforms
 
 
 def test_a_pending_publication_is_distinguished_from_a_mined_one(a_world: World, stack: ExitStack) -> None:
