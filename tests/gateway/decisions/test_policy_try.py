@@ -34,15 +34,20 @@ def _rule(**stated: Any) -> Any:
 
 
 def _approved(rig: DecisionRig, account: Account, name: str, at_ms: int, currency: str) -> None:
-    values = {"transaction_id": name, "binding": account.binding, "kind": "payment", "amount_minor": 100}
+    values: dict[str, Any] = {
+        "transaction_id": name,
+        "binding": account.binding,
+        "kind": "payment",
+        "amount_minor": 100,
+    }
     values |= {"outcome": "approve", "decided_at_ms": at_ms, "currency": currency, "answer": "{}"}
     with rig.database.write() as connection:
         connection.execute(insert(schema.decisions).values(**values))
 
 
 def _happened(rig: DecisionRig, account: Account, kind: str, at_ms: int) -> None:
-    values = {"id": secrets.token_hex(18), "type": kind, "bank": "YUNXCNB0", "binding": account.binding, "data": "{}"}
-    values |= {"block_number": 1, "happened_at_ms": at_ms, "observed_at_ms": at_ms}
+    values: dict[str, Any] = {"id": secrets.token_hex(18), "type": kind, "bank": "YUNXCNB0", "data": "{}"}
+    values |= {"binding": account.binding, "block_number": 1, "happened_at_ms": at_ms, "observed_at_ms": at_ms}
     with rig.database.write() as connection:
         connection.execute(insert(schema.events).values(**values))
 
@@ -104,8 +109,9 @@ def test_trouble_within_seven_days_and_refunds_are_counted(tmp_path: Path) -> No
             account = rig.bind()
             _approved(rig, account, name, _AT_MS, "CNY")
             _happened(rig, account, "binding.frozen", _AT_MS + frozen_ms)
-        refunded = {"transaction_id": "t-later", "account": b"a", "day": date(2027, 1, 15), "state": "captured"}
-        refunded |= {"currency": "CNY", "kind": "payment", "amount_minor": 100, "refunded_minor": 5}
+        refunded: dict[str, Any] = {"transaction_id": "t-later", "account": b"a", "day": date(2027, 1, 15)}
+        refunded |= {"state": "captured", "currency": "CNY", "kind": "payment"}
+        refunded |= {"amount_minor": 100, "refunded_minor": 5}
         with rig.database.write() as connection:
             connection.execute(insert(schema.reservations).values(**refunded))
         rule = {"rule": "velocity", "currency": "CNY", "over_minor": 99, "within_minutes": 60, "hold_minutes": 30}
