@@ -1,6 +1,7 @@
 """Settings of a service: from the environment, then from a TOML file; read once at start and never at import."""
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Sequence
 from json import JSONDecodeError
@@ -39,6 +40,10 @@ def checked(check: Callable[[str], _T]) -> AfterValidator:
             raise ValueError(str(error)) from error
 
     return AfterValidator(parse)
+
+
+#: How pydantic names the forms of a setting that has several.
+_FORM = re.compile(r"literal\[.*\]|constrained-int|int|BlockDepth")
 
 
 class SettingsError(StandingError):
@@ -118,7 +123,7 @@ def load_text(model: type[_Settings], text: str | None, source: str) -> _Setting
     except SourceError as error:
         raise SettingsError(_variable_fault(model, error)) from error
     except ValidationError as error:
-        faults = [fault_text(item["loc"], item["msg"]) for item in error.errors()]
+        faults = _faults(error)
         raise SettingsError(f"{source}: " + "; ".join(faults), faults) from error
 
 
@@ -141,6 +146,18 @@ def _place_of_nul(value: Any) -> tuple[str, ...] | None:
         if (place := _place_of_nul(each)) is not None:
             return (str(name), *place)
     return None
+
+
+def _faults(error: ValidationError) -> list[str]:
+    """One fault for each setting. Of a setting with several forms, such as a number or "never", pydantic reports each
+    form, and adds a name of its own for it."""
+    found: dict[tuple[str | int, ...], list[str]] = {}
+    for item in error.errors():
+        place = tuple(part for part in item["loc"] if not _FORM.fullmatch(str(part)))
+        found.setdefault(place, []).append(item["msg"].removeprefix("Value error, "))
+    # Where the right form was chosen, what is wrong within it says more than that the other forms do not fit.
+    outer = {place[:length] for place in found for length in range(1, len(place))}
+    return [fault_text(place, ", or: ".join(msgs)) for place, msgs in found.items() if not place or place not in outer]
 
 
 def fault_text(place: tuple[str | int, ...], problem: str) -> str:

@@ -45,3 +45,34 @@ def test_a_variable_that_is_not_the_json_its_setting_needs_is_named_in_both_lang
         f'error: {prefix}LEDGER_URLS: not JSON; allowed: a list as ["a", "b"], a table as {{"name": "a"}}\n',
         f'error: {prefix}LEDGER_URLS：不是 JSON；列表须写成 ["a", "b"]，表须写成 {{"name": "a"}}\n',
     ]
+
+
+@pytest.mark.parametrize(
+    ("stated", "english", "in_chinese"),
+    [
+        (
+            'reconcile_every_minutes = "x"',
+            "reconcile_every_minutes: Input should be a valid integer, unable to parse string as an integer, "
+            "or: Input should be 'never'",
+            "reconcile_every_minutes：应为整数，或：应为 'never'",
+        ),
+        (
+            "ledger_block = { depth = 0 }",
+            "ledger_block.depth: Input should be greater than or equal to 1",
+            "ledger_block.depth：应大于或等于 1",
+        ),
+        (
+            "policy = { freshness = [] }",
+            "policy.freshness: Tuple should have at least 1 item after validation, not 0",
+            "policy.freshness：至少 1 项，现有 0 项",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_one_fault_under_the_name_that_the_file_has(
+    stated: str, english: str, in_chinese: str, tmp_path: Path
+) -> None:
+    (config := tmp_path / "settings.toml").write_text(stated)
+    for language, expected in (("en", english), ("zh", in_chinese)):
+        told = CliRunner().invoke(gateway, ["config", "check", "-c", str(config)], env={"LANGUAGE": language}).stderr
+        name = stated.split()[0]
+        assert [line for line in told.splitlines() if name in line] == [f"error: {expected}"]
