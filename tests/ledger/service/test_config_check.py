@@ -74,5 +74,5 @@ def test_a_wrong_setting_is_one_fault_under_the_name_that_the_file_has(
     (config := tmp_path / "settings.toml").write_text(stated)
     for language, expected in (("en", english), ("zh", in_chinese)):
         told = CliRunner().invoke(gateway, ["config", "check", "-c", str(config)], env={"LANGUAGE": language}).stderr
-        name = stated.split()[0]
+        name = stated.split(maxsplit=1)[0]
         assert [line for line in told.splitlines() if name in line] == [f"error: {expected}"]
