@@ -73,6 +73,7 @@ class Streams:
             yield ServerSentEvent(json.dumps(gap), event="gap")
         ends = time.monotonic() + self._settings.max_age_ms / 1000
         while (left_s := ends - time.monotonic()) > 0 and may_listen():
+            wake = self._wakeups.next
             try:
                 async with self._reads:
                     events = await self._storage.reading(self._log.page, position, _PAGE)
@@ -82,7 +83,7 @@ class Streams:
                 yield _message(event)
                 position = event.position
             if not events:
-                await self._wakeups.wait(min(left_s, _POLL_S))
+                await self._wakeups.wait(min(left_s, _POLL_S), wake)
 
 
 class _Stream(EventSourceResponse):

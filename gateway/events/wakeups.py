@@ -27,10 +27,15 @@ class Wakeups:
         waiting, self._event = self._event, asyncio.Event()
         waiting.set()
 
-    async def wait(self, timeout_s: float) -> None:
-        """Return at the next `wake`, or after `timeout_s`."""
+    @property
+    def next(self) -> asyncio.Event:
+        """The next wake. Take it before you look for work, and none is missed between the look and the wait."""
+        return self._event
+
+    async def wait(self, timeout_s: float, wake: asyncio.Event | None = None) -> None:
+        """Return at `wake`, by default the next one, or after `timeout_s`."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._event.wait()
+                await (wake or self._event).wait()
         except TimeoutError:
             return

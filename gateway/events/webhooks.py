@@ -100,6 +100,7 @@ class Dispatcher:
     async def _supervise(self) -> None:
         try:
             while True:
+                wake = self._wakeups.next
                 try:
                     active = await self._storage.reading(self._endpoints.active)
                 except StandingError as error:
@@ -108,7 +109,7 @@ class Dispatcher:
                 else:
                     self._match(active)
                     self._trouble = None
-                await self._wakeups.wait(self._settings.poll_ms / 1000)
+                await self._wakeups.wait(self._settings.poll_ms / 1000, wake)
         except Exception as error:
             # Only the type: the text of an unexpected error may contain secrets.
             self._trouble = f"ended by an unexpected {type(error).__name__}; see the log, and start the gateway again"
@@ -154,11 +155,12 @@ class Dispatcher:
         health = _Health()
         async with self._session(health) as session:
             while True:
+                wake = self._wakeups.next
                 try:
                     more = await self._attempt(name, session, health)
                     self._worker_troubles.pop(name, None)
                     if not more:
-                        await self._wakeups.wait(self._settings.poll_ms / 1000)
+                        await self._wakeups.wait(self._settings.poll_ms / 1000, wake)
                 except (NotFound, _Disabled):
                     return
                 except StandingError as error:  # the database, or a row that the vault can no longer decrypt

@@ -22,3 +22,13 @@ async def test_a_wake_from_another_thread_ends_every_wait_and_nothing_else_does(
         await wakeups.wait(0.001)
     wakeups.close()
     wakeups.wake()
+
+
+async def test_a_wake_between_a_look_for_work_and_the_wait_is_not_missed() -> None:
+    wakeups = Wakeups()
+    wakeups.open()
+    wake = wakeups.next
+    wakeups.wake()
+    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await wakeups.wait(600, wake)
