@@ -39,6 +39,7 @@ def _elsewhere(a_world: World, chain_id: int | None) -> Iterator[Stepped]:
     with ExitStack() as stack:
         url = stack.enter_context(proxied(a_world.chain.url))
         stepped = Stepped(a_world, [url.url])
+        stack.callback(stepped.close)
         a_world.chain.holding = False
         devnet = Devnet(now_s=lambda: a_world.clock.now_ms() // 1000)
         honest = devnet.call
