@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Row, Select, func, select, tuple_
 
 from standing.gateway.bindings.service import StoredBinding, stored_binding, stored_bindings
-from standing.gateway.decisions.search import parse_cursor
+from standing.gateway.decisions.search import cursor_after, parse_cursor
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 
@@ -78,7 +78,7 @@ class Lookups:
         query = query.order_by(_decisions.decided_at_ms.desc(), _decisions.transaction_id.desc())
         found = [_line(row) for row in await self._rows(query.limit(limit + 1))]
         lines = found[:limit]
-        return lines, f"{lines[-1].decided_at_ms}~{lines[-1].transaction_id}" if len(found) > limit else None
+        return lines, cursor_after(lines[-1].decided_at_ms, lines[-1].transaction_id) if len(found) > limit else None
 
     async def open_holds(self, now_ms: int) -> Listed[Row[Any]]:
         """Holds in force now, oldest first."""

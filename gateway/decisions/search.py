@@ -82,8 +82,13 @@ class DecisionSearch:
             names = [row.transaction_id for row in rows[:limit]]
             documents = records.present(connection, names, self._clock.now_ms())
         more = len(rows) > limit
-        end = f"{rows[limit - 1].decided_at_ms}~{rows[limit - 1].transaction_id}" if more else None
+        end = cursor_after(rows[limit - 1].decided_at_ms, rows[limit - 1].transaction_id) if more else None
         return Page([documents[name] for name in names], end)
+
+
+def cursor_after(decided_at_ms: int, transaction_id: str) -> str:
+    """The cursor of the page that follows a decision."""
+    return f"{decided_at_ms}~{transaction_id}"
 
 
 def parse_cursor(cursor: str) -> tuple[int, str]:

@@ -8,12 +8,12 @@ from sqlalchemy import Connection, insert, select, update
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.events import log as event_log
 from standing.gateway.events.types import Event, EventType
+from standing.gateway.following.observing import MAX_AT_ONCE
 from standing.gateway.storage import schema
 from standing.ledger.attestations.sealing import BINDING_SIZE
 from standing.ledger.chain.client import Head, LedgerClient
 
 _NO_BINDING = bytes(BINDING_SIZE)
-_MOST_OF_A_CALL = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class BankSightings:
         known_of, sightings = self._newest
         if known_of != head.hash:
             sightings = []
-            for start in range(0, len(banks), _MOST_OF_A_CALL):
-                part = banks[start : start + _MOST_OF_A_CALL]
+            for start in range(0, len(banks), MAX_AT_ONCE):
+                part = banks[start : start + MAX_AT_ONCE]
                 reading = self._ledger.read([(bank, _NO_BINDING) for bank in part], head.number)
                 sightings += [
                     BankSighting(bank, record.watermark_ms, record.suspended, head.number)

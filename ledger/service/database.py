@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from alembic import command
 from alembic.config import Config
@@ -248,12 +248,18 @@ def take_time(connection: Connection) -> None:
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
-def revisions(database: Database, package: str) -> tuple[str | None, str, bool]:
-    """The schema's current revision (None: none yet), the newest one, and whether this version knows the current
-    one.
+class Revisions(NamedTuple):
+    """A schema's current revision (None: none yet), the newest one, whether this version knows the current one, and
+    whether the tables are those of another service, whose revisions have the same names."""
 
-    Changes nothing. Raises: SQLAlchemyError.
-    """
+    present: str | None
+    newest: str
+    known: bool
+    are_anothers: bool
+
+
+def revisions(database: Database, package: str) -> Revisions:
+    """The revisions of the schema of `package` in a database. Changes nothing. Raises: SQLAlchemyError."""
     with _migrations(package) as config, database.read() as connection:
         return _revisions(config, connection)
 
@@ -264,34 +270,21 @@ def is_of_this_version(database: Database, package: str) -> bool:
     # A query would make the file.
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         return False
-    present, newest, _ = revisions(database, package)
-    return present == newest and not is_anothers(database, package)
+    found = revisions(database, package)
+    return found.present == found.newest and not found.are_anothers
 
 
-def is_anothers(database: Database, package: str) -> bool:
-    """Whether the database holds the tables of another service, whose revisions have the same names.
-
-    Changes nothing. Raises: SQLAlchemyError.
-    """
-    with _migrations(package) as config, database.read() as connection:
-        return _is_anothers(config, connection)
-
-
-def _is_anothers(config: Config, connection: Connection) -> bool:
-    scripts = ScriptDirectory.from_config(config)
-    base = scripts.get_base()
-    assert base is not None  # there is a first revision
-    first = scripts.get_revision(base)
-    present = MigrationContext.configure(connection).get_current_revision()
-    return present is not None and not inspect(connection).has_table(first.module.OWN_TABLE)
-
-
-def _revisions(config: Config, connection: Connection) -> tuple[str | None, str, bool]:
+def _revisions(config: Config, connection: Connection) -> Revisions:
     scripts = ScriptDirectory.from_config(config)
     present = MigrationContext.configure(connection).get_current_revision()
-    newest = scripts.get_current_head()
+    newest, base = scripts.get_current_head(), scripts.get_base()
     assert newest is not None  # there is a first revision
-    return present, newest, present is None or present in {script.revision for script in scripts.walk_revisions()}
+    assert base is not None
+    if present is None:
+        return Revisions(present, newest, known=True, are_anothers=False)
+    known = present in {script.revision for script in scripts.walk_revisions()}
+    own_table = scripts.get_revision(base).module.OWN_TABLE
+    return Revisions(present, newest, known, are_anothers=not inspect(connection).has_table(own_table))
 
 
 @contextmanager
@@ -313,15 +306,15 @@ def migrate(database: Database, package: str) -> None:
         if encoding is not None:
             raise InvalidValue("database_url", f"the database's encoding is {encoding}", _ENCODING)
         with _migrations(package) as config, database.upgrade() as connection:
-            if _is_anothers(config, connection):
+            found = _revisions(config, connection)
+            if found.are_anothers:
                 raise InvalidValue(
                     "database_url", "the database is another service's", "one of its own for each node and gateway"
                 )
-            present, _, known = _revisions(config, connection)
-            if not known:
+            if not found.known:
                 raise InvalidValue(
                     "database_url",
-                    f"the database was upgraded to revision {present} by a newer version of Standing",
+                    f"the database was upgraded to revision {found.present} by a newer version of Standing",
                     "that version or a later one, or a backup from before",
                 )
             config.attributes["connection"] = connection

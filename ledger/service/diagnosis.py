@@ -19,7 +19,7 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, StandingError
 from standing.ledger.service.command_language import in_language, label
 from standing.ledger.service.commands import console
-from standing.ledger.service.database import Database, foreign_encoding, is_anothers, may_create_tables, revisions
+from standing.ledger.service.database import Database, foreign_encoding, may_create_tables, revisions
 from standing.ledger.service.serve import listener
 from standing.ledger.service.settings import SettingsError
 from standing.ledger.service.times import span, when
@@ -138,14 +138,14 @@ def _why(error: SQLAlchemyError, secrets: Sequence[str]) -> str:
 
 def _schema(opened: Database, package: str, shown: str) -> Finding:
     """Whether the database `shown` holds the tables of this version, or can. Raises: SQLAlchemyError."""
-    present, newest, known = revisions(opened, package)
+    present, newest, known, are_anothers = revisions(opened, package)
     encoding = foreign_encoding(opened)
     if encoding is not None:
         text = f"the encoding of {shown} is {encoding}: create another one with TEMPLATE template0 ENCODING 'UTF8'"
         return wrong("database", text)
     if present is None:
         return _empty(opened, shown)
-    if is_anothers(opened, package):
+    if are_anothers:
         return wrong(
             "database", f"{shown} is another service's: each node and each platform needs a database of its own"
         )

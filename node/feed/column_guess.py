@@ -202,10 +202,15 @@ def _joined(row: Sequence[str], columns: Sequence[int]) -> str:
     return " ".join((row[index] if index < len(row) else "") or EMPTY_PART for index in columns)
 
 
+def _plain_and_words(heading: str) -> tuple[str, set[str]]:
+    """A heading in simplified characters, and its words in small letters: accountStatus has two."""
+    plain = simplified(unicodedata.normalize("NFKC", heading))
+    return plain, set(_LETTERS.findall(re.sub("(?<=[a-z])(?=[A-Z])", " ", plain).casefold()))
+
+
 def _tells_status(heading: str) -> bool:
     """Whether a heading names a state, or what may restrict an account."""
-    plain = simplified(unicodedata.normalize("NFKC", heading))
-    words = set(_LETTERS.findall(re.sub("(?<=[a-z])(?=[A-Z])", " ", plain).casefold()))
+    plain, words = _plain_and_words(heading)
     if words & NOT_OF_STATUS_WORDS or any(part in plain for part in NOT_OF_STATUS):
         return False
     if words & OF_STATUS_WORDS or any(word.startswith(OF_STATUS_STEMS) for word in words):
@@ -217,12 +222,11 @@ def _tells_status(heading: str) -> bool:
 
 def _tells_state_by_date(heading: str) -> bool:
     """Whether a heading names the date of a restriction. The day itself is in 日 only at its end: 日限额 is another."""
-    plain = simplified(unicodedata.normalize("NFKC", heading))
+    plain, words = _plain_and_words(heading)
     if any(part in plain for part in NOT_OF_STATUS if part not in OF_A_DATE) or "解冻" in plain:
         return False
     if any(part in plain for part in OF_DATED_STATE) and plain.rstrip(")]} ").endswith(OF_A_DATE):
         return True
-    words = set(_LETTERS.findall(re.sub("(?<=[a-z])(?=[A-Z])", " ", plain).casefold()))
     if words & (NOT_OF_STATUS_WORDS - OF_A_DATE_WORDS):
         return False
     if any(word.startswith(OF_DATED_STATE_STEMS) for word in words):

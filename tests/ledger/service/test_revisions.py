@@ -22,7 +22,7 @@ def test_a_schema_is_reported_as_missing_current_older_or_newer(tmp_path: Path) 
     assert (state, "first start creates it" in sentence, list(tmp_path.iterdir())) == ("WELL", True, [])
     database = Database(url)
     migrate(database, _PACKAGE)
-    present, newest, known = revisions(database, _PACKAGE)
+    present, newest, known, _ = revisions(database, _PACKAGE)
     assert (present, known) == (newest, True)
     assert "up to date" in _findings(url)[0][1]
     with database.write() as connection:
