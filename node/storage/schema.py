@@ -125,6 +125,12 @@ Index(
     sqlite_where=bindings.c.ended_at_ms.is_(None),
     postgresql_where=bindings.c.ended_at_ms.is_(None),
 )
+Index(
+    "ix_bindings_active_granted",
+    bindings.c.granted_at_ms,
+    sqlite_where=bindings.c.ended_at_ms.is_(None),
+    postgresql_where=bindings.c.ended_at_ms.is_(None),
+)
 
 #: How much may still be asked, for each platform and each of its users: token buckets in thousandths.
 velocity = Table(

@@ -19,6 +19,8 @@ from standing.ledger.service import diagnosis
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.leader import lock_of
 from standing.ledger.service.settings import SettingsError
+from standing.node.accounts.bank_secrets import BankSecrets
+from standing.node.accounts.store import check_bank_secrets
 from standing.node.feed import cursors
 from standing.node.feed.cursors import Cursor
 from standing.node.publishing import publications
@@ -135,6 +137,22 @@ def test_unmined_publications_are_found_without_scanning_mined_ones(tmp_path: Pa
         publications.unfinished(connection)
         plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + asked[-1], (0,)).all()
     assert "ix_publications_unfinished" in str(plan)
+    database.close()
+
+
+def test_a_new_leader_looks_its_oldest_and_newest_binding_up_without_scanning_all(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/node.sqlite3")
+    migrate(database, "standing.node.storage")
+    asked: list[Any] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2:4]))
+    with database.read() as connection:
+        check_bank_secrets(connection, BankSecrets([secrets.token_bytes(32)]))
+        queries = [each for each in asked if "FROM bindings" in each[0]]
+        plans = [
+            str(connection.exec_driver_sql("EXPLAIN QUERY PLAN " + query, given).all()) for query, given in queries
+        ]
+    assert len(plans) == 2
+    assert all("ix_bindings_active_granted" in plan and "TEMP B-TREE" not in plan for plan in plans)
     database.close()
 
 
