@@ -11,7 +11,7 @@ from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.errors import StandingError
-from standing.ledger.service.settings import fault_text
+from standing.ledger.service.settings import faults
 
 #: QBFT tolerates f faulty validators out of 3f + 1.
 FEWEST_VALIDATORS = 4
@@ -184,5 +184,4 @@ def parse_plan(stated: dict[str, Any]) -> Plan:
         return Plan.model_validate(stated)
     except ValidationError as error:
         # Without the values: a wrong one may be a private key in the place of the public one.
-        lines = [fault_text(fault["loc"], fault["msg"]) for fault in error.errors()]
-        raise PlanRefused("\n".join(lines)) from error
+        raise PlanRefused("\n".join(faults(error))) from error

@@ -3,10 +3,10 @@
 import os
 import re
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from json import JSONDecodeError
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, ValidationError
@@ -43,7 +43,7 @@ def checked(check: Callable[[str], _T]) -> AfterValidator:
 
 
 #: How pydantic names the forms of a setting that has several.
-_FORM = re.compile(r"literal\[.*\]|constrained-int|int|BlockDepth")
+_FORM = re.compile(r"literal\[.*\]|constrained-int|int")
 
 
 class SettingsError(StandingError):
@@ -123,8 +123,8 @@ def load_text(model: type[_Settings], text: str | None, source: str) -> _Setting
     except SourceError as error:
         raise SettingsError(_variable_fault(model, error)) from error
     except ValidationError as error:
-        faults = _faults(error)
-        raise SettingsError(f"{source}: " + "; ".join(faults), faults) from error
+        each = faults(error, _forms(model))
+        raise SettingsError(f"{source}: " + "; ".join(each), each) from error
 
 
 def _variable_fault(model: type[ServiceSettings], error: SourceError) -> str:
@@ -148,22 +148,27 @@ def _place_of_nul(value: Any) -> tuple[str, ...] | None:
     return None
 
 
-def _faults(error: ValidationError) -> list[str]:
-    """One fault for each setting. Of a setting with several forms, such as a number or "never", pydantic reports each
-    form, and adds a name of its own for it."""
+def _forms(model: type[ServiceSettings]) -> set[str]:
+    """The names of the classes among the forms of a model's settings."""
+    forms = (form for field in model.model_fields.values() for form in get_args(field.annotation))
+    return {form.__name__ for form in forms if isinstance(form, type)}
+
+
+def faults(error: ValidationError, forms: Collection[str] = ()) -> list[str]:
+    """One fault for each value. Of one with several forms, such as a number or "never", pydantic reports each form, and
+    adds a name of its own for it; `forms`: the names that are classes."""
     found: dict[tuple[str | int, ...], list[str]] = {}
     for item in error.errors():
-        place = tuple(part for part in item["loc"] if not _FORM.fullmatch(str(part)))
+        place = tuple(part for part in item["loc"] if part not in forms and not _FORM.fullmatch(str(part)))
         found.setdefault(place, []).append(item["msg"].removeprefix("Value error, "))
     # Where the right form was chosen, what is wrong within it says more than that the other forms do not fit.
     outer = {place[:length] for place in found for length in range(1, len(place))}
-    return [fault_text(place, ", or: ".join(msgs)) for place, msgs in found.items() if not place or place not in outer]
+    return [_fault(place, ", or: ".join(msgs)) for place, msgs in found.items() if not place or place not in outer]
 
 
-def fault_text(place: tuple[str | int, ...], problem: str) -> str:
+def _fault(place: tuple[str | int, ...], problem: str) -> str:
     """`banks.0.bic: …`; a check across several settings names them itself."""
-    reason = problem.removeprefix("Value error, ")
-    return f"{'.'.join(str(part) for part in place)}: {reason}" if place else reason
+    return f"{'.'.join(map(str, place))}: {problem}" if place else problem
 
 
 def read_secret(path: Path, field: str) -> bytes:
