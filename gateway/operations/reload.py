@@ -8,34 +8,24 @@ from standing.gateway.settings import GatewaySettings, read_policy
 from standing.ledger.service.api_keys import Keyring
 from standing.ledger.service.reloading import Reloader, ReloadResult
 
-#: Applied by `_Apply`; every other setting needs a restart.
+#: Every other setting needs a restart.
 LIVE = frozenset({"api_keys", "banks", "policy", "policy_file"})
 
 
 def make_reloader(gateway: Gateway, keyring: Keyring, read: Callable[[], GatewaySettings]) -> Reloader[GatewaySettings]:
     """The reloader of a gateway. `read` loads its settings."""
-    apply = _Apply(gateway, keyring)
-    return Reloader(gateway.settings, read, apply, LIVE, gateway.clock)
+    keys = gateway.settings.api_keys
 
-
-class _Apply:
-    """Applies new settings. Everything is read and checked before anything is changed."""
-
-    def __init__(self, gateway: Gateway, keyring: Keyring) -> None:
-        self._gateway = gateway
-        self._keyring = keyring
-        self._keys = gateway.settings.api_keys
-
-    def __call__(self, new: GatewaySettings) -> ReloadResult:
-        """Raises: SettingsError, and changes nothing then."""
-        gateway = self._gateway
+    def take(new: GatewaySettings) -> ReloadResult:
+        """Everything is read and checked before anything is changed. Raises: SettingsError."""
+        nonlocal keys
         policy, banks = read_policy(new), BankDirectory(new.banks)
         before, old = {bank.bic: bank for bank in gateway.banks}, gateway.decisions.policy
         needs_restart = gateway.banks.adopt(banks)
         changed = [f"banks.{bank.bic}" for bank in gateway.banks if before.get(bank.bic) != bank]
-        if new.api_keys != self._keys:
-            self._keys = new.api_keys
-            self._keyring.replace(new.api_keys)
+        if new.api_keys != keys:
+            keys = new.api_keys
+            keyring.replace(new.api_keys)
             # Whether keys may sign in at all is a setting that needs a restart.
             gateway.sessions.accept(new.api_keys if gateway.settings.console.key_sign_in else [])
             changed.append("api_keys")
@@ -55,3 +45,5 @@ class _Apply:
         gateway.following.follower.use(policy, [bank.bic for bank in gateway.banks])
         gateway.binding_flow.bounds = policy.binding
         return ReloadResult(tuple(changed), tuple(needs_restart))
+
+    return Reloader(gateway.settings, read, take, LIVE, gateway.clock)
