@@ -86,13 +86,13 @@ class Accounts:
         """
         with self._admission:
             rows = await self._storage.reading(self._rows, user_id, only)
-            served = [row for row in rows if self._banks.serves(row.bank)]
+            served = [row for row in rows if self._banks.get(row.bank) is not None]
             bounds = [await self._bindings.bound(row.binding) for row in served]
             seen = await asyncio.gather(
                 *(self._read(bound, row.floor) for row, bound in zip(served, bounds, strict=True))
             )
             views = await self._storage.reading(self._views, served, bounds, seen)
-        unserved = [row for row in rows if not self._banks.serves(row.bank)]
+        unserved = [row for row in rows if self._banks.get(row.bank) is None]
         return views + [AccountView(stored_binding(row), None, NOT_SERVED, None) for row in unserved]
 
     async def _read(self, bound: Bound, floor: int) -> Seen | None:

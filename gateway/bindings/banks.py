@@ -88,13 +88,13 @@ class BankDirectory:
             raise InvalidValue("bank", "not one of this platform's banks", "one that GET /v1/banks lists")
         return bank
 
-    def serves(self, bic: str) -> bool:
-        """Whether the bank of a stored binding is still in the settings."""
-        return bic in self._banks
+    def get(self, bic: str) -> Bank | None:
+        """The bank of a stored binding; None where the settings no longer list it."""
+        return self._banks.get(bic)
 
     def of_binding(self, bic: str) -> Bank:
-        """The bank of a stored binding. Raises: BankNotServed where the settings no longer list it."""
-        bank = self._banks.get(bic)
+        """As `get`. Raises: BankNotServed where the settings no longer list it."""
+        bank = self.get(bic)
         if bank is None:
             raise BankNotServed(f"the binding's bank {bic} is no longer in this gateway's settings")
         return bank
@@ -163,11 +163,7 @@ class NodeClient:
 
         Raises: NotFound (the bank does not know the binding), TooManyAttempts, BankNodeUnreachable, BankNodeRefused.
         """
-        answer = await self._send(bank, "POST", f"/v1/bindings/0x{binding.hex()}/resync", None)
-        if answer.status == httpx.codes.NOT_FOUND:
-            raise NotFound(f"the node of {bank.bic} does not know this binding; bind the account again")
-        if answer.status != httpx.codes.OK:
-            raise _refusal(bank, answer)
+        answer = await self._ask_about(bank, binding, "resync", None)
         try:
             return bool(json.loads(answer.body)["queued"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -179,12 +175,7 @@ class NodeClient:
         Raises: NotFound (the bank does not know the binding), Conflict (it does not certify the account),
         TooManyAttempts, BankNodeUnreachable, BankNodeRefused.
         """
-        body = {"challenge": "0x" + challenge.hex()}
-        answer = await self._send(bank, "POST", f"/v1/bindings/0x{binding.hex()}/certificate", body)
-        if answer.status == httpx.codes.NOT_FOUND:
-            raise NotFound(f"the node of {bank.bic} does not know this binding; bind the account again")
-        if answer.status != httpx.codes.OK:
-            raise _refusal(bank, answer)
+        answer = await self._ask_about(bank, binding, "certificate", {"challenge": "0x" + challenge.hex()})
         try:
             return CertificateDocument.model_validate_json(answer.body).certificate()
         except ValidationError as error:
@@ -213,6 +204,15 @@ class NodeClient:
                 f"the node of {bank.bic} does not return its part of the trail (HTTP {answer.status})"
             ) from refusal
         return answer.body
+
+    async def _ask_about(self, bank: Bank, binding: bytes, what: str, document: Any) -> "_Answer":
+        """The answer to a request about a binding that the bank must know. Raises: NotFound, and as `_refusal`."""
+        answer = await self._send(bank, "POST", f"/v1/bindings/0x{binding.hex()}/{what}", document)
+        if answer.status == httpx.codes.NOT_FOUND:
+            raise NotFound(f"the node of {bank.bic} does not know this binding; bind the account again")
+        if answer.status != httpx.codes.OK:
+            raise _refusal(bank, answer)
+        return answer
 
     async def _send(self, bank: Bank, method: str, path: str, document: Any) -> "_Answer":
         try:

@@ -1,8 +1,6 @@
 """The account page: its current state, its limits, the trail of its changes, its decisions, and what staff can do."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Query
@@ -10,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.accounts.health import Health
 from standing.gateway.bindings.schemas import LiveBindingDocument
+from standing.gateway.bindings.service import LiveBinding
 from standing.gateway.composition import Gateway
 from standing.gateway.console.find import Done, bank_name, view_of
 from standing.gateway.console.limits import limits_of
@@ -19,11 +18,12 @@ from standing.gateway.decisions.messages import NOT_SERVED, of_account
 from standing.gateway.decisions.search import CURSOR_PATTERN
 from standing.gateway.errors import BankNotServed
 from standing.gateway.support.hops import HopName
+from standing.gateway.support.trail import BindingTrail
 from standing.gateway.support.trail_text import HOP_NAMES, REMEDIES, remedy
 from standing.ledger.attestations.binding_protocol import Hex32
 from standing.ledger.errors import LedgerUnreachable, Overloaded
 from standing.ledger.service.console.pages import HOME, PATH
-from standing.ledger.service.console.visits import ActDep, Visit, VisitDep
+from standing.ledger.service.console.visits import ActDep, VisitDep
 
 router = APIRouter()
 
@@ -58,13 +58,13 @@ async def decisions_page(
     """All decisions on the account, newest first. `before`: the next page begins after this decision."""
     stored = await gateway.bindings.find(bytes.fromhex(binding[2:]))
     decisions, older = await Lookups(gateway.storage).decisions_of(stored.binding, cursor=cursor)
-    zone = gateway.banks.of_binding(stored.bank).zone if gateway.banks.serves(stored.bank) else None
+    bank = gateway.banks.get(stored.bank)
     return visited.page(
         "decisions.html",
         stored=stored,
         binding=binding,
         bank_name=bank_name(gateway, stored.bank),
-        zone=zone,
+        zone=bank.zone if bank is not None else None,
         decisions=decisions,
         older=older,
     )
@@ -73,7 +73,7 @@ async def decisions_page(
 @router.post("/accounts/{binding}/resync")
 async def resync(binding: Binding, visited: ActDep, gateway: GatewayDep, reason: ReasonDep) -> Response:
     """Ask the bank to publish the account's current state again."""
-    async with _audited(visited, gateway, "resync", binding, reason):
+    async with gateway.audit.act(visited.caller, "resync", binding, reason):
         queued = await gateway.binding_flow.resync(bytes.fromhex(binding[2:]))
     return _back(binding, Done.RESYNC_QUEUED if queued else Done.RESYNC_ON_ITS_WAY)
 
@@ -81,7 +81,7 @@ async def resync(binding: Binding, visited: ActDep, gateway: GatewayDep, reason:
 @router.post("/accounts/{binding}/end")
 async def end(binding: Binding, visited: ActDep, gateway: GatewayDep, reason: ReasonDep) -> Response:
     """End the binding, so that the user can bind the account again with current details."""
-    async with _audited(visited, gateway, "delete_binding", binding, reason):
+    async with gateway.audit.act(visited.caller, "delete_binding", binding, reason):
         await gateway.bindings.end(bytes.fromhex(binding[2:]))
     return _back(binding, Done.ENDED)
 
@@ -95,7 +95,7 @@ async def lift(
     binding: Annotated[str, Form(pattern="^(0x[0-9a-f]{64})?$")] = "",
 ) -> Response:
     """Lift a hold before it expires."""
-    async with _audited(visited, gateway, "lift_hold", hold_id, reason):
+    async with gateway.audit.act(visited.caller, "lift_hold", hold_id, reason):
         await gateway.holds.lift(hold_id, visited.caller.name)
     return _back(binding, Done.HOLD_LIFTED)
 
@@ -103,12 +103,6 @@ async def lift(
 def _back(binding: str, done: Done) -> Response:
     page = f"{PATH}/accounts/{binding}" if binding else HOME
     return RedirectResponse(f"{page}?done={done.value}", status_code=303)
-
-
-@asynccontextmanager
-async def _audited(visited: Visit, gateway: Gateway, action: str, subject: str, reason: str) -> AsyncIterator[None]:
-    async with gateway.audit.act(visited.caller, action, subject, reason):
-        yield
 
 
 async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
@@ -131,7 +125,7 @@ async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
     now_ms = gateway.clock.now_ms()
     advice = remedy(trail) if trail is not None else None
     troubles = [REMEDIES[trouble] for trouble in trail.troubles] if trail is not None else []
-    bank = gateway.banks.of_binding(stored.bank) if gateway.banks.serves(stored.bank) else None
+    bank = gateway.banks.get(stored.bank)
     return {
         "stored": stored,
         "binding": "0x" + binding.hex(),
@@ -154,14 +148,14 @@ async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
     }
 
 
-async def _live(gateway: Gateway, binding: bytes) -> Any:
+async def _live(gateway: Gateway, binding: bytes) -> LiveBinding | None:
     try:
         return await gateway.bindings.live(binding)
     except (LedgerUnreachable, Overloaded, BankNotServed):
         return None  # the page says that the ledger cannot be read now
 
 
-async def _trail(gateway: Gateway, binding: bytes) -> Any:
+async def _trail(gateway: Gateway, binding: bytes) -> BindingTrail | None:
     try:
         return await gateway.trails.of(binding)
     except BankNotServed:

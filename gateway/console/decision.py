@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Path
 from pydantic import AfterValidator
 from starlette.responses import RedirectResponse, Response
 
+from standing.gateway.composition import Gateway
 from standing.gateway.console.find import bank_name
 from standing.gateway.console.visits import GatewayDep, ReasonDep
 from standing.gateway.decisions.rules import Outcome, Reason
@@ -34,7 +35,7 @@ CHECKS: dict[str, int] = {
     Reason.ATTESTATION_UNREADABLE: 3,
     Reason.BANK_SILENT: 4,
     Reason.UNBOUND: 5,
-    "account_unstated": 5,
+    Reason.ACCOUNT_UNSTATED: 5,
     Reason.ACCOUNT_CLOSED: 6,
     Reason.ACCOUNT_LOST: 7,
     Reason.ACCOUNT_FROZEN: 8,
@@ -47,8 +48,8 @@ CHECKS: dict[str, int] = {
     Reason.CURRENCY_NOT_ALLOWED: 12,
     Reason.OVER_TRANSACTION_LIMIT: 13,
     Reason.OVER_DAILY_LIMIT: 14,
-    "over_monthly_limit": 14,
-    "over_yearly_limit": 14,
+    Reason.OVER_MONTHLY_LIMIT: 14,
+    Reason.OVER_YEARLY_LIMIT: 14,
     Reason.RISK_HOLD: 15,
 }
 LAST_CHECK = 15
@@ -103,18 +104,17 @@ async def close_review(
     return RedirectResponse(f"{PATH}/decisions/{segment(transaction_id)}", status_code=303)
 
 
-async def _values(gateway: Any, transaction_id: str) -> dict[str, Any]:
+async def _values(gateway: Gateway, transaction_id: str) -> dict[str, Any]:
     raw = await gateway.decisions.find(transaction_id)
     decision = json.loads(raw)
     binding = bytes.fromhex(decision["binding"][2:])
     stored = await gateway.bindings.find(binding)
-    served = gateway.banks.serves(stored.bank)
+    bank = gateway.banks.get(stored.bank)
     failed = CHECKS.get(decision["reason"] or "")
-    bank = gateway.banks.of_binding(stored.bank) if served else None
     return {
         "decision": decision,
         "raw": raw,
-        "key": (await gateway.bindings.bound(binding)).key if served else None,
+        "key": (await gateway.bindings.bound(binding)).key if bank is not None else None,
         "stored": stored,
         "bank_name": bank_name(gateway, stored.bank),
         "zone": bank.zone if bank is not None else None,
@@ -131,7 +131,7 @@ def _state(number: int, failed: int | None, reason: str | None) -> str:
     return "passed" if number < failed else "failed" if number == failed else "not-reached"
 
 
-def _verify(gateway: Any, raw: bytes, key: bytes | None) -> Report:
+def _verify(gateway: Gateway, raw: bytes, key: bytes | None) -> Report:
     contract = parse_address(gateway.settings.ledger_contract, "ledger_contract")
     client = LedgerClient(gateway.settings.all_ledger_urls, contract, timeout_s=_TIMEOUT_S)
     means = VerifierInputs(gateway_key=gateway.evidence.jwks, contract=contract, binding_key=key, policy=None)

@@ -112,7 +112,8 @@ async def found_page(
 
 def bank_name(gateway: Gateway, bic: str) -> Localized:
     """The name of a stored binding's bank; its BIC if it is no longer in the settings."""
-    return gateway.banks.of_binding(bic).name if gateway.banks.serves(bic) else Localized.same(bic)
+    bank = gateway.banks.get(bic)
+    return bank.name if bank is not None else Localized.same(bic)
 
 
 async def _page(visited: Visit, gateway: Gateway, **values: Any) -> Response:
@@ -173,6 +174,5 @@ async def view_of(gateway: Gateway, stored: StoredBinding) -> AccountView:
     if stored.ended_at_ms is None:
         for view in await gateway.accounts.of_user(stored.user_id, only=stored.binding):
             return view
-    if not gateway.banks.serves(stored.bank):
-        return AccountView(stored, None, NOT_SERVED, None)
-    return AccountView(stored, gateway.banks.of_binding(stored.bank), UNBOUND, None)
+    bank = gateway.banks.get(stored.bank)
+    return AccountView(stored, bank, UNBOUND if bank is not None else NOT_SERVED, None)
