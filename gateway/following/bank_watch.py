@@ -10,10 +10,8 @@ from standing.gateway.events import log as event_log
 from standing.gateway.events.types import Event, EventType
 from standing.gateway.following.observing import MAX_AT_ONCE
 from standing.gateway.storage import schema
-from standing.ledger.attestations.sealing import BINDING_SIZE
+from standing.ledger.attestations.sealing import NO_BINDING
 from standing.ledger.chain.client import Head, LedgerClient
-
-_NO_BINDING = bytes(BINDING_SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class BankSightings:
             sightings = []
             for start in range(0, len(banks), MAX_AT_ONCE):
                 part = banks[start : start + MAX_AT_ONCE]
-                reading = self._ledger.read([(bank, _NO_BINDING) for bank in part], head.number)
+                reading = self._ledger.read([(bank, NO_BINDING) for bank in part], head.number)
                 sightings += [
                     BankSighting(bank, record.watermark_ms, record.suspended, head.number)
                     for bank, record in zip(part, reading.records, strict=True)

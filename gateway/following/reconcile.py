@@ -36,7 +36,7 @@ from standing.gateway.ledger_reading.nodes import BlockRule
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.money import currency_number
-from standing.ledger.attestations.sealing import BINDING_SIZE
+from standing.ledger.attestations.sealing import NO_BINDING
 from standing.ledger.attestations.terms import IdentityTags
 from standing.ledger.chain.client import Head, LedgerClient
 from standing.ledger.chain.codec import Record
@@ -54,7 +54,6 @@ MAX_LISTED = 1_000
 KEPT_RUNS = 30
 
 _ATTEMPTS = 4
-_NO_BINDING = bytes(BINDING_SIZE)
 _ANY_CURRENCY = currency_number("CNY")
 
 Progress = Callable[[int, int], None]
@@ -181,7 +180,7 @@ class Reconciler:
 
     def _check_banks(self, report: Report, pinned: Head) -> None:
         bics = sorted(self._banks)
-        records = self._read([(bic, _NO_BINDING) for bic in bics], pinned)
+        records = self._read([(bic, NO_BINDING) for bic in bics], pinned)
         with self._storage.read() as connection:
             states = {row.bank: row for row in connection.execute(select(schema.bank_states))}
         now_ms = self._clock.now_ms()

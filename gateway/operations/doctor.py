@@ -13,7 +13,7 @@ from standing.gateway.bindings.banks import Bank, BankDirectory
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.evidence.signing import read_evidence_keys
 from standing.gateway.settings import GatewaySettings, read_client_secret, read_policy, read_vault_secrets
-from standing.ledger.attestations.sealing import BINDING_SIZE
+from standing.ledger.attestations.sealing import NO_BINDING
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import SystemClock
 from standing.ledger.service import diagnosis
@@ -22,8 +22,6 @@ from standing.ledger.service.diagnosis import Finding, look, well, wrong
 from standing.ledger.service.settings import load
 from standing.ledger.service.times import span
 
-#: No binding has this id: a node that knows the key answers 404.
-_NO_BINDING = f"0x{bytes(BINDING_SIZE).hex()}"
 #: A `Date` header has whole seconds only, and the answer took a moment.
 _CLOCK_ALLOWANCE_MS = 3_000
 
@@ -114,7 +112,7 @@ def _node(bank: Bank, timeout_s: float) -> Iterator[Finding]:
     asked_ms = SystemClock().now_ms()
     try:
         answer = httpx.get(
-            f"{bank.node_url}/v1/bindings/{_NO_BINDING}/trail",
+            f"{bank.node_url}/v1/bindings/0x{NO_BINDING.hex()}/trail",  # a node that knows the key answers 404
             headers={"Authorization": f"Bearer {bank.node_key}"},
             timeout=timeout_s,
         )

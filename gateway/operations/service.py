@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from standing.gateway.bindings.banks import Bank
 from standing.gateway.composition import Gateway
 from standing.gateway.errors import StorageUnavailable
+from standing.gateway.following.bank_watch import is_silent
 from standing.gateway.following.reconcile import last_run
 from standing.gateway.ledger_reading.node import NodeState
 from standing.gateway.metrics import Gauge
@@ -17,16 +18,12 @@ from standing.gateway.settings import GatewaySettings
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.gateway.warning.verdict import Pace, verdict
-from standing.ledger.attestations.sealing import BINDING_SIZE
+from standing.ledger.attestations.sealing import NO_BINDING
 from standing.ledger.errors import LedgerUnreachable, Overloaded
 from standing.ledger.service.reloading import Reloader
 
 #: The fields of a report that `GET /v1/status` shows.
 _RUN_FIELDS = ("started_at_ms", "ended_at_ms", "block_number", "checked", "dead_count", "drift_count")
-
-
-#: No binding has this id: a query for it returns only what the ledger holds about the bank.
-_NO_BINDING = bytes(BINDING_SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class GatewayStatus:
     async def bank_states(self) -> list[BankStatus]:
         """All banks, read in one call. Raises: LedgerUnreachable, Overloaded."""
         banks = list(self._gateway.banks)
-        seen = await asyncio.gather(*(self._gateway.reader.read(bank.bic_bytes, _NO_BINDING) for bank in banks))
+        seen = await asyncio.gather(*(self._gateway.reader.read(bank.bic_bytes, NO_BINDING) for bank in banks))
         now_ms = self._gateway.clock.now_ms()
         states = []
         for bank, each in zip(banks, seen, strict=True):
@@ -85,10 +82,7 @@ class GatewayStatus:
                     watermark_ms=watermark_ms,
                     staleness_ms=staleness_ms,
                     suspended=each.record.suspended,
-                    within_widest_bound=staleness_ms is not None
-                    and -self._gateway.decisions.policy.ahead_allowance_ms
-                    <= staleness_ms
-                    <= self._gateway.decisions.policy.widest_staleness_ms,
+                    within_widest_bound=not is_silent(each.record.watermark_ms, self._gateway.decisions.policy, now_ms),
                     block_number=each.block_number,
                 )
             )
@@ -102,7 +96,7 @@ class GatewayStatus:
         except StorageUnavailable as error:
             troubles.append(f"database: {error}")
         try:
-            await self._gateway.reader.read(next(iter(self._gateway.banks)).bic_bytes, _NO_BINDING)
+            await self._gateway.reader.read(next(iter(self._gateway.banks)).bic_bytes, NO_BINDING)
         except (LedgerUnreachable, Overloaded) as error:
             troubles.append(f"ledger: {error}")
         return "; ".join(troubles) or None

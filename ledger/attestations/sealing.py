@@ -29,6 +29,8 @@ from standing.ledger.errors import InvalidValue, TermsUnreadable
 
 KEY_SIZE = 32
 BINDING_SIZE = 32
+#: No binding has this id: a query for it returns only what the ledger holds about the bank.
+NO_BINDING = bytes(BINDING_SIZE)
 SEAL_TAG_SIZE = 16
 #: How much of the ciphertext is beside the tag in the first storage slot.
 HEAD_SIZE = 10
