@@ -26,7 +26,7 @@ from standing.gateway.ledger_reading.reader import Reader
 from standing.gateway.metrics import Meters
 from standing.gateway.settings import PEOPLE, GatewaySettings, read_client_secret, read_policy, read_vault_secrets
 from standing.gateway.storage import schema
-from standing.gateway.storage.database import Storage
+from standing.gateway.storage.database import Storage, check_version
 from standing.gateway.storage.vault import open_vault
 from standing.gateway.support.proof import HoldProofs
 from standing.gateway.support.trail import Trails
@@ -116,16 +116,17 @@ class _Base:
     meters: Meters
 
 
-def build(settings: GatewaySettings, clock: Clock | None = None) -> Gateway:
+def build(settings: GatewaySettings, clock: Clock | None = None, *, upgrade: bool = True) -> Gateway:
     """Read the secrets, find the ledger, migrate the database, and build the services.
 
-    Raises: SettingsError, LedgerUnreachable, LedgerMismatch, StorageUnavailable, VaultError. Nothing stays open then.
+    Without `upgrade` the database must be of this version: NotFound where it is not. Raises: SettingsError,
+    LedgerUnreachable, LedgerMismatch, StorageUnavailable, VaultError. Nothing stays open then.
     """
     vault_secrets = read_vault_secrets(settings)
     client_secret = read_client_secret(settings)
     policy = read_policy(settings)
     evidence_key, older = read_evidence_keys(settings.evidence_key_file, settings.older_evidence_key_files)
-    base = _base(settings, policy, clock or SystemClock(), vault_secrets)
+    base = _base(settings, policy, clock or SystemClock(), vault_secrets, upgrade=upgrade)
     try:
         evidence = EvidenceSigner(evidence_key, platform=settings.platform, domain=base.ledger.domain, older=older)
         return _services(base, evidence, client_secret, vault_secrets)
@@ -180,14 +181,19 @@ def _services(base: _Base, evidence: EvidenceSigner, client_secret: str | None, 
     )
 
 
-def _base(settings: GatewaySettings, policy: Policy, clock: Clock, vault_secrets: Sequence[bytes]) -> _Base:
+def _base(
+    settings: GatewaySettings, policy: Policy, clock: Clock, vault_secrets: Sequence[bytes], *, upgrade: bool
+) -> _Base:
     banks = BankDirectory(settings.banks)
     ledger = LedgerClient(settings.all_ledger_urls, settings.ledger_contract)
     check_ledger(ledger, settings.chain_id)
     database = Database(settings.database_url)
     storage, meters = Storage(database), Meters()
     try:
-        migrate(database, "standing.gateway.storage")
+        if upgrade:
+            migrate(database, "standing.gateway.storage")
+        else:
+            check_version(database)
         return _Base(
             settings=settings,
             clock=clock,

@@ -24,7 +24,7 @@ from standing.node.bindings.regranting import Regranting
 from standing.node.bindings.resync import Resync
 from standing.node.bindings.service import Bindings
 from standing.node.bindings.velocity import Velocity
-from standing.node.fault_points import Faults, kill_at, no_faults
+from standing.node.fault_points import Faults, faults_of
 from standing.node.feed.service import Feed
 from standing.node.feed.sources import source_tasks
 from standing.node.publishing.keys import PKCS11_MISSING, load_private_key
@@ -116,8 +116,7 @@ def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, 
 
     Raises: LedgerUnreachable, LedgerMismatch, InvalidValue (a secret, a profile), VaultError. Nothing stays open then.
     """
-    if faults is None:
-        faults = no_faults if settings.fault_point is None else kill_at(settings.fault_point)
+    faults = faults or faults_of(settings.fault_point)
     client = connect_ledger(settings)
     database = NodeDatabase(settings.database_url)
     try:
@@ -138,7 +137,7 @@ def _services(
 ) -> Node:
     """The services, on a database that is up to date. Raises: InvalidValue, VaultError."""
     vault = secrets.vault_of(database)
-    issuer = Issuer(settings.bic, secrets.bank_secrets_of(database), secrets.signer, settings.publisher.herd_size)
+    issuer = issuer_of(settings, secrets, database)
 
     def check(connection: Connection) -> None:
         AccountStore(vault).check_vault(connection)
@@ -205,6 +204,14 @@ def _sessions(settings: NodeSettings, database: NodeDatabase, vault: Vault, cloc
     )
     sessions.accept(settings.api_keys)
     return sessions
+
+
+def issuer_of(settings: NodeSettings, secrets: Secrets, database: NodeDatabase) -> Issuer:
+    """The publishing bank, its secrets checked against the bindings in the database.
+
+    Raises: InvalidValue, DatabaseUnavailable.
+    """
+    return Issuer(settings.bic, secrets.bank_secrets_of(database), secrets.signer, settings.publisher.herd_size)
 
 
 def connect_ledger(settings: NodeSettings) -> LedgerClient:

@@ -48,6 +48,11 @@ def no_faults(_point: str) -> None:
     """Nothing happens."""
 
 
+def faults_of(setting: str | None) -> Faults:
+    """What the setting `fault_point` asks for. Raises: ValueError, as `kill_at`."""
+    return no_faults if setting is None else kill_at(setting)
+
+
 def kill_at(wanted: str, times: int = 1) -> Faults:
     """Kill this process with SIGKILL when `wanted` is reached for the `times`-th time.
 

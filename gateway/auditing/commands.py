@@ -1,20 +1,16 @@
 """`standing-gateway audit-ledger`, for any member and any regulator, and `export`, for a gateway that is audited."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
 
 from standing.gateway.auditing.decisions import audit_decisions
 from standing.gateway.auditing.export import Exported, exported, parse_line
 from standing.gateway.auditing.findings import Audit
-from standing.gateway.auditing.ledger import Progress, audit_ledger
+from standing.gateway.auditing.ledger import audit_ledger
 from standing.gateway.evidence.verification.case import VerifierInputs
 from standing.gateway.evidence.verification.commands import jwk
 from standing.gateway.settings import GatewaySettings, read_vault_secrets
@@ -26,6 +22,7 @@ from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, console, one_line_errors, print_json
 from standing.ledger.service.private_files import new_private_file
+from standing.ledger.service.progress import progress_bar
 from standing.ledger.service.settings import load
 
 _TIMEOUT_S = 30.0
@@ -57,10 +54,10 @@ def audit_ledger_command(
         address = parse_address(contract, "contract")
         client = LedgerClient(ledger, address, timeout_s=_TIMEOUT_S)
         client.check()
-        with _bar("blocks") as progress:
+        with progress_bar("blocks") as progress:
             walked = audit_ledger(client, audit, progress)
         if export is not None and gateway_key is not None:
-            with _bar("decisions") as progress:
+            with progress_bar("decisions") as progress:
                 audit_decisions(_lines(export), VerifierInputs(jwk(gateway_key), address), walked, audit, progress)
     _show(audit, walked.to_block, as_json)
     raise typer.Exit(2 if audit.findings else 0)
@@ -87,14 +84,6 @@ def export_command(
                     file.write(line.line() + "\n")
                     count += 1
     console.print(f"wrote {count} decisions to {output}", highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _bar(label: str) -> Iterator[Progress]:
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _lines(file: Path) -> Iterator[Exported]:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, Group
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Group
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +25,7 @@ from standing.ledger.service.client_command import call_service, key_from
 from standing.ledger.service.command_language import in_language, label
 from standing.ledger.service.commands import Config, console, one_line_errors, print_json
 from standing.ledger.service.files import write_over
+from standing.ledger.service.progress import progress_bar
 from standing.ledger.service.settings import load
 from standing.ledger.service.times import iso, seconds
 
@@ -47,11 +48,11 @@ def reconcile_command(
     with one_line_errors():
         settings = load(GatewaySettings, config)
         logs.configure(settings.log_level)
-        with opened(settings.database_url):
-            pass  # `build` would make or upgrade it
-        gateway = build(settings)
+        gateway = build(settings, upgrade=False)
         try:
-            report = _run_with_bar(gateway.reconciler.run)
+            with progress_bar("reconciling") as progress:
+                report = gateway.reconciler.run(progress)
+            assert report is not None  # only a schedule ends a run early
         finally:
             gateway.storage.close()
         for file, text in ((json_file, report.to_json), (html_file, report.to_html)):
@@ -95,14 +96,6 @@ def status_command(
     else:
         console.print(screen(document))
     raise typer.Exit(0 if document["ready"] else 2)
-
-
-def _run_with_bar(run: Any) -> Report:
-    columns = (TextColumn("reconciling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reconciling", total=None)
-        report: Report = run(lambda done, total: bar.update(task, completed=done, total=total))
-    return report
 
 
 def _show_report(report: Report) -> None:

@@ -92,23 +92,28 @@ class Storage:
 
 @contextmanager
 def opened(url: str) -> Iterator[Storage]:
-    """A gateway's database for a command; closed at the end. Only a gateway makes or upgrades it: a command of a newer
-    version must not change it under gateways that run, and an empty one has nothing to show.
-
-    Raises: InvalidValue, StorageUnavailable; NotFound where the database has not the schema of this version.
-    """
+    """A gateway's database for a command; closed at the end. Raises: InvalidValue, and as `check_version`."""
     storage = Storage(database := Database(url))
     try:
-        with storage_errors():
-            ready = is_of_this_version(database, "standing.gateway.storage")
-        if not ready:
-            raise NotFound(
-                "the gateway's database is not there yet, or another version's: check database_url, or start the "
-                "gateway first"
-            )
+        check_version(database)
         yield storage
     finally:
         storage.close()
+
+
+def check_version(database: Database) -> None:
+    """Check that a database has the schema of this version. For commands: only a gateway makes or upgrades it, because
+    a command of a newer version must not change it under gateways that run, and an empty one has nothing to show.
+
+    Raises: NotFound where it has not, StorageUnavailable.
+    """
+    with storage_errors():
+        ready = is_of_this_version(database, "standing.gateway.storage")
+    if not ready:
+        raise NotFound(
+            "the gateway's database is not there yet, or another version's: check database_url, or start the "
+            "gateway first"
+        )
 
 
 @contextmanager

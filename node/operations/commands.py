@@ -10,7 +10,6 @@ import typer
 from rich.console import Group
 from rich.markup import escape
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from sqlalchemy import Connection
 
@@ -19,15 +18,15 @@ from standing.ledger.clock import SystemClock
 from standing.ledger.errors import LedgerError
 from standing.ledger.service.command_language import in_language, label
 from standing.ledger.service.commands import Config, console, one_line_errors
+from standing.ledger.service.progress import Progress, progress_bar
 from standing.ledger.service.settings import SettingsError, load, read_secret
 from standing.ledger.service.times import ago, exactly
 from standing.node.accounts.bank_secrets import BankSecrets
-from standing.node.composition import Secrets, connect_ledger, open_vault, read_secrets
-from standing.node.fault_points import Faults, kill_at, no_faults
+from standing.node.composition import Secrets, connect_ledger, issuer_of, open_vault, read_secrets
+from standing.node.fault_points import faults_of
 from standing.node.operations.feed_state import rejected_files
 from standing.node.operations.status import StoredStatus, bindings_by_version, stored
 from standing.node.publishing.keys import PKCS11_MISSING
-from standing.node.publishing.outbox import Issuer
 from standing.node.recovery import backup
 from standing.node.recovery.history import CannotRecover, Findings
 from standing.node.recovery.service import Recovery
@@ -143,8 +142,11 @@ def export(file: Path, config: Config = None) -> None:
     """Export what neither the core nor the ledger could restore to a new file, encrypted under the vault secret."""
     with one_line_errors():
         settings = load(NodeSettings, config)
-        with opened_unchanged(settings.database_url) as database, _counting("exported") as count:
-            rows = backup.export(database, open_vault(settings, database), settings.bic, SystemClock(), file, count)
+        with opened_unchanged(settings.database_url) as database, progress_bar("rows exported") as progress:
+            vault = open_vault(settings, database)
+            rows = backup.export(
+                database, vault, settings.bic, SystemClock(), file, lambda count: progress(count, None)
+            )
         console.print(
             f"{rows} rows in {file}; it opens with this node's vault secret only: keep both, and not together"
         )
@@ -154,10 +156,9 @@ def import_(file: Path, config: Config = None) -> None:
     """Load an export into a new, empty store. Then run `recover`."""
     with one_line_errors():
         settings = load(NodeSettings, config)
-        with opened(settings.database_url) as database, _alone(database), _counting("imported") as count:
-            rows = backup.import_(
-                database, open_vault(settings, database), settings.bic, file, count, _faults(settings)
-            )
+        with opened(settings.database_url) as database, _alone(database), progress_bar("rows imported") as progress:
+            vault, faults = open_vault(settings, database), faults_of(settings.fault_point)
+            rows = backup.import_(database, vault, settings.bic, file, lambda count: progress(count, None), faults)
         console.print(f"{rows} rows imported; now: standing-node recover")
 
 
@@ -200,10 +201,10 @@ def recover(
         with opened(settings.database_url) as database:
             if fed_again:
                 # The node runs meanwhile, because the core feeds it; the confirmation is one committed row.
-                _recovery(settings, secrets, database, Progress()).fed_again()
+                _recovery(settings, secrets, database).fed_again()
                 console.print("the core has fed again: the node goes on signing")
                 return
-            with _alone(database), _progress("blocks") as progress:
+            with _alone(database), progress_bar("blocks") as progress:
                 findings = _recovery(settings, secrets, database, progress).run(
                     confirm=confirm,
                     restored=restored,
@@ -214,20 +215,21 @@ def recover(
         _report(findings, confirm=confirm)
 
 
-def _recovery(settings: NodeSettings, secrets: Secrets, database: NodeDatabase, progress: Progress) -> Recovery:
+def _recovery(
+    settings: NodeSettings, secrets: Secrets, database: NodeDatabase, progress: Progress = lambda _done, _all: None
+) -> Recovery:
     client = connect_ledger(settings)
     sender = Sender(client, secrets.sender_key)
-    task = progress.add_task("blocks", total=None)
     return Recovery(
         database,
         client,
-        Issuer(settings.bic, secrets.bank_secrets_of(database), secrets.signer, settings.publisher.herd_size),
+        issuer_of(settings, secrets, database),
         SystemClock(),
         platforms=[key.platform for key in settings.api_keys if key.platform is not None],
         in_flight=lambda: max(0, sender.next_nonce("pending") - sender.next_nonce("latest")),
         max_attestations=lambda: attestations_within(sender.gas_ceiling()),
-        progress=lambda done, of: progress.update(task, completed=done, total=of),
-        faults=_faults(settings),
+        progress=progress,
+        faults=faults_of(settings.fault_point),
     )
 
 
@@ -279,34 +281,6 @@ def _alone(database: NodeDatabase) -> Iterator[None]:
         yield
     finally:
         leadership.leave()
-
-
-def _faults(settings: NodeSettings) -> Faults:
-    return no_faults if settings.fault_point is None else kill_at(settings.fault_point)
-
-
-@contextmanager
-def _progress(of: str) -> Iterator[Progress]:
-    columns = (TextColumn(of), BarColumn(), MofNCompleteColumn(), TaskProgressColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield progress
-
-
-@contextmanager
-def _counting(label: str) -> Iterator["_Count"]:
-    with _progress(f"rows {label}") as progress:
-        yield _Count(progress)
-
-
-class _Count:
-    """Shows how many rows are done."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("rows", total=None)
-
-    def __call__(self, rows: int) -> None:
-        self._progress.update(self._task, completed=rows)
 
 
 @hsm.command("new-key")

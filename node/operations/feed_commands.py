@@ -21,7 +21,7 @@ from standing.ledger.service.vault import Vault
 from standing.node.accounts import quarantine
 from standing.node.accounts.quarantine import Quarantine
 from standing.node.composition import open_vault, read_secrets
-from standing.node.fault_points import kill_at, no_faults
+from standing.node.fault_points import faults_of
 from standing.node.feed.drop_file import FileName, parse_as_of, parse_name
 from standing.node.feed.file_check import FileCheck
 from standing.node.feed.file_check import Progress as Watch
@@ -129,7 +129,7 @@ def send(
                 SystemClock(),
                 max_waiting=settings.max_waiting,
                 on_change=_nothing,
-                faults=no_faults if settings.fault_point is None else kill_at(settings.fault_point),
+                faults=faults_of(settings.fault_point),
             )
             loader = FileLoader(
                 feed,

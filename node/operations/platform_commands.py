@@ -17,9 +17,8 @@ from standing.ledger.service.files import add_entry
 from standing.ledger.service.private_files import write_private
 from standing.ledger.service.settings import SettingsError, load, load_text
 from standing.node.bindings.off_boarding import OffBoardings
-from standing.node.composition import read_secrets
-from standing.node.fault_points import kill_at, no_faults
-from standing.node.publishing.outbox import Issuer
+from standing.node.composition import issuer_of, read_secrets
+from standing.node.fault_points import faults_of
 from standing.node.settings import NodeSettings
 from standing.node.storage.database import opened
 
@@ -114,10 +113,15 @@ def _off_boardings(platform: str, config: Config) -> Iterator[tuple[NodeSettings
     check_platform(platform)
     settings = load(NodeSettings, config)
     secrets = read_secrets(settings)
-    faults = no_faults if settings.fault_point is None else kill_at(settings.fault_point)
     with opened(settings.database_url) as database:
-        bank_secrets = secrets.bank_secrets_of(database)
-        issuer = Issuer(settings.bic, bank_secrets, secrets.signer, settings.publisher.herd_size)
-        vault = secrets.vault_of(database)
-        made = OffBoardings(database, vault, issuer, SystemClock(), max_waiting=settings.max_waiting, faults=faults)
-        yield settings, made
+        yield (
+            settings,
+            OffBoardings(
+                database,
+                secrets.vault_of(database),
+                issuer_of(settings, secrets, database),
+                SystemClock(),
+                max_waiting=settings.max_waiting,
+                faults=faults_of(settings.fault_point),
+            ),
+        )
