@@ -28,6 +28,7 @@ _START_FAILED = 3
 _KEEP_ALIVE_S = 75
 #: How long requests may go on after a signal. `HANG_UP_AFTER_S` ends those that wait for their clients, long before.
 _STOP_S = HANG_UP_AFTER_S + 10
+_STOP_IN_THREAD_S = 2
 
 
 def listener(host: str, port: int) -> socket.socket:
@@ -85,7 +86,14 @@ def serve(app: Any, taken: socket.socket, load: LoadShedding | None = None) -> N
     """
     settle_memory()
     open_files.raise_limit()
-    config = uvicorn.Config(
+    server = uvicorn.Server(_config(app, load, _STOP_S))
+    server.run(sockets=[taken])
+    if not server.started:
+        sys.exit(_START_FAILED)
+
+
+def _config(app: Any, load: LoadShedding | None, stop_s: int) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         http=PlainHttpProtocol if load is None else shedding_protocol(load),
         ws="none",
@@ -94,13 +102,9 @@ def serve(app: Any, taken: socket.socket, load: LoadShedding | None = None) -> N
         server_header=False,
         interface="asgi3",
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_STOP_S,
+        timeout_graceful_shutdown=stop_s,
         backlog=open_files.backlog(),
     )
-    server = uvicorn.Server(config)
-    server.run(sockets=[taken])
-    if not server.started:
-        sys.exit(_START_FAILED)
 
 
 @contextmanager
@@ -110,19 +114,7 @@ def served(app: Any, port: int = 0, load: LoadShedding | None = None) -> Iterato
     `load`: as for `serve`. Raises: RuntimeError where it does not start.
     """
     listener = socket.create_server(("127.0.0.1", port))
-    config = uvicorn.Config(
-        app,
-        http=PlainHttpProtocol if load is None else shedding_protocol(load),
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        interface="asgi3",
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        backlog=open_files.backlog(),
-        timeout_graceful_shutdown=2,
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(_config(app, load, _STOP_IN_THREAD_S))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     deadline = time.monotonic() + _START_TIMEOUT_S

@@ -8,6 +8,7 @@ during an incident.
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from standing.ledger.service import reloading
+from standing.ledger.service.console.pages import HOME
 from standing.ledger.service.problem_language import asked_for
 from standing.ledger.service.problems import problem_of, problem_response
 from standing.node.storage.leadership import Leadership, Standby
@@ -15,8 +16,6 @@ from standing.node.storage.leadership import Leadership, Standby
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Paths that concern this process alone, and not the store.
 _OWN = frozenset({reloading.PATH})
-#: Its pages change nothing except the sign-in session.
-_CONSOLE = "/console/"
 
 
 class StandbyGate:
@@ -37,4 +36,5 @@ class StandbyGate:
 
 
 def _is_own(path: str) -> bool:
-    return path in _OWN or path.startswith(_CONSOLE)
+    # The console's pages change nothing except the sign-in session.
+    return path in _OWN or path.startswith(HOME)
