@@ -134,7 +134,7 @@ class Bank:
         account = self._book[index] = replace(self._book[index], limits=limits, effective_at_ms=now_ms)
         for binding, platform in self._bound[index]:
             terms = account.terms(self._issuer.secret, binding, platform)
-            outbox.put(self._connection, binding=binding, terms=terms, holds_from_ms=0)
+            outbox.put_all(self._connection, [(binding, terms)], holds_from_ms=0, entry_as_of_ms=None)
         self.trace.changes += 1
 
     def publish(self, *, of_changes: bool) -> None:

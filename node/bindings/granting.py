@@ -91,13 +91,7 @@ class Granting:
                 herd=herds.join(connection, account.id, self._issuer.herd_size),
             )
         )
-        outbox.put(
-            connection,
-            binding=binding,
-            terms=account.terms(self._issuer.secret, binding, platform),
-            holds_from_ms=outbox.last_as_of_ms(connection) + 1,
-            queued_at_ms=now_ms,
-        )
+        outbox.put(connection, binding, account.terms(self._issuer.secret, binding, platform), now_ms)
         return BindingAnswer(outcome="granted", grant=GrantDocument.of(grant), mismatches=mismatches)
 
     def _is_active(self, connection: Connection, account: Account, platform: str, binding: bytes) -> bool:

@@ -45,13 +45,8 @@ def take_over(
             bound[binding] = platform
             continue
         end_binding(connection, binding, effective_at_ms)
-        outbox.put(
-            connection,
-            binding=binding,
-            terms=unbound(replaced.terms(bank_secret, binding, platform), effective_at_ms),
-            holds_from_ms=holds_from_ms,
-            entry_as_of_ms=entry_as_of_ms,
-        )
+        terms = unbound(replaced.terms(bank_secret, binding, platform), effective_at_ms)
+        outbox.put_all(connection, [(binding, terms)], holds_from_ms=holds_from_ms, entry_as_of_ms=entry_as_of_ms)
         ended += 1
     return ended
 

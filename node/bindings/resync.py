@@ -73,13 +73,8 @@ class Resync:
             self._velocity.charge(connection, 1, bucket)
             if queued:
                 terms = account.terms(self._issuer.secret, binding, row.platform)
-                outbox.put(
-                    connection,
-                    binding=binding,
-                    terms=unbound(terms, row.ended_at_ms) if ended else terms,
-                    holds_from_ms=outbox.last_as_of_ms(connection) + 1,
-                    queued_at_ms=self._clock.now_ms(),
-                )
+                terms = unbound(terms, row.ended_at_ms) if ended else terms
+                outbox.put(connection, binding, terms, self._clock.now_ms())
         self._faults("resync_committed")
         self._on_doubt()
         return ResyncAnswer(binding="0x" + binding.hex(), effective_at_ms=effective_at_ms, queued=queued)

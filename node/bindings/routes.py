@@ -18,10 +18,11 @@ from standing.ledger.service.injection import provided
 from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import BODY_TOO_LARGE, MALFORMED, Documented, responses
 from standing.node.bindings.certificates import Certificates, NotInGoodStanding
+from standing.node.bindings.granting import AlreadyBound
 from standing.node.bindings.off_boarding import OffBoarding, OffBoardings, PlatformOffBoarded
 from standing.node.bindings.regranting import Regranting, RegrantRequest
 from standing.node.bindings.resync import Resync, ResyncAnswer
-from standing.node.bindings.service import AlreadyBound, Bindings
+from standing.node.bindings.service import Bindings
 from standing.node.bindings.turns import in_turn
 from standing.node.publishing.trail import BindingTrail, Trail
 from standing.node.storage.leadership import STORE_DOWN

@@ -17,7 +17,7 @@ from standing.ledger.service.vault import Vault
 from standing.node.accounts.quarantine import Quarantine
 from standing.node.accounts.store import AccountStore
 from standing.node.bindings import off_boarding
-from standing.node.bindings.granting import AlreadyBound, Granting
+from standing.node.bindings.granting import Granting
 from standing.node.bindings.micro_deposit import MicroDeposits, differing
 from standing.node.bindings.unbinding import end_and_queue
 from standing.node.bindings.velocity import KNOWN_COST, UNKNOWN_COST, Bucket, Rate, Velocity
@@ -25,8 +25,6 @@ from standing.node.bindings.verification import NO_SUCH_ACCOUNT, UNSTATED, verif
 from standing.node.fault_points import Faults, no_faults
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
-
-__all__ = ["AlreadyBound", "AttemptRates", "Bindings"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,4 @@ def end_and_queue(
     # Not before the account's last change: a binding's times never go back.
     ended_at_ms = max(now_ms, account.effective_at_ms)
     end_binding(connection, binding, ended_at_ms)
-    outbox.put(
-        connection,
-        binding=binding,
-        terms=unbound(account.terms(issuer.secret, binding, platform), ended_at_ms),
-        holds_from_ms=outbox.last_as_of_ms(connection) + 1,
-        queued_at_ms=now_ms,
-    )
+    outbox.put(connection, binding, unbound(account.terms(issuer.secret, binding, platform), ended_at_ms), now_ms)

@@ -12,7 +12,8 @@ from pydantic import Field
 from standing.ledger.attestations.binding_protocol import TimeMs
 from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import MAX_CHANGES, AccountChange, FeedEntry, FeedReceipt
-from standing.node.feed.service import EntryDiffers, Feed, FeedOutOfOrder
+from standing.node.feed.entries import EntryDiffers, FeedOutOfOrder
+from standing.node.feed.service import Feed
 
 NOW = "now"
 #: How often another caller's entry may come in between before the caller gets the error.

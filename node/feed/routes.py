@@ -11,8 +11,9 @@ from standing.ledger.service.injection import provided
 from standing.ledger.service.json_bodies import StrictJsonRoute
 from standing.ledger.service.problems import BODY_TOO_LARGE, MALFORMED, responses
 from standing.node.accounts.changes import FeedReceipt
+from standing.node.feed.entries import EntryDiffers, FeedOutOfOrder
 from standing.node.feed.now import PushedEntry, push
-from standing.node.feed.service import EntryDiffers, Feed, FeedOutOfOrder, FeedTaken
+from standing.node.feed.service import Feed, FeedTaken
 from standing.node.publishing.trail import ChangeTrail, Trail
 from standing.node.storage.leadership import STORE_DOWN
 

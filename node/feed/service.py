@@ -27,14 +27,12 @@ from standing.node.bindings.unbinding import end_binding
 from standing.node.fault_points import Faults, no_faults
 from standing.node.feed import cursors
 from standing.node.feed.cursors import Cursor
-from standing.node.feed.entries import EntryDiffers, FeedOutOfOrder, begin, check_turn, finish, known_receipt
+from standing.node.feed.entries import begin, check_turn, finish, known_receipt
 from standing.node.feed.records import number_problem
 from standing.node.publishing import outbox
 from standing.node.publishing.outbox import AHEAD_ALLOWANCE_MS
 from standing.node.storage import schema
 from standing.node.storage.database import in_chunks
-
-__all__ = ["EntryDiffers", "Feed", "FeedOutOfOrder", "FeedTaken"]
 
 _log = structlog.get_logger()
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, exists, func, or_, select, update
 
 from standing.ledger.attestations.terms import Terms
 from standing.node.storage import schema
@@ -123,18 +123,9 @@ def _herds(connection: Connection, bindings: Iterable[bytes]) -> dict[bytes, int
 
 
 def _last_stated(connection: Connection, bindings: Sequence[bytes]) -> dict[bytes, Terms]:
-    """The terms of each binding in the newest publication that states them for a reason of their own.
-
-    One look into the index for each, as in `outbox.in_bounds`: the times of a binding never go back.
-    """
+    """The terms of each binding in the newest publication that states them for a reason of their own."""
     table, known = schema.outbox.c, schema.bindings.c
-    newest = (
-        select(table.id)
-        .where(table.binding_id == known.id, table.publication.is_not(None))
-        .order_by(table.effective_at_ms.desc(), table.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
+    newest = last_published(table.id)
     stated = {}
     for chunk in in_chunks(bindings):
         of_each = select(newest).where(known.id.in_(chunk))
@@ -142,6 +133,22 @@ def _last_stated(connection: Connection, bindings: Sequence[bytes]) -> dict[byte
         for row in connection.execute(query):
             stated[row.binding_id] = replace(Terms.unpack(row.terms), effective_at_ms=row.effective_at_ms)
     return stated
+
+
+def last_published(column: ColumnElement[int]) -> ScalarSelect[int]:
+    """A column of the row of the outbox that was published last for a binding, as a part of a query of bindings.
+
+    One look into the index for each binding: its times never go back, and a walk through its whole history would take
+    longer with every publication.
+    """
+    table = schema.outbox.c
+    return (
+        select(column)
+        .where(table.binding_id == schema.bindings.c.id, table.publication.is_not(None))
+        .order_by(table.effective_at_ms.desc(), table.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def fitting(changed: Sequence[bytes], covers: Mapping[bytes, Sequence[Cover]], limit: int) -> tuple[int, list[Cover]]:

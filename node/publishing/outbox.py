@@ -47,27 +47,17 @@ class Draft:
     floor_ms: int = 0
 
 
-def put(
-    connection: Connection,
-    *,
-    binding: bytes,
-    terms: Terms,
-    holds_from_ms: int,
-    entry_as_of_ms: int | None = None,
-    queued_at_ms: int | None = None,
-) -> None:
-    """Queue terms of a binding, inside the transaction that changes what they state.
+def put(connection: Connection, binding: bytes, terms: Terms, now_ms: int) -> None:
+    """Queue terms of a binding on request, inside the transaction that changes what they state.
 
-    `holds_from_ms`: until this is published, the watermark stays below this time; everything up to the previous feed
-    entry may have been promised already. `entry_as_of_ms` names the entry behind the terms, if any.
-    `queued_at_ms`: the present time, for terms that a request queued: they may have taken effect long before.
+    They count from after all that the core has promised, and may have taken effect long before `now_ms`.
     """
     put_all(
         connection,
         [(binding, terms)],
-        holds_from_ms=holds_from_ms,
-        entry_as_of_ms=entry_as_of_ms,
-        queued_at_ms=queued_at_ms,
+        holds_from_ms=last_as_of_ms(connection) + 1,
+        entry_as_of_ms=None,
+        queued_at_ms=now_ms,
     )
 
 
@@ -79,7 +69,13 @@ def put_all(
     entry_as_of_ms: int | None,
     queued_at_ms: int | None = None,
 ) -> None:
-    """As `put`, for the terms of many bindings in this order; one statement, which costs a tenth of as many."""
+    """Queue terms of bindings in this order, inside the transaction that changes what they state. One statement, which
+    costs a tenth of as many.
+
+    `holds_from_ms`: until this is published, the watermark stays below this time; everything up to the previous feed
+    entry may have been promised already. `entry_as_of_ms` names the entry behind the terms, if any.
+    `queued_at_ms`: when a request queued them, if one did.
+    """
     fixed = {"holds_from_ms": holds_from_ms, "entry_as_of_ms": entry_as_of_ms, "queued_at_ms": queued_at_ms}
     rows = [
         {"binding_id": binding, "effective_at_ms": terms.effective_at_ms, "terms": terms.pack(), **fixed}
@@ -228,19 +224,9 @@ def in_bounds(connection: Connection, drafts: Sequence[Draft], latest_ms: int) -
 
 
 def _last_published_ms(connection: Connection, bindings: Collection[bytes]) -> dict[bytes, int]:
-    """For each binding that was published before, the latest time that was published for it.
-
-    One look into the index for each: their whole histories would take longer with every publication.
-    """
-    table, known = schema.outbox.c, schema.bindings.c
-    latest = (
-        select(table.effective_at_ms)
-        .where(table.binding_id == known.id, table.publication.is_not(None))
-        .order_by(table.effective_at_ms.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    rows = connection.execute(select(known.id, latest).where(known.id.in_(bindings))).all()
+    """For each binding that was published before, the latest time that was published for it."""
+    known, latest = schema.bindings.c.id, herds.last_published(schema.outbox.c.effective_at_ms)
+    rows = connection.execute(select(known, latest).where(known.in_(bindings))).all()
     return {binding: last_ms for binding, last_ms in rows if last_ms is not None}
 
 

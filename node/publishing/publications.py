@@ -121,13 +121,16 @@ def publication_columns(publication: Publication) -> dict[str, Any]:
 
 def stored_publication(row: Row[Any], bic: str) -> Publication:
     """The publication of a stored row, exactly as it was signed."""
-    words: bytes = row.attestations
-    attestations = tuple(
-        Attestation.of_words(words[at : at + ATTESTATION_SIZE]) for at in range(0, len(words), ATTESTATION_SIZE)
-    )
+    attestations = tuple(map(Attestation.of_words, words_of(row)))
     return Publication(
         Domain(row.chain_id, row.contract), bic, row.number, row.previous, row.watermark_ms, attestations
     )
+
+
+def words_of(row: Row[Any]) -> list[bytes]:
+    """The attestations of a stored row, each in the words that it has on the ledger."""
+    words: bytes = row.attestations
+    return [words[at : at + ATTESTATION_SIZE] for at in range(0, len(words), ATTESTATION_SIZE)]
 
 
 def give_up(connection: Connection, signed: Sequence[Row[Any]], bic: str) -> set[bytes]:

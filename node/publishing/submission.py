@@ -31,6 +31,7 @@ from standing.ledger.service.database import Database
 from standing.node.fault_points import Faults, no_faults
 from standing.node.publishing.metrics import Meters
 from standing.node.publishing.outbox import Issuer
+from standing.node.publishing.publications import words_of
 from standing.node.storage import schema
 
 #: How long the ledger's block gas limit is cached. It moves by less than a thousandth from block to block.
@@ -233,9 +234,7 @@ class Submitter:
 
     def _prepare(self, row: Row[Any], attempt: Attempt) -> Prepared:
         """Sign a transaction for a stored publication, and store it. Raises: PublishingHalted, LedgerError."""
-        words = [
-            row.attestations[at : at + ATTESTATION_SIZE] for at in range(0, len(row.attestations), ATTESTATION_SIZE)
-        ]
+        words = words_of(row)
         gas, ceiling = publication_gas(len(words)), self._gas_ceiling()
         if gas > ceiling:
             raise PublishingHalted(
