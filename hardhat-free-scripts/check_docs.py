@@ -1,4 +1,5 @@
-"""Check that what the documents mention exists: make targets, commands, headings, and files in links and code."""
+"""Check that what the documents mention exists: make targets, commands with their options, headings, and files in
+links and code."""
 
 import re
 import sys
@@ -35,20 +36,30 @@ def make_targets() -> set[str]:
 
 
 def check_commands(text: str) -> list[str]:
-    """Console commands that do not exist: `standing-node a b`, as far as the arguments are subcommands."""
+    """Commands and options that do not exist: `standing-node a b --c`, as far as the arguments are subcommands."""
     found = []
-    for line in sorted(set(re.findall(r"standing-(?:node|gateway|network)(?: [a-z][a-z-]*)*", text))):
-        name, *arguments = line.split()
-        command = COMMANDS[name]
-        for depth, argument in enumerate(arguments):
-            if not isinstance(command, TyperGroup):  # what follows are arguments
-                break
-            subcommand = command.get_command(typer.Context(command), argument)
-            if subcommand is None:
-                found.append(f"no command `{' '.join([name, *arguments[: depth + 1]])}`")
-                break
-            command = subcommand
+    one_line = re.sub(r"\\\n\s*", " ", text)
+    for name, rest in sorted(set(re.findall(r"(standing-(?:node|gateway|network))((?: [^\s`|;>]+)*)", one_line))):
+        command, called, words = COMMANDS[name], name, rest.split()
+        while isinstance(command, TyperGroup) and words and re.fullmatch("[a-z][a-z-]*", words[0]):
+            word = words.pop(0)
+            command, called = command.get_command(typer.Context(command), word), f"{called} {word}"
+        if command is None:
+            found.append(f"no command `{called}`")
+            continue
+        known = {option for each in command.get_params(typer.Context(command)) for option in each.opts}
+        stated = [word.partition("=")[0] for word in words if word.startswith("--")]
+        found += [f"no option `{called} {option}`" for option in stated if option not in known]
     return found
+
+
+def check_decisions() -> list[str]:
+    """Records of the decisions that their table of subjects leaves out or names twice."""
+    text = (ROOT / "docs" / "DECISIONS.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\|[^|]+\| ([\d, ]+) \|$", text.partition("\n## ")[0], flags=re.MULTILINE)
+    named = sorted(int(number) for row in rows for number in row.split(", "))
+    records = [int(number) for number in re.findall(r"^## (\d+)\.", text, flags=re.MULTILINE)]
+    return [] if named == records else ["docs/DECISIONS.md: its table of subjects does not name each record once"]
 
 
 def check_document(document: Path, targets: set[str]) -> list[str]:
@@ -87,6 +98,7 @@ def main() -> int:
     wrong = [
         f"{document.relative_to(ROOT)}: {each}" for document in DOCUMENTS for each in check_document(document, targets)
     ]
+    wrong += check_decisions()
     print("\n".join(wrong) or f"{len(DOCUMENTS)} documents name nothing that does not exist")
     return 1 if wrong else 0
 
