@@ -20,6 +20,7 @@ from standing.gateway.warning.settings import WarningSettings
 from standing.ledger.attestations.binding_protocol import PLATFORM_PATTERN
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.chain.failover import MAX_URLS
+from standing.ledger.clock import DAY_MS
 from standing.ledger.service.api_keys import ApiKey
 from standing.ledger.service.database import DatabaseUrl
 from standing.ledger.service.settings import ServiceSettings, SettingsError, checked, read_secret, read_text_secret
@@ -63,7 +64,7 @@ class GatewaySettings(ServiceSettings):
     )
     ledger_max_lag_blocks: int = Field(10, ge=0, le=100_000, description="A node that is further behind is not used")
     ledger_max_head_age_ms: int = Field(
-        60_000, ge=1_000, le=86_400_000, description="A node whose newest block is older is used last"
+        60_000, ge=1_000, le=DAY_MS, description="A node whose newest block is older is used last"
     )
     ledger_probe_ms: int = Field(1_000, ge=50, le=60_000, description="How often each ledger node is checked")
 
@@ -97,7 +98,7 @@ class GatewaySettings(ServiceSettings):
     reservation_lifetime_ms: int = Field(
         RESERVATION_LIFETIME_MS,
         ge=1_000,
-        le=30 * 86_400_000,
+        le=30 * DAY_MS,
         description="A reservation that is not captured by then is released",
     )
 

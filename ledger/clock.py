@@ -3,6 +3,9 @@
 import time
 from typing import Protocol
 
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
 #: 9999-12-30T23:59:59.999Z, the last millisecond that has a date in every time zone. The ledger's words can hold more.
 MAX_CALENDAR_MS = 253_402_214_399_999
 

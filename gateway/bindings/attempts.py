@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from standing.gateway.errors import BindingHeld
 from standing.gateway.storage import schema
+from standing.ledger.clock import MINUTE_MS
 
 
 class BindingBounds(BaseModel):
@@ -24,9 +25,6 @@ class BindingBounds(BaseModel):
 BINDING_ATTEMPTS = "BINDING_ATTEMPTS"
 
 
-_MINUTE_MS = 60_000
-
-
 def new_hold_id() -> str:
     """A new id for a hold."""
     return "h_" + secrets.token_hex(12)
@@ -35,7 +33,7 @@ def new_hold_id() -> str:
 def note_refusal(connection: Connection, user_id: str, bounds: BindingBounds, now_ms: int) -> None:
     """Record a bank's refusal to bind for a user. Too many refusals put a hold on further attempts."""
     table = schema.binding_refusals
-    since_ms = now_ms - bounds.within_minutes * _MINUTE_MS
+    since_ms = now_ms - bounds.within_minutes * MINUTE_MS
     connection.execute(delete(table).where(table.c.user_id == user_id, table.c.at_ms <= since_ms))
     connection.execute(insert(table).values(user_id=user_id, at_ms=now_ms))
     count = connection.scalar(select(func.count()).select_from(table).where(table.c.user_id == user_id)) or 0
@@ -53,7 +51,7 @@ def note_refusal(connection: Connection, user_id: str, bounds: BindingBounds, no
             why_zh=f"{bounds.within_minutes} 分钟内有 {bounds.max_refusals} 次绑定被银行拒绝",
             whole=True,
             began_at_ms=now_ms,
-            ends_at_ms=now_ms + bounds.hold_minutes * _MINUTE_MS,
+            ends_at_ms=now_ms + bounds.hold_minutes * MINUTE_MS,
         )
     )
 

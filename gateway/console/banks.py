@@ -14,6 +14,7 @@ from standing.gateway.console.pulse import Pulse
 from standing.gateway.console.visits import GatewayDep
 from standing.gateway.following import bank_ages
 from standing.gateway.operations.service import BankStatus, GatewayStatus
+from standing.ledger.clock import DAY_MS
 from standing.ledger.service.console.visits import ConsoleDep, VisitDep
 from standing.ledger.service.injection import provided
 
@@ -21,7 +22,6 @@ router = APIRouter()
 
 StatusDep = Annotated[GatewayStatus, Depends(provided(GatewayStatus))]
 
-_DAY_MS = 24 * 3_600_000
 _STEP_MS = 5 * 60_000
 
 
@@ -49,7 +49,7 @@ PulseDep = Annotated[Pulse, Depends(_pulse)]
 async def banks_page(visited: VisitDep, gateway: GatewayDep, status: StatusDep) -> Response:
     """All banks, with the last day of each."""
     now_ms = gateway.clock.now_ms()
-    begins_ms = now_ms - _DAY_MS
+    begins_ms = now_ms - DAY_MS
     states = {each.bank.bic: each for each in await status.banks() or ()}
     ages = await gateway.storage.reading(bank_ages.since, gateway.storage, begins_ms)
     bound_ms = gateway.decisions.policy.widest_staleness_ms

@@ -18,12 +18,12 @@ from standing.gateway.decisions.rules import Outcome, Reason
 from standing.gateway.events.types import EventType
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.ledger.clock import DAY_MS
 
 #: Intervals of snapshots, by the name of their message; 0: nightly, at midnight in the bank's time zone.
 INTERVALS_MS = {"nightly": 0, "hourly": 3_600_000, "five-minutes": 300_000}
 #: The most decisions with an earlier change that are examined.
 MAX_EXAMINED = 5_000
-_DAY_MS = 24 * 3_600_000
 
 _OF_STATUS = frozenset(
     {
@@ -130,7 +130,7 @@ def exposure(storage: Storage, zones: dict[str, ZoneInfo], since_ms: int) -> Exp
         .where(
             decided.decided_at_ms >= since_ms,
             logged.happened_at_ms <= decided.decided_at_ms,
-            logged.happened_at_ms > decided.decided_at_ms - _DAY_MS,
+            logged.happened_at_ms > decided.decided_at_ms - DAY_MS,
         )
         .order_by(decided.decided_at_ms.desc(), decided.transaction_id, logged.position)
         .limit(MAX_EXAMINED)

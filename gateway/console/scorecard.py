@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from standing.gateway.console.charts import HEIGHT, WIDTH, age_chart, stacked_bars
 from standing.gateway.console.visits import GatewayDep
-from standing.gateway.warning.hours import HOUR_MS
 from standing.gateway.warning.scorecard import Period
+from standing.ledger.clock import HOUR_MS
 from standing.ledger.service.console.visits import VisitDep
 
 router = APIRouter()

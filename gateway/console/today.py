@@ -12,11 +12,11 @@ from standing.gateway.console.visits import GatewayDep
 from standing.gateway.decisions.rules import Outcome
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.ledger.clock import HOUR_MS
 from standing.ledger.service.console.visits import VisitDep
 
 router = APIRouter()
 
-_HOUR_MS = 3_600_000
 _HOURS = 24
 _SHOWN = 100
 
@@ -40,7 +40,7 @@ class Figures:
 def figures(storage: Storage, since_ms: int) -> Figures:
     """The decisions of the 24 hours from a time on. Raises: StorageUnavailable."""
     table, reviewed = schema.decisions.c, schema.reviews.c
-    hour = (table.decided_at_ms - since_ms) // _HOUR_MS
+    hour = (table.decided_at_ms - since_ms) // HOUR_MS
     query = (
         select(
             hour.label("hour"), table.outcome, table.reason, reviewed.outcome.label("reviewed"), func.count().label("n")
@@ -65,7 +65,7 @@ def figures(storage: Storage, since_ms: int) -> Figures:
 async def today_page(visited: VisitDep, gateway: GatewayDep) -> Response:
     """The last 24 hours."""
     now_ms = gateway.clock.now_ms()
-    since_ms = now_ms - _HOURS * _HOUR_MS
+    since_ms = now_ms - _HOURS * HOUR_MS
     zones = {bank.bic: bank.zone for bank in gateway.banks}
     counted = await gateway.storage.reading(figures, gateway.storage, since_ms)
     return visited.page(

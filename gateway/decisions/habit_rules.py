@@ -10,9 +10,8 @@ from standing.gateway.access.localized import Localized
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.risk import Hold, NewBindingRule, RiskFacts, Rule, VelocityRule
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, amount_text
+from standing.ledger.clock import HOUR_MS, MINUTE_MS
 
-_MINUTE_MS = 60_000
-_HOUR_MS = 60 * _MINUTE_MS
 _MAX_HOURS = 90 * 24
 #: The median absolute deviation times this is the standard deviation of a normal spread (Hampel, 1974), in 10,000ths.
 _MAD_TO_SIGMA = 14_826
@@ -59,7 +58,7 @@ class UnusualAmountRule(_HabitRule):
             f"an amount far above what is usual for this account: usually about {text}, and seldom over {most}",
             f"金额远高于该账户的日常水平：通常约 {text}，很少超过 {most}",
         )
-        return Hold(self.name, why, now_ms + self.hold_hours * _HOUR_MS, whole=False)
+        return Hold(self.name, why, now_ms + self.hold_hours * HOUR_MS, whole=False)
 
 
 class IdentityChangeRule(_HabitRule):
@@ -74,7 +73,7 @@ class IdentityChangeRule(_HabitRule):
         changed_at_ms, approved_at_ms = facts.past.identity_changed_at_ms, facts.past.approved_at_ms
         if changed_at_ms is None or question.amount_minor <= self.over_minor:
             return None
-        ends_at_ms = changed_at_ms + self.within_hours * _HOUR_MS
+        ends_at_ms = changed_at_ms + self.within_hours * HOUR_MS
         if now_ms >= ends_at_ms or (approved_at_ms is not None and approved_at_ms > changed_at_ms):
             return None
         why = Localized(
@@ -95,14 +94,14 @@ class BindingBurstRule(_HabitRule):
 
     def hold(self, question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:
         del question  # applies to every transaction
-        since_ms = now_ms - self.within_hours * _HOUR_MS
+        since_ms = now_ms - self.within_hours * HOUR_MS
         if sum(at_ms > since_ms for at_ms in facts.past.account_bound_at_ms) <= self.over_count:
             return None
         why = Localized(
             f"more than {self.over_count} bindings of one account within {self.within_hours} hours",
             f"同一账户在 {self.within_hours} 小时内绑定超过 {self.over_count} 次",
         )
-        return Hold(self.name, why, now_ms + self.hold_hours * _HOUR_MS, whole=True)
+        return Hold(self.name, why, now_ms + self.hold_hours * HOUR_MS, whole=True)
 
 
 class EarlyWithdrawalRule(_HabitRule):
@@ -114,7 +113,7 @@ class EarlyWithdrawalRule(_HabitRule):
     within_minutes: int = Field(ge=1, le=_MAX_HOURS * 60)
 
     def hold(self, question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:
-        ends_at_ms = facts.bound_at_ms + self.within_minutes * _MINUTE_MS
+        ends_at_ms = facts.bound_at_ms + self.within_minutes * MINUTE_MS
         paid = any(each.kind == Kind.PAYMENT.value for each in facts.past.amounts)
         if question.kind is not Kind.WITHDRAWAL or question.amount_minor <= self.over_minor:
             return None

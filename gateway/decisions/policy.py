@@ -15,11 +15,12 @@ from standing.gateway.bindings.attempts import BindingBounds
 from standing.gateway.decisions.habit_rules import AnyRule
 from standing.gateway.decisions.risk import Currency
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_number
+from standing.ledger.clock import DAY_MS
 
 #: The outcomes that a policy may choose. Approving is not one of them: silence is not consent.
 Caution = Literal["decline", "review"]
 
-_MAX_STALENESS_MS = 7 * 24 * 3600 * 1000
+_MAX_STALENESS_MS = 7 * DAY_MS
 _MAX_BANDS = 32
 _MAX_CURRENCIES = 64
 _MAX_RULES = 16

@@ -16,11 +16,12 @@ from standing.gateway.decisions.risk import Hold, RiskFacts, RiskRule, Tally, fi
 from standing.gateway.events.types import EventType
 from standing.gateway.storage import schema
 from standing.ledger.attestations.money import currency_number
+from standing.ledger.clock import DAY_MS
 
 #: The longest past that a rule may use.
-_LOOK_BACK_MS = 90 * 24 * 3_600_000
+_LOOK_BACK_MS = 90 * DAY_MS
 #: A binding that ends badly within this time after a transaction may have been misused.
-_SOON_MS = 7 * 24 * 3_600_000
+_SOON_MS = 7 * DAY_MS
 _BAD_ENDS = (EventType.LOST, EventType.FROZEN, EventType.CLOSED)
 
 

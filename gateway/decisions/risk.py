@@ -17,10 +17,9 @@ from standing.gateway.access.localized import Localized
 from standing.gateway.decisions.pasts import NO_PAST, Past
 from standing.gateway.decisions.question import Question
 from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, amount_text, currency_number
+from standing.ledger.clock import HOUR_MS, MINUTE_MS
 from standing.ledger.errors import InvalidValue
 
-_MINUTE_MS = 60 * 1000
-_HOUR_MS = 60 * _MINUTE_MS
 _MAX_HOURS = 90 * 24
 
 _KIND = Literal["payment", "withdrawal"]
@@ -132,7 +131,7 @@ class NewBindingRule(Rule):
         return 0
 
     def hold(self, question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:
-        ends_at_ms = facts.bound_at_ms + self.within_hours * _HOUR_MS
+        ends_at_ms = facts.bound_at_ms + self.within_hours * HOUR_MS
         if now_ms >= ends_at_ms or question.amount_minor <= self.over_minor:
             return None
         over = amount_text(self.over_minor, self.currency)
@@ -161,7 +160,7 @@ class VelocityRule(Rule):
 
     @property
     def window_ms(self) -> int:
-        return self.within_minutes * _MINUTE_MS
+        return self.within_minutes * MINUTE_MS
 
     def hold(self, question: Question, facts: RiskFacts, now_ms: int) -> Hold | None:
         tally = facts.tallies[self.name]
@@ -175,7 +174,7 @@ class VelocityRule(Rule):
         return Hold(
             self.name,
             Localized(f"{what.en} within {self.within_minutes} minutes", f"{self.within_minutes} 分钟内{what.zh}"),
-            now_ms + self.hold_minutes * _MINUTE_MS,
+            now_ms + self.hold_minutes * MINUTE_MS,
             whole=True,
         )
 

@@ -19,9 +19,10 @@ from standing.gateway.decisions.question import Kind
 from standing.gateway.storage import schema
 from standing.gateway.storage.bulk import Bulk, Lookup
 from standing.ledger.attestations.money import NO_LIMIT
+from standing.ledger.clock import HOUR_MS
 
 #: How long an approved payment may wait for its capture, unless the settings state otherwise.
-RESERVATION_LIFETIME_MS = 3_600_000
+RESERVATION_LIFETIME_MS = HOUR_MS
 
 _TABLE = schema.usage.c
 # Built once: every deciding transaction uses them, and building one costs as much as running it.

@@ -20,11 +20,11 @@ from standing.gateway.events.settings import WebhookSettings
 from standing.gateway.events.types import EventType
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
-from standing.ledger.clock import Clock
+from standing.ledger.clock import DAY_MS, Clock
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
 from standing.ledger.service.vault import Vault, VaultError
 
-OVERLAP_MS = 24 * 3600 * 1000
+OVERLAP_MS = DAY_MS
 _MAX_URL = 2_000
 #: Of old secrets that still sign: each adds a signature to every message.
 _MAX_OLD_SECRETS = 4

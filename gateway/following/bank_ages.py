@@ -15,8 +15,8 @@ from sqlalchemy import Connection, delete, insert, select
 from standing.gateway.following.bank_watch import BankSighting
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.ledger.clock import MINUTE_MS
 
-MINUTE_MS = 60_000
 _KEPT_MS = 2 * 24 * 60 * MINUTE_MS
 
 _table = schema.bank_ages

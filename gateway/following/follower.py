@@ -28,7 +28,7 @@ from standing.gateway.following.settings import FollowerSettings
 from standing.gateway.ledger_reading.nodes import BlockRule
 from standing.gateway.storage.database import Storage
 from standing.ledger.chain.client import Head, LedgerClient
-from standing.ledger.clock import Clock, has_passed
+from standing.ledger.clock import DAY_MS, Clock, has_passed
 from standing.ledger.errors import LedgerUnreachable, StandingError
 from standing.ledger.service.leader import Leader
 
@@ -39,7 +39,6 @@ _STORING_MS = 600_000
 _SKIP_AFTER_MS = 60_000
 _PRUNE_EVERY_MS = 3_600_000
 _PRUNE_AT_ONCE = 1_000
-_DAY_MS = 24 * 3600 * 1000
 
 
 #: Further work at the head, given the current banks and policy. Returns: whether events were written.
@@ -382,7 +381,7 @@ class Follower:
         now_ms = self._clock.now_ms()
         if now_ms - self._pruned_at_ms < _PRUNE_EVERY_MS:
             return
-        before_ms = now_ms - self._settings.keep_days * _DAY_MS
+        before_ms = now_ms - self._settings.keep_days * DAY_MS
         pruned = self._write(lambda connection: event_log.prune(connection, before_ms, _PRUNE_AT_ONCE))
         if pruned < _PRUNE_AT_ONCE:
             self._pruned_at_ms = now_ms

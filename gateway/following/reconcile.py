@@ -40,14 +40,14 @@ from standing.ledger.attestations.sealing import NO_BINDING
 from standing.ledger.attestations.terms import IdentityTags
 from standing.ledger.chain.client import Head, LedgerClient
 from standing.ledger.chain.codec import Record
-from standing.ledger.clock import Clock
+from standing.ledger.clock import MINUTE_MS, Clock
 from standing.ledger.errors import LedgerUnreachable
 from standing.ledger.service.vault import Vault
 
 #: Reasons from which a binding does not recover on its own.
 DEAD_REASONS = frozenset({Reason.NO_ATTESTATION, Reason.ATTESTATION_UNREADABLE, Reason.UNBOUND, Reason.ACCOUNT_CLOSED})
 #: A binding's first attestation follows soon after the grant. For this long, its absence is not reported.
-GRACE_MS = 10 * 60 * 1000
+GRACE_MS = 10 * MINUTE_MS
 #: How many findings of one kind a report lists. It counts all of them.
 MAX_LISTED = 1_000
 #: How many runs' reports are kept.

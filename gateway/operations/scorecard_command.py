@@ -10,7 +10,7 @@ from rich.table import Table
 from standing.gateway.bindings.banks import BankDirectory
 from standing.gateway.settings import GatewaySettings, read_policy
 from standing.gateway.storage.database import opened
-from standing.gateway.warning.hours import HOUR_MS, summary
+from standing.gateway.warning.hours import summary
 from standing.gateway.warning.schemas import ScoreCardDocument
 from standing.gateway.warning.scorecard import Period, ScoreCards
 from standing.gateway.warning.verdict import verdict
@@ -18,7 +18,7 @@ from standing.gateway.warning.walk import known_banks, recomputed
 from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import parse_address
-from standing.ledger.clock import MAX_CALENDAR_MS, SystemClock
+from standing.ledger.clock import HOUR_MS, MAX_CALENDAR_MS, SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, console, one_line_errors, print_json
 from standing.ledger.service.settings import load

@@ -7,12 +7,11 @@ from abc import ABC, abstractmethod
 import structlog
 
 from standing.gateway.errors import StorageUnavailable
-from standing.ledger.clock import Clock, has_passed
+from standing.ledger.clock import MINUTE_MS, Clock, has_passed
 from standing.ledger.errors import LedgerError
 from standing.ledger.service.leader import Leader
 from standing.ledger.service.vault import VaultError
 
-_MINUTE_MS = 60 * 1000
 _STOP_TIMEOUT_S = 30.0
 
 
@@ -41,7 +40,7 @@ class Schedule(ABC):
         self._every_minutes = every_minutes
         self._look_every_s = look_every_s
         self._made_at_ms = clock.now_ms()
-        self._first_after_ms = min(first_after_minutes, every_minutes or 0) * _MINUTE_MS
+        self._first_after_ms = min(first_after_minutes, every_minutes or 0) * MINUTE_MS
         self._failed_at_ms: int | None = None
         self._stop = threading.Event()
         self._woken = threading.Event()
@@ -104,7 +103,7 @@ class Schedule(ABC):
             structlog.get_logger().warning(f"{self._name}_failed", problem=str(error))
 
     def _may_run(self, now_ms: int) -> bool:
-        return self._failed_at_ms is None or has_passed(now_ms, self._failed_at_ms, _MINUTE_MS)
+        return self._failed_at_ms is None or has_passed(now_ms, self._failed_at_ms, MINUTE_MS)
 
     def _is_requested(self) -> bool:
         """Whether a run was requested. Raises: StorageUnavailable."""
@@ -116,4 +115,4 @@ class Schedule(ABC):
         last_ms = self._last_began_ms()
         if last_ms is None:
             return has_passed(now_ms, self._made_at_ms, self._first_after_ms)
-        return has_passed(now_ms, last_ms, self._every_minutes * _MINUTE_MS)
+        return has_passed(now_ms, last_ms, self._every_minutes * MINUTE_MS)

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_DAY_MS = 24 * 3600 * 1000
+from standing.ledger.clock import DAY_MS
 
 
 class TrailSettings(BaseModel):
@@ -11,9 +11,9 @@ class TrailSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     node_timeout_ms: int = Field(3_000, ge=100, le=30_000, description="For the bank's node to answer")
-    accepted_ms: int = Field(60_000, ge=1, le=30 * _DAY_MS, description="From the core to the node")
-    signed_ms: int = Field(10_000, ge=1, le=30 * _DAY_MS)
-    submitted_ms: int = Field(10_000, ge=1, le=30 * _DAY_MS)
-    in_block_ms: int = Field(30_000, ge=1, le=30 * _DAY_MS)
-    observed_ms: int = Field(15_000, ge=1, le=30 * _DAY_MS)
-    notified_ms: int = Field(60_000, ge=1, le=30 * _DAY_MS)
+    accepted_ms: int = Field(60_000, ge=1, le=30 * DAY_MS, description="From the core to the node")
+    signed_ms: int = Field(10_000, ge=1, le=30 * DAY_MS)
+    submitted_ms: int = Field(10_000, ge=1, le=30 * DAY_MS)
+    in_block_ms: int = Field(30_000, ge=1, le=30 * DAY_MS)
+    observed_ms: int = Field(15_000, ge=1, le=30 * DAY_MS)
+    notified_ms: int = Field(60_000, ge=1, le=30 * DAY_MS)

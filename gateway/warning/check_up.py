@@ -25,15 +25,14 @@ from standing.gateway.warning.risk_words import sign_of
 from standing.gateway.warning.scorecard import ScoreCards
 from standing.gateway.warning.signs import Risk, Sign
 from standing.gateway.warning.verdict import Pace, Verdict
-from standing.ledger.clock import Clock
+from standing.ledger.clock import DAY_MS, Clock
 
-_DAY_MS = 86_400_000
-_FLICKER_MS = 7 * _DAY_MS
+_FLICKER_MS = 7 * DAY_MS
 _FLICKERS = 3
-_LIMIT_MS = 7 * _DAY_MS
+_LIMIT_MS = 7 * DAY_MS
 _LIMIT_HITS = 2
-_IDENTITY_MS = 30 * _DAY_MS
-_LAPSE_MS = 2 * _DAY_MS
+_IDENTITY_MS = 30 * DAY_MS
+_LAPSE_MS = 2 * DAY_MS
 #: The most signs reported for one binding, strongest first.
 MAX_SIGNS = 3
 

@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
+from standing.ledger.clock import HOUR_MS
 from standing.ledger.errors import InvalidValue
 
-HOUR_MS = 3_600_000
 #: How long hours are kept.
 KEEP_HOURS = 40 * 24
 _S, _MIN = 1_000, 60_000

@@ -15,8 +15,8 @@ from standing.gateway.decisions.caps import Caps, Used, month_of
 from standing.gateway.decisions.question import Kind
 from standing.gateway.decisions.rules import Reason
 from standing.gateway.events.types import EventType
-from standing.gateway.warning.hours import HOUR_MS
 from standing.ledger.attestations.money import NO_LIMIT
+from standing.ledger.clock import HOUR_MS
 
 DAY_MS = 24 * HOUR_MS
 #: Reasons that are not about one binding: those of the whole bank or ledger, which `bank.slowing`, `bank.silent` and

@@ -9,10 +9,10 @@ from standing.gateway.bindings.banks import BankDirectory
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.storage.database import Storage
 from standing.gateway.warning import store
-from standing.gateway.warning.hours import HOUR_MS, Hour, LedgerFigures, edge_for, summary
+from standing.gateway.warning.hours import Hour, LedgerFigures, edge_for, summary
 from standing.gateway.warning.own_figures import OwnFigures, own_figures
 from standing.gateway.warning.verdict import Verdict, verdict
-from standing.ledger.clock import Clock
+from standing.ledger.clock import HOUR_MS, Clock
 
 
 class Period(StrEnum):

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from standing.gateway.storage import schema
-from standing.gateway.warning.hours import HOUR_MS, KEEP_HOURS, BankHours, Hour
+from standing.gateway.warning.hours import KEEP_HOURS, BankHours, Hour
+from standing.ledger.clock import HOUR_MS
 
 
 def hours_between(connection: Connection, bank: str, from_ms: int, until_ms: int) -> dict[int, Hour]:

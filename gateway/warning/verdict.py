@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from standing.gateway.access.localized import Localized
-from standing.gateway.warning.hours import HOUR_MS, LedgerFigures
+from standing.gateway.warning.hours import LedgerFigures
+from standing.ledger.clock import HOUR_MS
 
 #: A bank that was followed for less time has no verdict yet.
 MIN_COVERED_MS = HOUR_MS

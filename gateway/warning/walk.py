@@ -3,10 +3,11 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from standing.gateway.warning.hours import HOUR_MS, BankHours
+from standing.gateway.warning.hours import BankHours
 from standing.ledger.chain.client import LedgerClient, published_event
 from standing.ledger.chain.events import BankEvent, bank_events
 from standing.ledger.chain.history import History
+from standing.ledger.clock import HOUR_MS
 from standing.ledger.errors import InvalidValue
 
 _ACTS = ("BankAdmitted", "BankSuspended", "BankReinstated")

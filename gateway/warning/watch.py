@@ -14,11 +14,11 @@ from standing.gateway.events.types import Event, EventType
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.gateway.warning import store
-from standing.gateway.warning.hours import HOUR_MS, BankHours
+from standing.gateway.warning.hours import BankHours
 from standing.gateway.warning.slowing import PAST_HOURS, slowing_age_ms
 from standing.gateway.warning.walk import primed, walk
 from standing.ledger.chain.client import Head, LedgerClient
-from standing.ledger.clock import Clock
+from standing.ledger.clock import HOUR_MS, Clock
 
 #: The most blocks per step, so that it does not hold up the follower.
 _MAX_BLOCKS = 256

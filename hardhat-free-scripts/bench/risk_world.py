@@ -24,12 +24,12 @@ from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.rules import Decision, Reason, decide
 from standing.gateway.events.types import binding_changes
-from standing.gateway.warning.hours import HOUR_MS
 from standing.gateway.warning.risk_facts import DAY_MS, NOT_OF_THE_BINDING, Use
 from standing.ledger.attestations.limits import Limits
 from standing.ledger.attestations.money import NO_LIMIT
 from standing.ledger.attestations.terms import IdentityTags, Status, Terms
 from standing.ledger.chain.codec import Record
+from standing.ledger.clock import HOUR_MS, MINUTE_MS
 
 DAYS = 90
 USERS = 5_000
@@ -37,7 +37,6 @@ START_MS = int(datetime(2026, 3, 1, 16, tzinfo=UTC).timestamp()) * 1000  # midni
 OFFSET_MS = 8 * HOUR_MS
 END_MS = START_MS + DAYS * DAY_MS
 
-_MINUTE_MS = 60_000
 _CNY = 156
 _YUAN = 100
 _POLICY = Policy()
@@ -135,11 +134,11 @@ def _bank(manner: Manner, chance: random.Random) -> BankLife:
     for day in range(DAYS):
         midnight_ms = START_MS + day * DAY_MS
         if manner.hour is not None and chance.random() < manner.hour_share:
-            start_ms = midnight_ms + manner.hour * HOUR_MS + chance.randrange(10) * _MINUTE_MS
-            silences.append((start_ms, start_ms + chance.randint(25, 50) * _MINUTE_MS))
+            start_ms = midnight_ms + manner.hour * HOUR_MS + chance.randrange(10) * MINUTE_MS
+            silences.append((start_ms, start_ms + chance.randint(25, 50) * MINUTE_MS))
         if chance.random() < manner.silences_a_week / 7:
             start_ms = midnight_ms + chance.randrange(DAY_MS)
-            silences.append((start_ms, start_ms + _MINUTE_MS * (1 + round(chance.expovariate(1 / 25)))))
+            silences.append((start_ms, start_ms + MINUTE_MS * (1 + round(chance.expovariate(1 / 25)))))
     silences.sort()
     apart: list[tuple[int, int]] = []
     for start_ms, end_ms in silences:
@@ -227,10 +226,10 @@ def _troubles(chance: random.Random, habit: _Habit, from_ms: int) -> Iterator[_T
         if chance.random() < 0.4:
             for _ in range(chance.randint(1, 3)):
                 before_ms = start_ms - chance.randrange(10 * DAY_MS)
-                yield _Trouble(before_ms, before_ms + chance.randint(10, 360) * _MINUTE_MS, Status.FROZEN, debit=False)
+                yield _Trouble(before_ms, before_ms + chance.randint(10, 360) * MINUTE_MS, Status.FROZEN, debit=False)
     if chance.random() < 0.02 * share:  # a short freeze without consequences
         start_ms = moment()
-        yield _Trouble(start_ms, start_ms + chance.randint(10, 360) * _MINUTE_MS, Status.FROZEN, debit=False)
+        yield _Trouble(start_ms, start_ms + chance.randint(10, 360) * MINUTE_MS, Status.FROZEN, debit=False)
     if chance.random() < 0.03 * share:
         start_ms = moment()
         yield _Trouble(start_ms, start_ms + _lasting(chance, 10), Status.LOST, debit=False)
@@ -243,7 +242,7 @@ def _troubles(chance: random.Random, habit: _Habit, from_ms: int) -> Iterator[_T
         yield _Trouble(start_ms, start_ms + _lasting(chance, 20), lower_to=lowered)
     if chance.random() < 0.04 * share:
         start_ms = moment()
-        yield _Trouble(start_ms, start_ms + chance.randint(2, 90) * _MINUTE_MS, Status.UNSTATED)
+        yield _Trouble(start_ms, start_ms + chance.randint(2, 90) * MINUTE_MS, Status.UNSTATED)
 
 
 def _lasting(chance: random.Random, days: float) -> int:
@@ -312,7 +311,7 @@ def _use(life: BindingLife, habit: _Habit, bank: BankLife, chance: random.Random
         reason = _decided(life, bank, at_ms, Kind(kind), amount_minor, terms, expected)
         failed_monthly |= monthly and reason is not None
         if reason is not None and not again and chance.random() < 0.3:
-            again_ms = at_ms + chance.randint(1, 20) * _MINUTE_MS
+            again_ms = at_ms + chance.randint(1, 20) * MINUTE_MS
             if again_ms < END_MS:
                 heapq.heappush(wishes, (again_ms, kind, amount_minor, monthly, True))
 
@@ -337,7 +336,7 @@ def _wishes(life: BindingLife, habit: _Habit, chance: random.Random) -> Iterator
 def _decided(
     life: BindingLife, bank: BankLife, at_ms: int, kind: Kind, amount_minor: int, terms: Terms, expected: IdentityTags
 ) -> Reason | None:
-    age_ms = _BOUND_MS + _MINUTE_MS if bank.is_silent(at_ms) else 1_000
+    age_ms = _BOUND_MS + MINUTE_MS if bank.is_silent(at_ms) else 1_000
     made = decide(
         Question(kind, amount_minor, _CNY),
         record=Record(1, bytes(26), bytes(32), at_ms - age_ms, suspended=False),

@@ -12,14 +12,13 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from standing.gateway.warning.hours import HOUR_MS
 from standing.gateway.warning.slowing import MIN_HOURS, PAST_HOURS, slowing_age_ms
 from standing.gateway.warning.walk import known_banks
 from standing.ledger.chain.client import LedgerClient, published_event
 from standing.ledger.chain.events import bank_events
+from standing.ledger.clock import DAY_MS, HOUR_MS
 
 BOUND_MS = 300_000
-_DAY_MS = 24 * HOUR_MS
 #: How often the gateway checks (`gateway.warning.watch`).
 _POLL_MS = 5_000
 
@@ -74,9 +73,9 @@ MANNERS = (
 def generated(manner: Manner, weeks: int, seed: int) -> Iterator[Publication]:
     """A bank's publications. Silences and stalls come at random, whatever came before them."""
     source = random.Random(f"{seed} {manner.name}")  # noqa: S311 - a trace, no secret
-    at_ms, end_ms = 0, weeks * 7 * _DAY_MS
-    next_silence_ms = _next(source, manner.silences_a_week / (7 * _DAY_MS), 0)
-    next_stall_ms = _next(source, manner.stalls_a_day / _DAY_MS, 0)
+    at_ms, end_ms = 0, weeks * 7 * DAY_MS
+    next_silence_ms = _next(source, manner.silences_a_week / (7 * DAY_MS), 0)
+    next_stall_ms = _next(source, manner.stalls_a_day / DAY_MS, 0)
     mu = math.log(manner.gap_ms) - manner.sigma**2 / 2
     while at_ms < end_ms:
         gap_ms = round(source.lognormvariate(mu, manner.sigma))
@@ -87,10 +86,10 @@ def generated(manner: Manner, weeks: int, seed: int) -> Iterator[Publication]:
                     at_ms += gap_ms * factor
                     yield Publication(at_ms, at_ms - lag_ms * factor)
             gap_ms += BOUND_MS + round(source.expovariate(1 / 1_200_000))
-            next_silence_ms = _next(source, manner.silences_a_week / (7 * _DAY_MS), at_ms + gap_ms)
+            next_silence_ms = _next(source, manner.silences_a_week / (7 * DAY_MS), at_ms + gap_ms)
         elif at_ms >= next_stall_ms:
             gap_ms += min(round(source.expovariate(1 / manner.stall_ms)), BOUND_MS // 2)
-            next_stall_ms = _next(source, manner.stalls_a_day / _DAY_MS, at_ms)
+            next_stall_ms = _next(source, manner.stalls_a_day / DAY_MS, at_ms)
         at_ms += max(1, gap_ms)
         yield Publication(at_ms, at_ms - lag_ms)
 
@@ -133,7 +132,7 @@ def counted(bank: str, publications: Iterator[Publication]) -> Count:
         worst[hour] = max(worst.get(hour, 0), peak_ms)
         before = publication
     if before is not None and start_ms is not None:
-        count.weeks = (before.at_ms - start_ms) / (7 * _DAY_MS)
+        count.weeks = (before.at_ms - start_ms) / (7 * DAY_MS)
     return count
 
 

@@ -28,13 +28,13 @@ from bench.figures import Figure, Ratio
 from bench.risk_world import USERS, World
 from standing.gateway.warning.risk_facts import FEATURES
 from standing.gateway.warning.settings import WARN_PER_MILLE
+from standing.ledger.clock import HOUR_MS
 
 SEED = 20_261_128
 #: Users whose bindings the ablation is made on.
 ABLATION_USERS = 1_500
 LIMITS = (150, 200, 300, 400, 500, 600)
 CALIBRATION = Path(__file__).resolve().parents[2] / "docs" / "benchmarks" / "warning-calibration.png"
-_HOUR_MS = 3_600_000
 
 AIM_RECALL, AIM_PRECISION, AIM_CALIBRATION = 2 / 3, 0.5, 0.05
 #: Only our model names a warning's cause, and only at the working point; the others' warnings share this one.
@@ -151,7 +151,7 @@ def _figure(name: str, trial: Trial, chances: Any, outcomes: WarningOutcomes) ->
         "warnings": float(outcomes.warnings),
         "precision": outcomes.precision,
         "warned_24_hours_ahead": outcomes.day_ahead / max(1, outcomes.failures),
-        "lead_hours": median(outcomes.lead_ms) / _HOUR_MS if outcomes.lead_ms else 0.0,
+        "lead_hours": median(outcomes.lead_ms) / HOUR_MS if outcomes.lead_ms else 0.0,
         **trial.quality(chances),
     }
     # A contender without warnings has no bar.

@@ -2,9 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from standing.ledger.clock import MAX_CALENDAR_MS
-
-_MIN_MS, _HOUR_MS, _DAY_MS = 60_000, 3_600_000, 86_400_000
+from standing.ledger.clock import DAY_MS, HOUR_MS, MAX_CALENDAR_MS, MINUTE_MS
 
 
 def when(time_ms: int) -> str:
@@ -47,11 +45,11 @@ def span(ms: int) -> str:
         return f"{ms} ms"
     if size < 120_000:
         return f"{ms / 1_000:.1f} s"
-    if size < 120 * _MIN_MS:
-        return f"{ms / _MIN_MS:.0f} min"
-    if size < 48 * _HOUR_MS:
-        return f"{ms / _HOUR_MS:.0f} h"
-    return f"{ms / _DAY_MS:.0f} days"
+    if size < 120 * MINUTE_MS:
+        return f"{ms / MINUTE_MS:.0f} min"
+    if size < 48 * HOUR_MS:
+        return f"{ms / HOUR_MS:.0f} h"
+    return f"{ms / DAY_MS:.0f} days"
 
 
 def ago(time_ms: int, now_ms: int) -> str:

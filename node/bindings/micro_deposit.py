@@ -25,7 +25,7 @@ from standing.ledger.attestations.binding_protocol import (
     Mismatch,
 )
 from standing.ledger.attestations.money import currency_code
-from standing.ledger.clock import Clock
+from standing.ledger.clock import DAY_MS, Clock
 from standing.ledger.errors import Conflict, NotFound
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
@@ -50,7 +50,6 @@ from standing.node.storage import schema
 #: Never; where all but the phone matches, or only a name can be compared; or for every binding.
 Policy = Literal["never", "phone_differs", "always"]
 
-_DAY_MS = 86_400_000
 _ID_SIZE = 32
 _HASH_SIZE = 32
 _PAY_AT_ONCE = 100
@@ -67,7 +66,7 @@ class DepositRules:
 
     policy: Policy
     tries: int = 3
-    lifetime_ms: int = 7 * _DAY_MS
+    lifetime_ms: int = 7 * DAY_MS
     max_a_week: int = 3
     close_names: bool = False
 
@@ -128,8 +127,8 @@ class MicroDeposits:
             .order_by(schema.micro_deposits.c.created_at_ms.desc())
             .limit(self._rules.max_a_week)
         ).all()
-        if len(earlier) == self._rules.max_a_week and earlier[-1].created_at_ms > now_ms - 7 * _DAY_MS:
-            wait_ms = earlier[-1].created_at_ms + 7 * _DAY_MS - now_ms
+        if len(earlier) == self._rules.max_a_week and earlier[-1].created_at_ms > now_ms - 7 * DAY_MS:
+            wait_ms = earlier[-1].created_at_ms + 7 * DAY_MS - now_ms
             return TooManyAttempts(
                 f"too many micro-deposits to this account; allowed: {self._rules.max_a_week} in seven days",
                 -(-wait_ms // 1000),

@@ -4,11 +4,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from standing.ledger.clock import DAY_MS
 from standing.node.bindings.micro_deposit import DepositRules, Policy
 from standing.node.bindings.service import AttemptRates
 from standing.node.bindings.velocity import UNKNOWN_COST, Rate
-
-_DAY_MS = 86_400_000
 
 
 class VelocitySettings(BaseModel):
@@ -54,4 +53,4 @@ class MicroDepositSettings(BaseModel):
 
     def rules(self) -> DepositRules:
         """These settings as `node.bindings.micro_deposit` takes them."""
-        return DepositRules(self.policy, self.tries, self.lifetime_days * _DAY_MS, self.max_a_week, self.close_names)
+        return DepositRules(self.policy, self.tries, self.lifetime_days * DAY_MS, self.max_a_week, self.close_names)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from standing.ledger.clock import Clock
+from standing.ledger.clock import HOUR_MS, Clock
 from standing.ledger.errors import Unavailable
 from standing.ledger.service.vault import Vault
 from standing.node.storage import schema
@@ -19,7 +19,6 @@ KNOWN_COST = 1
 UNKNOWN_COST = 20
 
 _TOKEN = 1000  # levels are kept in thousandths
-_HOUR_MS = 3_600_000
 
 
 class TooManyAttempts(Unavailable):
@@ -36,7 +35,7 @@ class Rate:
     @property
     def full_after_ms(self) -> int:
         """How long the emptiest bucket takes to fill up: an older row need not be kept."""
-        return (self.capacity + UNKNOWN_COST) * _HOUR_MS // self.refill_per_hour + 1
+        return (self.capacity + UNKNOWN_COST) * HOUR_MS // self.refill_per_hour + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Velocity:
         wait_ms, slowest = 0, ""
         for bucket in buckets:
             missing = _TOKEN - self._level(connection, bucket, now_ms)
-            needed_ms = -(-missing * _HOUR_MS // (bucket.rate.refill_per_hour * _TOKEN))
+            needed_ms = -(-missing * HOUR_MS // (bucket.rate.refill_per_hour * _TOKEN))
             if needed_ms > wait_ms:
                 wait_ms, slowest = needed_ms, bucket.shown
         if wait_ms > 0:
@@ -92,7 +91,7 @@ class Velocity:
         if row is None:
             return full
         elapsed_ms = max(0, now_ms - row.at_ms)
-        refilled: int = row.level_milli + elapsed_ms * bucket.rate.refill_per_hour * _TOKEN // _HOUR_MS
+        refilled: int = row.level_milli + elapsed_ms * bucket.rate.refill_per_hour * _TOKEN // HOUR_MS
         return min(full, refilled)
 
     def _key(self, bucket: Bucket) -> bytes:

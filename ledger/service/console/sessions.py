@@ -16,13 +16,12 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from standing.ledger.clock import Clock
+from standing.ledger.clock import MINUTE_MS, Clock
 from standing.ledger.errors import Overloaded, Unavailable
 from standing.ledger.service.api_keys import ApiKey, Caller
 from standing.ledger.service.console.settings import SessionSettings
 from standing.ledger.service.console.tables import SessionTables
 
-_MINUTE_MS = 60_000
 #: A page request extends the session only this often, so that not every read causes a write.
 _TOUCH_MS = 60_000
 
@@ -176,7 +175,7 @@ class Sessions:
 
     @property
     def _idle_ms(self) -> int:
-        return self._settings.idle_minutes * _MINUTE_MS
+        return self._settings.idle_minutes * MINUTE_MS
 
     def _is_open(self, row: Row[Any], now_ms: int) -> bool:
         if now_ms >= min(row.ends_at_ms, row.seen_at_ms + self._idle_ms):
@@ -209,7 +208,7 @@ class Sessions:
         connection.execute(insert(self._failures).values(address=hidden, at_ms=self._clock.now_ms()))
 
     def _check_not_locked_out(self, connection: Connection, hidden: str) -> None:
-        now_ms, lockout_ms = self._clock.now_ms(), self._settings.lockout_minutes * _MINUTE_MS
+        now_ms, lockout_ms = self._clock.now_ms(), self._settings.lockout_minutes * MINUTE_MS
         connection.execute(delete(self._failures).where(self._failures.c.at_ms <= now_ms - lockout_ms))
         failed = (
             select(self._failures.c.at_ms)
@@ -239,7 +238,7 @@ class Sessions:
                 issuer=issuer,
                 started_at_ms=now_ms,
                 seen_at_ms=now_ms,
-                ends_at_ms=now_ms + self._settings.session_hours * 60 * _MINUTE_MS,
+                ends_at_ms=now_ms + self._settings.session_hours * 60 * MINUTE_MS,
             )
         )
         return token

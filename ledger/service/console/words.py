@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from fluent.runtime import FluentBundle, FluentResource
 
 from standing.ledger.attestations.money import minor_digits
-from standing.ledger.clock import MAX_CALENDAR_MS
+from standing.ledger.clock import DAY_MS, HOUR_MS, MAX_CALENDAR_MS, MINUTE_MS
 from standing.ledger.errors import InvalidValue, StandingError
 from standing.ledger.service.command_language import errors
 from standing.ledger.service.languages import Language
@@ -27,9 +27,6 @@ TAGS: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
 SHARED = "standing.ledger.service.console"
 
 _SECOND_MS = 1_000
-_MINUTE_MS = 60 * _SECOND_MS
-_HOUR_MS = 60 * _MINUTE_MS
-_DAY_MS = 24 * _HOUR_MS
 
 
 class MissingSentence(StandingError):
@@ -119,7 +116,7 @@ class Words:
             return sign + self("unit-ms", n=left)
         if left < 10 * _SECOND_MS:
             return sign + self("unit-s", n=f"{left // 100 / 10:.1f}")
-        units = (("unit-d", _DAY_MS), ("unit-h", _HOUR_MS), ("unit-min", _MINUTE_MS), ("unit-s", _SECOND_MS))
+        units = (("unit-d", DAY_MS), ("unit-h", HOUR_MS), ("unit-min", MINUTE_MS), ("unit-s", _SECOND_MS))
         parts: list[str] = []
         for unit, size_ms in units:
             count, left = divmod(left, size_ms)

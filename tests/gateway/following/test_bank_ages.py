@@ -4,9 +4,10 @@ from functools import partial
 from pathlib import Path
 
 from standing.gateway.following import bank_ages
-from standing.gateway.following.bank_ages import MINUTE_MS, BankAges, MinuteAge
+from standing.gateway.following.bank_ages import BankAges, MinuteAge
 from standing.gateway.following.bank_watch import BankSighting
 from standing.gateway.storage.database import Storage
+from standing.ledger.clock import MINUTE_MS
 from standing.ledger.service.database import Database, migrate
 from tests.databases import new_database
 

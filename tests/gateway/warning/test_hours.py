@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from standing.gateway.warning.hours import (
     EDGES_MS,
-    HOUR_MS,
     KEEP_HOURS,
     BankHours,
     Hour,
@@ -15,7 +14,7 @@ from standing.gateway.warning.hours import (
     summary,
 )
 from standing.gateway.warning.verdict import Pace, verdict
-from standing.ledger.clock import MAX_CALENDAR_MS
+from standing.ledger.clock import HOUR_MS, MAX_CALENDAR_MS
 from standing.ledger.errors import InvalidValue
 
 START_MS = 1_800_000_000_000 - 1_800_000_000_000 % HOUR_MS
