@@ -1,18 +1,16 @@
 """Certificates of good standing: the bank signs, for a platform that asks, that a binding's account is active now."""
 
-from sqlalchemy import select
-
 from standing.ledger.attestations.certificate import LIFETIME_MS, Certificate, sign_certificate
 from standing.ledger.attestations.terms import Status
 from standing.ledger.clock import Clock
-from standing.ledger.errors import Conflict, NotFound
+from standing.ledger.errors import Conflict
 from standing.ledger.service.database import Database
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.store import AccountStore
+from standing.node.bindings.granting import active_binding
 from standing.node.bindings.velocity import Bucket, Rate, Velocity
 from standing.node.publishing import outbox
 from standing.node.publishing.outbox import Issuer
-from standing.node.storage import schema
 
 #: How many certificates a platform may ask for at once, and in an hour.
 CERTIFICATE_RATE = Rate(capacity=60, refill_per_hour=600)
@@ -37,13 +35,8 @@ class Certificates:
 
         Raises: NotFound (also for one that has ended), NotInGoodStanding, TooManyAttempts.
         """
-        table = schema.bindings
         with self._database.write() as connection:
-            row = connection.execute(
-                select(table).where(table.c.id == binding, table.c.platform == platform, table.c.ended_at_ms.is_(None))
-            ).one_or_none()
-            if row is None:
-                raise NotFound("this platform has no such binding, or it has ended")
+            row = active_binding(connection, platform, binding)
             bucket = Bucket(f"certificate\x1f{platform}", "this platform", CERTIFICATE_RATE)
             self._velocity.check(connection, bucket)
             self._velocity.charge(connection, 1, bucket)

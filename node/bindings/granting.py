@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from standing.ledger.attestations.binding_protocol import BindingAnswer, GrantDocument, Mismatch
 from standing.ledger.attestations.grant import Grant, make_grant
 from standing.ledger.clock import Clock
-from standing.ledger.errors import Conflict, InvalidValue
+from standing.ledger.errors import Conflict, InvalidValue, NotFound
 from standing.node.accounts.store import Account
 from standing.node.bindings.unbinding import end_and_queue
 from standing.node.publishing import herds, outbox
@@ -20,6 +20,17 @@ MAX_BINDINGS_PER_ACCOUNT = 32
 
 class AlreadyBound(Conflict):
     """The account has a binding at this platform that has not ended."""
+
+
+def active_binding(connection: Connection, platform: str, binding: bytes) -> Row[Any]:
+    """A binding of this platform that has not ended. Raises: NotFound."""
+    table = schema.bindings
+    row = connection.execute(
+        select(table).where(table.c.id == binding, table.c.platform == platform, table.c.ended_at_ms.is_(None))
+    ).one_or_none()
+    if row is None:
+        raise NotFound("this platform has no such binding, or it has ended")
+    return row
 
 
 class Granting:

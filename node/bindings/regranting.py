@@ -12,11 +12,11 @@ from sqlalchemy import select
 
 from standing.ledger.attestations.binding_protocol import BindingAnswer
 from standing.ledger.clock import Clock
-from standing.ledger.errors import Conflict, NotFound
+from standing.ledger.errors import Conflict
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.store import AccountStore
 from standing.node.bindings import off_boarding
-from standing.node.bindings.granting import Granting
+from standing.node.bindings.granting import Granting, active_binding
 from standing.node.bindings.velocity import Bucket, Rate, Velocity
 from standing.node.fault_points import Faults, no_faults
 from standing.node.publishing import outbox
@@ -87,11 +87,7 @@ class Regranting:
             ).one_or_none()
             if deposit is not None:
                 raise Conflict(_ID_USED)
-            old = connection.execute(
-                select(table).where(table.c.id == binding, table.c.platform == platform, table.c.ended_at_ms.is_(None))
-            ).one_or_none()
-            if old is None:
-                raise NotFound("this platform has no such binding, or it has ended")
+            old = active_binding(connection, platform, binding)
             off_boarding.check(connection, platform)
             bucket = Bucket(f"regrant\x1f{platform}", "this platform", self._rate)
             self._velocity.check(connection, bucket)
