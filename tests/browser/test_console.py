@@ -15,11 +15,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from standing.gateway.following import bank_ages
-from standing.gateway.following.bank_ages import MINUTE_MS, MinuteAge
+from standing.gateway.following.bank_ages import MinuteAge
 from standing.gateway.settings import GatewaySettings
 from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.binding_protocol import Claim
 from standing.ledger.attestations.terms import Status
+from standing.ledger.clock import MINUTE_MS
 from standing.ledger.service.console.words import Words
 from standing.ledger.service.languages import Language
 from tests.browser.browsing import WIDTHS, fits, serious_findings, shoot, tab_order, visitor
@@ -364,21 +365,6 @@ def test_a_user_calls_and_support_closes_the_review_by_clicks_alone_and_the_paym
         expect(page.locator("#review h2")).to_contain_text("Approved")
     closed = standing.platform("GET", f"/v1/decisions/{asked['transaction_id']}").json()
     assert (closed["review"]["outcome"], closed["reservation"]["state"]) == ("approve", "reserved")
-
-
-def test_enter_after_the_reason_of_a_review_decides_nothing(chromium: Browser, standing: Rig) -> None:
-    person = standing.bound()
-    person.bank.change(person.number, holder=Claim(**person.claim | {"phone": "+8613911113333"}))
-    asked = person.decide(amount_minor=3_000)["transaction_id"]
-    with page_of(chromium, standing, 1440) as page:
-        sign_in(page, standing)
-        page.goto(f"/console/decisions/{asked}")
-        reason = page.locator('#review [name="reason"]')
-        reason.fill("The user does not know of it")
-        reason.press("Enter")
-        page.get_by_role("button", name="Decline").click()
-        expect(page.locator("#review h2")).to_contain_text("Declined")
-    assert standing.platform("GET", f"/v1/decisions/{asked}").json()["review"]["outcome"] == "decline"
 
 
 def test_support_finds_a_frozen_account_with_its_reason_and_requests_a_resync(

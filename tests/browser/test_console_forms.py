@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
+from standing.ledger.attestations.binding_protocol import Claim
 from tests.browser.browsing import fits, visitor
 from tests.browser.test_console import find, sign_in
 from tests.gateway.gateway_rig import Rig, rig
@@ -57,6 +58,21 @@ def test_the_page_after_an_act_begins_with_what_was_done(chromium: Browser, it: 
         sign_in(page, it)
         page.goto(f"/console/accounts/{it.bound().binding}?done=resync-queued")
         expect(page.get_by_role("status")).to_be_focused()
+
+
+def test_enter_after_the_reason_of_a_review_decides_nothing(chromium: Browser, it: Rig) -> None:
+    person = it.bound()
+    person.bank.change(person.number, holder=Claim(**person.claim | {"phone": "+8613911113333"}))
+    asked = person.decide(amount_minor=3_000)["transaction_id"]
+    with visitor(chromium, it.url, 1440) as page:
+        sign_in(page, it)
+        page.goto(f"/console/decisions/{asked}")
+        reason = page.locator('#review [name="reason"]')
+        reason.fill("The user does not know of it")
+        reason.press("Enter")
+        page.get_by_role("button", name="Decline").click()
+        expect(page.locator("#review h2")).to_contain_text("Declined")
+    assert it.platform("GET", f"/v1/decisions/{asked}").json()["review"]["outcome"] == "decline"
 
 
 def test_the_longest_ids_of_a_platform_fit_a_phone(chromium: Browser, it: Rig) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode
 
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import OctKey, RSAKey
 from joserfc.jws import JWSRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -174,3 +174,29 @@ def provider() -> Iterator[Provider]:
     with served(made.app()) as url:
         made.issuer = url
         yield made
+
+
+#: Twists of the provider's ID token, each of which must keep everybody out.
+FORGED: dict[str, Callable[[Provider], dict[str, Any]]] = {
+    "another nonce": lambda _: {"twisted": {"nonce": "another"}},
+    "no nonce": lambda _: {"twisted": {"nonce": None}},
+    "for another client": lambda _: {"twisted": {"aud": "another"}},
+    "for two clients, issued to the other": lambda _: {"twisted": {"aud": [CLIENT_ID, "other"], "azp": "other"}},
+    "no audience": lambda _: {"twisted": {"aud": None}},
+    "of another issuer": lambda _: {"twisted": {"iss": "https://elsewhere.example"}},
+    "no issuer": lambda _: {"twisted": {"iss": None}},
+    "expired": lambda made: {"twisted": {"exp": made.now_s() - 61}},
+    "no end": lambda _: {"twisted": {"exp": None}},
+    "issued in the future": lambda made: {"twisted": {"iat": made.now_s() + 3_600}},
+    "not valid yet": lambda made: {"twisted": {"nbf": made.now_s() + 3_600}},
+    "for another access token": lambda _: {"twisted": {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}},
+    "alg none": lambda _: {"header": {"alg": "none"}},
+    "alg HS256 with a key that everybody has": lambda made: {
+        "header": {"alg": "HS256"},
+        "signing": OctKey.import_key(str(made.public_key["n"])),
+    },
+    "signed by a stranger": lambda made: {
+        "signing": RSAKey.generate_key(2048, {"kid": made.public_key["kid"]}, private=True)
+    },
+    "signed by an unknown key": lambda _: {"header": {"kid": "unknown"}},
+}

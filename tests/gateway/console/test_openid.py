@@ -1,14 +1,13 @@
 """Sign-in by OpenID Connect: the real gateway against a real provider over HTTP, and attacks that must fail."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from joserfc.jwk import OctKey, RSAKey
 
 from standing.gateway.access import openid as openid_module
 from standing.gateway.app import create_app
@@ -16,7 +15,7 @@ from standing.ledger.service.console.sessions import csrf_of
 from standing.ledger.service.serve import served
 from tests.console_browser import Browser
 from tests.gateway.gateway_rig import Rig, rig
-from tests.gateway.openid_provider import CLIENT_ID, CLIENT_SECRET, Provider, provider
+from tests.gateway.openid_provider import CLIENT_ID, CLIENT_SECRET, FORGED, Provider, provider
 from tests.timeouts import PATIENT_MS
 
 CALLBACK = "/console/sign-in/openid/callback"
@@ -172,37 +171,11 @@ def test_sign_ins_at_once_are_bounded_and_old_ones_take_no_place(
     second.http.close()
 
 
-#: Twists of the provider's ID token, each of which must keep everybody out.
-_FORGED: dict[str, Callable[[Provider], dict[str, Any]]] = {
-    "another nonce": lambda _: {"twisted": {"nonce": "another"}},
-    "no nonce": lambda _: {"twisted": {"nonce": None}},
-    "for another client": lambda _: {"twisted": {"aud": "another"}},
-    "for two clients, issued to the other": lambda _: {"twisted": {"aud": [CLIENT_ID, "other"], "azp": "other"}},
-    "no audience": lambda _: {"twisted": {"aud": None}},
-    "of another issuer": lambda _: {"twisted": {"iss": "https://elsewhere.example"}},
-    "no issuer": lambda _: {"twisted": {"iss": None}},
-    "expired": lambda made: {"twisted": {"exp": made.now_s() - 61}},
-    "no end": lambda _: {"twisted": {"exp": None}},
-    "issued in the future": lambda made: {"twisted": {"iat": made.now_s() + 3_600}},
-    "not valid yet": lambda made: {"twisted": {"nbf": made.now_s() + 3_600}},
-    "for another access token": lambda _: {"twisted": {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}},
-    "alg none": lambda _: {"header": {"alg": "none"}},
-    "alg HS256 with a key that everybody has": lambda made: {
-        "header": {"alg": "HS256"},
-        "signing": OctKey.import_key(str(made.public_key["n"])),
-    },
-    "signed by a stranger": lambda made: {
-        "signing": RSAKey.generate_key(2048, {"kid": made.public_key["kid"]}, private=True)
-    },
-    "signed by an unknown key": lambda _: {"header": {"kid": "unknown"}},
-}
-
-
 @pytest.mark.filterwarnings("ignore:JWS algorithm:UserWarning")  # joserfc warns about the attacks
-@pytest.mark.parametrize("name", _FORGED)
+@pytest.mark.parametrize("name", FORGED)
 def test_an_invalid_id_token_lets_nobody_in(name: str, honest: Provider, browser: Browser) -> None:
     answer = sign_in_at_provider(browser)
-    for part, value in _FORGED[name](honest).items():
+    for part, value in FORGED[name](honest).items():
         setattr(honest, part, value)
     asked = honest.tokens_asked
     return_to_gateway(browser, answer)
