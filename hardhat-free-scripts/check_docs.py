@@ -4,6 +4,7 @@ links and code."""
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import typer
 import typer.main
@@ -40,7 +41,8 @@ def check_commands(text: str) -> list[str]:
     found = []
     one_line = re.sub(r"\\\n\s*", " ", text)
     for name, rest in sorted(set(re.findall(r"(standing-(?:node|gateway|network))((?: [^\s`|;>]+)*)", one_line))):
-        command, called, words = COMMANDS[name], name, rest.split()
+        command: Any = COMMANDS[name]
+        called, words = name, rest.split()
         while isinstance(command, TyperGroup) and words and re.fullmatch("[a-z][a-z-]*", words[0]):
             word = words.pop(0)
             command, called = command.get_command(typer.Context(command), word), f"{called} {word}"
