@@ -5,8 +5,8 @@ or the state of the card beside that of the account, would be read without anybo
 """
 
 import re
-import unicodedata
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -14,45 +14,23 @@ from standing.ledger.attestations.money import currency_number
 from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import AccountChange
 from standing.node.feed.file_sample import Sample
-from standing.node.feed.headings import folded, folded_word, simplified, units_of
+from standing.node.feed.headings import folded, folded_word, units_of
 from standing.node.feed.profile import MAX_JOINED
 from standing.node.feed.profile_values import DATE_WORD, EMPTY_PART, LAST_DATE_WORD, date_word
 from standing.node.feed.records import LIMITS
-from standing.node.feed.usual_words import (
-    HEADINGS,
-    NOT_ALLOWED,
-    NOT_OF_STATUS,
-    NOT_OF_STATUS_WORDS,
-    OF_A_DATE,
-    OF_A_DATE_WORDS,
-    OF_DATED_STATE,
-    OF_DATED_STATE_STEMS,
-    OF_DATED_STATE_WORDS,
-    OF_STATUS,
-    OF_STATUS_STEMS,
-    OF_STATUS_WORDS,
-    PARTS_OF_NAMES,
-    RESTRICTIONS,
-    UNITS,
-    WORDS,
-)
+from standing.node.feed.state_headings import holds_restrictions, tells_state_by_date, tells_status
+from standing.node.feed.usual_words import HEADINGS, NO, OF_AMOUNTS, PARTS_OF_NAMES, UNITS, WORDS, YES
 
-_LETTERS = re.compile(r"[^\W\d_]+")
 #: How many different words of a field a draft lists.
 MAX_DRAFTED_WORDS = 40
-#: How many words a value of few has that tells of a restriction.
-_FEW_WORDS = 4
-#: Words, also of other columns than the status, that tell of an account that is not active.
-_STATES = frozenset(
-    word for meaning, words in WORDS["status"].items() if meaning != "active" for word in words if len(word) > 1
-)
 #: What only a date looks like; eight digits may also be flags.
 _DATE = re.compile(
     r"(?:19|20|21|99)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{6})?$"
     r"|\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}(?:\D|$)|\d{1,2}[- ][^\W\d]{3,9}[- ]\d{2,4}(?:\D|$)"
 )
-#: How words begin that end with status and tell of the holder.
-_OF_PEOPLE = ("famil", "marital", "zivil", "civil", "sivil", "tax", "kyc", "resid")
+#: What stands for nothing, and how long a value of a flag is.
+_NOTHING = re.compile(r"[\s0/.,:-]*")
+_FLAG = 3
 #: What the values of a column look like, where there is no heading.
 _LOOKS = {
     "id_document_number": re.compile(r"\d{17}[\dXx]"),
@@ -67,13 +45,14 @@ class ColumnGuess:
     """`found`: for each field the index of its column. `open`: fields that several columns may hold, by heading.
 
     `status`: the headings that together state it, where there are several. `dates`: those of them that hold dates.
-    `unused`: the headings that are left.
+    `doubtful`: the headings that are left and may tell of a restriction. `unused`: the others.
     """
 
     found: dict[str, int]
     open: dict[str, list[str]] = field(default_factory=dict)
     status: list[str] = field(default_factory=list)
     dates: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
 
 
@@ -99,7 +78,9 @@ def guess_columns(sample: Sample) -> ColumnGuess:
     parts = [name for name in sample.heading if folded(name) in PARTS_OF_NAMES]
     if parts and "holder_name" in guess.found:
         guess.open["holder_name"] = [sample.heading[guess.found.pop("holder_name")], *parts]
-    guess.unused = [name for index, name in enumerate(sample.heading) if index not in taken and name]
+    for index, name in enumerate(sample.heading):
+        if index not in taken and name:
+            (guess.doubtful if _may_restrict(sample, index) else guess.unused).append(name)
     return guess
 
 
@@ -139,9 +120,9 @@ def _join_status(guess: ColumnGuess, sample: Sample, taken: set[int]) -> list[in
         for index, name in enumerate(sample.heading)
         if index not in taken
         and (
-            _tells_status(name)
-            or _holds_restrictions(name, _values(sample, index))
-            or (_tells_state_by_date(name) and _holds_dates(sample, index))
+            tells_status(name)
+            or holds_restrictions(name, _values(sample, index))
+            or (tells_state_by_date(name) and _holds_dates(sample, index))
         )
     ]
     if not others or "status" in guess.open:
@@ -174,72 +155,31 @@ def _are_texts(sample: Sample, columns: Sequence[int]) -> bool:
     return any(len(_values(sample, index)) > MAX_DRAFTED_WORDS for index in columns)
 
 
-def _holds_restrictions(heading: str, values: Collection[str]) -> bool:
-    """Whether some values of a column tell what may restrict an account, as 只收不付 under 收付控制, whatever its
-    heading says."""
-    plain = simplified(unicodedata.normalize("NFKC", heading)).casefold()
-    if any(part in plain for part in NOT_OF_STATUS) or set(_LETTERS.findall(plain)) & NOT_OF_STATUS_WORDS:
-        return False
-    return any(_restricts(value) for value in values)
-
-
-def _restricts(value: str) -> bool:
-    plain = simplified(unicodedata.normalize("NFKC", value)).casefold()
-    if any(part in plain for part in RESTRICTIONS):
-        return True
-    words = _LETTERS.findall(plain)
-    if len(words) > _FEW_WORDS or re.search(r"\d", plain):  # an address, such as Block 5
-        return False
-    found = set(words)
-    return (
-        bool(found & _STATES)
-        or any(word.startswith(OF_STATUS_STEMS) for word in words)
-        or all(found & each for each in NOT_ALLOWED)
-    )
-
-
 def _joined(row: Sequence[str], columns: Sequence[int]) -> str:
     return " ".join((row[index] if index < len(row) else "") or EMPTY_PART for index in columns)
 
 
-def _plain_and_words(heading: str) -> tuple[str, set[str]]:
-    """A heading in simplified characters, and its words in small letters: accountStatus has two."""
-    plain = simplified(unicodedata.normalize("NFKC", heading))
-    return plain, set(_LETTERS.findall(re.sub("(?<=[a-z])(?=[A-Z])", " ", plain).casefold()))
-
-
-def _tells_status(heading: str) -> bool:
-    """Whether a heading names a state, or what may restrict an account."""
-    plain, words = _plain_and_words(heading)
-    if words & NOT_OF_STATUS_WORDS or any(part in plain for part in NOT_OF_STATUS):
+def _may_restrict(sample: Sample, index: int) -> bool:
+    """Whether a column may tell of a restriction in words that are not known here: it has flags, few values, or values
+    on some records only, as the day of the closing has. Amounts tell of none, nor do dates on every record."""
+    assert sample.heading is not None
+    if OF_AMOUNTS.search(sample.heading[index].casefold()):
         return False
-    if words & OF_STATUS_WORDS or any(word.startswith(OF_STATUS_STEMS) for word in words):
+    cells = [row[index] if index < len(row) else "" for row in sample.rows]
+    stated = Counter(cell for cell in cells if _NOTHING.fullmatch(cell) is None)
+    if sum(stated.values()) < len(cells):
         return True
-    if any(word.endswith("status") and not word.startswith(_OF_PEOPLE) for word in words):  # Kontostatus
-        return True
-    return all(words & each for each in NOT_ALLOWED) or any(part in plain for part in OF_STATUS)
-
-
-def _tells_state_by_date(heading: str) -> bool:
-    """Whether a heading names the date of a restriction. The day itself is in 日 only at its end: 日限额 is another."""
-    plain, words = _plain_and_words(heading)
-    if any(part in plain for part in NOT_OF_STATUS if part not in OF_A_DATE) or "解冻" in plain:
+    if all(map(_DATE.match, stated)):
         return False
-    if any(part in plain for part in OF_DATED_STATE) and plain.rstrip(")]} ").endswith(OF_A_DATE):
-        return True
-    if words & (NOT_OF_STATUS_WORDS - OF_A_DATE_WORDS):
-        return False
-    if any(word.startswith(OF_DATED_STATE_STEMS) for word in words):
-        return True
-    tells = words & OF_DATED_STATE_WORDS or any(word.startswith(OF_STATUS_STEMS) for word in words)
-    return bool(tells and words & OF_A_DATE_WORDS)
+    is_flag = all(len(cell) <= _FLAG or folded_word(cell) in {*YES, *NO} for cell in stated)
+    return is_flag or len(stated) * 2 <= len(cells)
 
 
 def _holds_dates(sample: Sample, index: int) -> bool:
     """Whether a column's values are dates, by their look; where the heading names a date, also any other form of one,
     and zeros or nothing at all."""
     assert sample.heading is not None
-    named = _tells_state_by_date(sample.heading[index])
+    named = tells_state_by_date(sample.heading[index])
     values = [word for word in map(date_word, _values(sample, index)) if word is not None]
     if named:
         return all(value in {DATE_WORD, LAST_DATE_WORD} for value in values)

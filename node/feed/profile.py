@@ -131,7 +131,8 @@ class Profile(BaseModel):
     `columns`: for each field the column that holds it: its heading, or its number from 1 where there is no heading. A
     list of columns is joined by spaces (a date and a time of day; a state and a flag). Two fields may come from one
     column. `dates`: columns that tell a state by a date, such as that of the closing; where words are looked up, a
-    date in them is the word `date`, and one of the last year `9999`. `constants`: fields that are the same on every
+    date in them is the word `date`, and one of the last year `9999`. `ignored`: columns that were looked at and tell
+    nothing of what an account may do. `constants`: fields that are the same on every
     line. `words`: for each field what the core's words mean.
     `empty`: for each field what an empty cell means; otherwise it states nothing.
     """
@@ -156,6 +157,7 @@ class Profile(BaseModel):
     )
     columns: dict[FieldName, Column | list[Column]]
     dates: list[Column] = Field([], max_length=MAX_JOINED)
+    ignored: list[Column] = Field([], max_length=1_000)
     constants: dict[FieldName, Word | bool | int] = {}
     words: dict[FieldName, dict[Word, Word | bool]] = {}
     empty: dict[FieldName, Word | bool] = {}
@@ -190,11 +192,14 @@ class Profile(BaseModel):
                 raise ValueError(f"columns.{field}: allowed: {kind}")
         self._check_filled_in()
         self._check_meanings()
-        self._check_dates()
+        self._check_beside_fields()
         self._check_frozen()
         return self
 
-    def _check_dates(self) -> None:
+    def _check_beside_fields(self) -> None:
+        read = [one for column in self.columns.values() for one in _listed(column)]
+        if twice := sorted({str(one) for one in read if one in self.ignored}):
+            raise ValueError(f"ignored: {', '.join(twice)}: read as well")
         used = [one for field in self.words for one in _listed(self.columns[field])]
         if extra := [str(one) for one in self.dates if one not in used]:
             raise ValueError(f"dates: {', '.join(extra)}: no column of a field with words")
@@ -220,6 +225,7 @@ class Profile(BaseModel):
             if meaning == TO_FILL_IN
         ]
         open_places += [] if self.times.form != TO_FILL_IN else ["times.form"]
+        open_places += ["ignored"] if TO_FILL_IN in self.ignored else []
         if open_places:
             raise ValueError(f"{', '.join(open_places)}: still {TO_FILL_IN!r}; say what it is")
 

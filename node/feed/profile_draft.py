@@ -7,51 +7,33 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Container, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from standing.ledger.attestations.money import currency_number, minor_digits
-from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import AccountChange
-from standing.node.feed.amount_signs import read_signs
 from standing.node.feed.column_guess import MAX_DRAFTED_WORDS, ColumnGuess, guess_columns
+from standing.node.feed.draft_amounts import put_amounts
 from standing.node.feed.draft_text import Draft, one_line
 from standing.node.feed.file_sample import Sample, read_sample
-from standing.node.feed.headings import KNOWN, folded, folded_word, simplified, units_of
+from standing.node.feed.headings import KNOWN, folded, simplified, units_of
 from standing.node.feed.profile import MAX_JOINED, TO_FILL_IN
 from standing.node.feed.profile_values import DATE_WORD, EMPTY_PART, LAST_DATE_WORD
 from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS
 from standing.node.feed.rounded_numbers import LongNumbers
 from standing.node.feed.time_forms import time_reader
-from standing.node.feed.usual_words import (
-    MAJOR_UNIT,
-    MINOR_UNIT,
-    MULTIPLES,
-    NO,
-    TIME_FORMS,
-    UNITS,
-    WORDS,
-    YES,
-)
+from standing.node.feed.usual_words import CHINESE_CURRENCIES, TIME_FORMS, UNITS, WORDS
+from standing.node.feed.word_meanings import is_feed_value, meaning_of
 
 _HAN = re.compile("[\u4e00-\u9fff]")
-#: The unit of all amounts in a line before the heading, such as 单位：万元.
-_UNIT_IN_TITLE = re.compile(
-    r"(?:单位|單位|単位)\W*(?:人民币|人民幣)?([百千万萬亿億]*[元分円圆])"
-    r"|\b(?:in|unit):? (thousands?|millions?|lakhs?|crores?)\b",
-    re.IGNORECASE,
-)
 #: What has no more digits than a short number is no phone of a holder.
 _FEW_DIGITS = 4
 #: A Chinese mobile number, or a landline with its area code.
 _CHINESE_PHONE = re.compile(
     r"(?:(?:00)?86[ -]?)?(?:1[3-9]\d[ -]?\d{4}[ -]?\d{4}|0(?:10|2\d)[ -]?\d{8}|0[3-9]\d\d[ -]?\d{7,8})(?!\d)"
 )
-#: A unit of many within a longer text, such as 万元/日.
-_MANY = re.compile("[百千万亿][元圆円]")
 _ZERO = re.compile(r"0+(?:[.,]0+)?")
-_ONE_ZERO = re.compile(r"\d+([.,]0)?")
+#: What to do about times in no form of strptime, such as R8.11.28.
+_WITHOUT_TIMES = "without the column, changes count from the file's time"
 #: Years of Buddhist calendars, 1900 to 2100 of ours.
 _BUDDHIST = range(2443, 2644)
 
@@ -63,6 +45,9 @@ def draft_profile(path: Path) -> str:
     columns = guess.found
     draft = Draft(["# Drafted from a file; each line says why. Read it all, and put the right thing for every '?'."])
     _put_form(draft, sample)
+    if guess.doubtful:
+        why = "each may restrict an account, by the look of its values: add those that do to the status, and remove the"
+        draft.put("ignored", [*guess.doubtful, TO_FILL_IN], f"{why} {TO_FILL_IN!r} once none of these does")
     if guess.dates and "status" not in guess.open:
         why = (
             f"tell a state by a date: among the words it is {DATE_WORD!r}, past or not; {LAST_DATE_WORD!r} without end"
@@ -80,7 +65,7 @@ def draft_profile(path: Path) -> str:
     _put_constants(draft, sample, columns, {*derived, *follow, *guess.open})
     _put_words(draft, sample, columns, derived)
     _put_empty(draft, sample, columns, derived)
-    _put_amounts(draft, sample, guess)
+    put_amounts(draft, sample, guess)
     _put_times(draft, sample, columns)
     _put_phones(draft, sample, columns)
     return "\n".join(draft.lines) + "\n"
@@ -101,7 +86,7 @@ def _put_columns(draft: Draft, sample: Sample, guess: ColumnGuess) -> None:
         why = f"one of these{several}: {', '.join(headings)}{dated if name == 'status' else ''}"
         draft.put(name, TO_FILL_IN, one_line(why))
     if guess.unused:
-        draft.note(f"not used: {', '.join(guess.unused)}. Make sure that none of them restricts an account")
+        draft.note(f"not used either: {', '.join(guess.unused)}. Make sure that none of them restricts an account")
 
 
 def _doubt(sample: Sample, name: str, index: int) -> str:
@@ -204,14 +189,18 @@ def _put_words(draft: Draft, sample: Sample, columns: dict[str, int], derived: S
         if len(counted) > MAX_DRAFTED_WORDS:
             draft.note(f"words.{name}: {len(counted)} different values, too many for words; is that the right column?")
             continue
-        guesses = {word: _meaning(name, word, name in derived) for word in counted}
-        if not counted or all(_is_feed_value(name, word) for word in counted):
+        guesses = {word: meaning_of(name, word, derived=name in derived) for word in counted}
+        if not counted or all(is_feed_value(name, word) for word in counted):
             continue
         draft.table(f"profile.words.{name}")
         for word, times in counted.most_common():
             meaning = guesses[word]
             why = f"{times} of {len(sample.rows)} records"
-            if name in BOOLEANS and name not in derived:
+            if name == "currency" and word in CHINESE_CURRENCIES and not _is_chinese(sample):
+                meaning = None
+            elif meaning is True and name not in derived and (frozen := _frozen_with(sample, columns, source, word)):
+                meaning, why = None, f"{why}, and {frozen} of them frozen: true would let these pay or be paid"
+            elif name in BOOLEANS and name not in derived:
                 why += "; GUESS: it says what is allowed" if meaning is not None else ""
             elif name in derived and meaning is False:
                 why += "; GUESS: nothing is allowed unless the account is active"
@@ -220,24 +209,11 @@ def _put_words(draft: Draft, sample: Sample, columns: dict[str, int], derived: S
             draft.put(word, TO_FILL_IN if meaning is None else meaning, why)
 
 
-def _is_feed_value(name: str, word: str) -> bool:
-    """Whether a value is what the feed itself writes."""
-    return _meaning(name, word, derived=False) == word
-
-
-def _meaning(name: str, word: str, derived: bool) -> str | bool | None:
-    plain = folded_word(word)
-    if derived:
-        status = _meaning("status", word, derived=False)
-        return None if status is None else status == "active"
-    if name in BOOLEANS:
-        return True if plain in YES else False if plain in NO else None
-    known = next((meaning for meaning, usual in WORDS[name].items() if plain in usual), None)
-    if known is None and name == "currency":
-        with suppress(InvalidValue):
-            currency_number(plain.upper())
-            return plain.upper()
-    return known
+def _frozen_with(sample: Sample, columns: dict[str, int], at: int, word: str) -> int:
+    """How many records of frozen accounts have a word: it may name a service that was ordered."""
+    status = columns.get("status", at)
+    whole = [row for row in sample.rows if max(status, at) < len(row)]
+    return sum(row[at] == word and meaning_of("status", row[status]) == "frozen" for row in whole)
 
 
 def _put_empty(draft: Draft, sample: Sample, columns: dict[str, int], derived: Sequence[str]) -> None:
@@ -277,81 +253,6 @@ def _put_words_for_numbers(draft: Draft, sample: Sample, name: str, at: int | No
         draft.put(word, TO_FILL_IN, f'{times} of {len(sample.rows)} records: "none" where that means {meaning}{other}')
 
 
-def _put_amounts(draft: Draft, sample: Sample, guess: ColumnGuess) -> None:
-    limits = _limit_columns(sample, guess)
-    if not limits:
-        return
-    numbers = [
-        (unicodedata.normalize("NFKC", row[at]), _has_three_decimals(row, guess.found))
-        for at in limits
-        for row in sample.rows
-        if at < len(row) and re.search(r"\d", row[at])
-    ]
-    signs = read_signs(numbers)
-    texts = _unit_texts(sample, limits)
-    headings = "".join(texts).casefold()
-    units = {unit for text in texts for unit in units_of(text)}
-    by_heading = [
-        unit
-        for unit, words in (("minor", MINOR_UNIT), ("major", MAJOR_UNIT))
-        if any(word in headings for word in words)
-    ]
-    draft.table("profile.amounts")
-    if units & MULTIPLES or _MANY.search(simplified(headings)):
-        draft.put(
-            "unit",
-            TO_FILL_IN,
-            "the heading names a unit of many: major or minor, and a line such as factor = 10000 for 万元",
-        )
-    elif by_heading:
-        why = (
-            "the heading says so"
-            if len(by_heading) == 1
-            else "the headings name both, a profile one: convert one of them"
-        )
-        draft.put("unit", by_heading[0] if len(by_heading) == 1 else TO_FILL_IN, why)
-    elif signs.has_decimals and all(_ONE_ZERO.fullmatch(text) for text, _ in numbers):
-        draft.put("unit", TO_FILL_IN, "no decimals but .0, which programs add to whole numbers: major or minor?")
-    elif signs.has_decimals:
-        draft.put("unit", "major", "amounts have decimals")
-    elif signs.thousands:
-        draft.put("unit", TO_FILL_IN, "no heading and no decimals say it: major if these are yuan, minor if fen")
-    else:
-        draft.put(
-            "unit", "minor", "GUESS: no heading and no decimals say otherwise; major if these are yuan and not fen"
-        )
-    draft.put("thousands", signs.thousands, signs.thousands_why)
-    draft.put("decimal", signs.decimal, signs.decimal_why)
-
-
-def _limit_columns(sample: Sample, guess: ColumnGuess) -> list[int]:
-    """The columns of limits, and of those that are left open: whoever fills one in needs its unit as well."""
-    left_open = {heading for name in LIMITS for heading in guess.open.get(name, ())}
-    found = {guess.found[name] for name in LIMITS if name in guess.found}
-    return sorted(found | {at for at, heading in enumerate(sample.heading or ()) if heading in left_open})
-
-
-def _unit_texts(sample: Sample, columns: Sequence[int]) -> list[str]:
-    """What may name the unit of amounts: their headings, the title of the file, and a line below the headings."""
-    if sample.heading is None:
-        return []
-    found = [sample.heading[index] for index in columns]
-    found += [f"({unit})" for match in _UNIT_IN_TITLE.findall(sample.title) for unit in match if unit]
-    below = [sample.rows[0][index] for index in columns if index < len(sample.rows[0])] if sample.rows else []
-    found += [f"({folded(cell)}{''.join(units_of(cell))})" for cell in below if cell and not re.search(r"\d", cell)]
-    return found
-
-
-def _has_three_decimals(row: Sequence[str], columns: dict[str, int]) -> bool:
-    """Whether the currency of a row is known to have three decimals or more, as the Kuwaiti dinar has."""
-    at = columns.get("currency")
-    if at is None or at >= len(row):
-        return False
-    with suppress(InvalidValue):
-        return minor_digits(str(_meaning("currency", row[at], derived=False) or row[at]).upper()) >= 3
-    return False
-
-
 def _put_times(draft: Draft, sample: Sample, columns: dict[str, int]) -> None:
     at = columns.get("effective_at_ms")
     if at is None:
@@ -360,7 +261,9 @@ def _put_times(draft: Draft, sample: Sample, columns: dict[str, int]) -> None:
     draft.table("profile.times")
     form = _time_form(cells)
     draft.put(
-        "form", form or TO_FILL_IN, "every value fits" if form else "epoch_ms, epoch_s, iso, or as %Y-%m-%d %H:%M:%S"
+        "form",
+        form or TO_FILL_IN,
+        "every value fits" if form else f"epoch_ms, epoch_s, iso, or as %Y-%m-%d %H:%M:%S; {_WITHOUT_TIMES}",
     )
     if form not in {"epoch_ms", "epoch_s"}:
         zone = "Asia/Shanghai" if _is_chinese(sample) else TO_FILL_IN

@@ -3,6 +3,8 @@
 Nothing here is used to read a file; only a profile's own content is.
 """
 
+import re
+
 #: Headings by field, as `folded` makes them.
 HEADINGS: dict[str, tuple[str, ...]] = {
     "number": (
@@ -134,6 +136,9 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }  # fmt: skip
 
+#: Words for the yuan in China alone.
+CHINESE_CURRENCIES = ("元", "01")
+
 #: Headings of a part of a person's name: beside one of them, `Name` is the family name alone.
 PARTS_OF_NAMES = frozenset(
     {
@@ -158,57 +163,8 @@ PARTS_OF_NAMES = frozenset(
 YES = ("是", "y", "yes", "true", "1", "允许", "可", "t")
 NO = ("否", "n", "no", "false", "0", "禁止", "不可", "不允许", "f")
 
-#: What headings contain that tell an account's state beside its status, and what those contain
-#: that only seem to tell it.
-OF_STATUS = (
-    "状态", "冻结", "止付", "止收", "挂失", "销户", "注销", "久悬", "睡眠", "休眠", "不动户", "控制标志", "管控",
-    "锁定", "封锁", "封存", "查封", "限制", "受限", "暂停", "停用", "禁用", "作废", "失效", "收付", "只收不付",
-    "不收不付", "标志位", "标识位", "位图", "非柜面", "涉案", "警示", "管制", "扣押", "黑名单",
-    "死亡", "身故", "有效标志", "激活标志", "启用标志",
-)  # fmt: skip
-NOT_OF_STATUS = ("日期", "时间", "金额", "限额", "原因", "婚姻", "机构", "柜员", "编号", "文号")
-OF_STATUS_WORDS = frozenset({
-    "status", "stat", "sts", "hold", "lien", "lost", "stolen", "dormant", "inactive", "inoperative", "closed",
-    "closure", "cls", "lock", "locked", "stop", "stopped", "disabled", "deceased", "court", "pnd", "pnc",
-    "blk", "frz", "flags", "bitmap",
-})  # fmt: skip
-#: How such words begin, also in languages that say `Status` as English does, beside a column such as Sperre.
-OF_STATUS_STEMS = (
-    "freez", "frez", "froz", "block", "blok", "bloq", "bloc", "restrict", "restrain", "inactiv", "suspen", "garnish",
-    "embarg", "sanction",
-    "blacklist", "sperr", "gesperrt", "gepfändet", "pfändung", "geblok", "spärr", "spærr", "congel", "opposition",
-    "pignor", "haciz", "beku", "блок", "арест", "закрыт",
-)  # fmt: skip
-#: What values contain that tell of a restriction, whatever their heading.
-RESTRICTIONS = (
-    "冻结", "止付", "止收", "挂失", "销户", "注销", "久悬", "睡眠户", "锁定", "查封", "扣押", "只收不付", "只付不收",
-    "不收不付", "暂停", "停用", "涉案", "黑名单",
-)  # fmt: skip
-#: Headings of what an account may not do have one of each (No Debit, AC_STAT_NO_CR).
-NOT_ALLOWED = (frozenset({"no", "not"}), frozenset({"debit", "debits", "dr", "credit", "credits", "cr"}))
-NOT_OF_STATUS_WORDS = frozenset({
-    "date", "dt", "time", "at", "on", "since", "by", "amount", "amt", "balance", "bal", "limit", "reason", "ref",
-    "marital",
-})  # fmt: skip
-
-#: What headings contain of a date that tells a restriction: 销户日期, CLOSE_DATE, Saldierungsdatum.
-OF_DATED_STATE = (
-    "销户", "注销", "结清", "关户", "关闭", "冻结", "止付", "挂失", "久悬", "睡眠", "休眠", "锁定", "查封", "扣押",
-    "停用", "失效", "暂停", "死亡", "身故", "解约", "終了", "解約",
-)  # fmt: skip
-OF_A_DATE = ("日期", "时间", "日", "期")
-OF_DATED_STATE_WORDS = frozenset({
-    "close", "closed", "closing", "closure", "cls", "cancel", "cancelled", "canceled", "cancellation", "terminated",
-    "termination", "lost", "stolen", "dormant", "inactive", "hold", "stop", "stopped", "lock", "locked", "deceased",
-    "death", "frz", "blk",
-})  # fmt: skip
-OF_A_DATE_WORDS = frozenset({"date", "dt", "time", "at", "on", "since", "from", "until", "till", "to", "start", "end"})
-#: How such headings begin that need no word for the date.
-OF_DATED_STATE_STEMS = (
-    "saldier", "schließ", "schliess", "auflös", "aufgelöst", "löschung", "clôtur", "clotur", "résili", "cierre",
-    "cancelaci", "encerr", "estint", "chius", "opheff", "zamkn", "uzavř",
-)  # fmt: skip
-
+#: What headings of amounts contain.
+OF_AMOUNTS = re.compile("限额|金额|余额|上限|limit|balance|amount|amt|saldo|betrag|한도|잔액")
 #: Words in a heading of amounts that name the unit.
 MAJOR_UNIT = ("元", "yuan", "major")
 MINOR_UNIT = ("分", "fen", "cent", "minor")

@@ -60,6 +60,14 @@ def test_all_columns_that_tell_of_the_state_are_drafted_as_one(heading: str, joi
         *("INACTIV.MARKER", "Restraint", "警示戶註記", "衍生管制", "凍結註記"),
         *("Suspended", "Deceased", "Court Order", "Lien Flag", "Inactive", "Garnishee"),
         *("Sperre", "Gesperrt", "Bloqueo", "Blocage", "Blokada", "Spärr", "Блокировка", "Haciz"),
+        # Within a longer word, or without a sign between the words.
+        *("Kontosperre", "XSPERR", "Uttagsspärr", "Debetspærre", "Debetblokkade", "Заблокирован", "STATUSCD"),
+        *("ISBLOCKED", "DEBITFREEZE", "NODEBIT", "STOPPAY", "LOSSFLAG", "POSTLOCK", "WARNINGCODE", "LOSS_FLG"),
+        # What is allowed, and flags of other kinds.
+        *("Can Debit", "WithdrawAllowedYN", "Withdrawals Enabled", "DR_IND", "DEL_FLG", "CTRL_FLG", "Is Active"),
+        *("支付停止", "删除标志", "交易权限", "账户控制", "取引停止区分", "事故区分", "差押区分", "紛失届", "利用可否"),
+        *("지급정지여부", "사고신고여부", "압류여부", "อายัด", "ระงับ", "Phong tỏa", "TAM_KHOA", "محجوز", "חסום"),
+        *("Tedbir", "Beslag", "Opgeheven", "Nachlass", "Saisie", "Zajęcie komornicze", "Retención", "Приостановлен"),
     ],
 )
 def test_a_freeze_that_is_no_part_of_the_status_is_never_left_out_of_a_draft(flag: str, tmp_path: Path) -> None:
@@ -69,7 +77,11 @@ def test_a_freeze_that_is_no_part_of_the_status_is_never_left_out_of_a_draft(fla
 
 
 @pytest.mark.parametrize(
-    "other", ["限制金额", "冻结机构", "止付日期", "非柜面限额", "Lien Amount", "Blocked By", "Freeze Ref"]
+    "other",
+    [
+        *("限制金额", "冻结机构", "止付日期", "非柜面限额", "Lien Amount", "Blocked By", "Freeze Ref", "Zivilstatus"),
+        *("Credit Card No", "Nombre del titular", "Control No", "Statement Cycle", "Debtor"),
+    ],
 )
 def test_what_is_said_about_a_freeze_is_no_part_of_the_status(other: str, tmp_path: Path) -> None:
     drafted = drafted_profile(tmp_path, f"Account No,Status,{other}", "11050137001000000771,Active,1")
@@ -196,6 +208,24 @@ def test_zone_and_country_are_guessed_only_for_chinese_files(tmp_path: Path) -> 
     assert (drafted["times"]["zone"], drafted["constants"]["id_document_country"]) == ("?", "?")
     drafted = drafted_profile(tmp_path, "账号,更新时间,证件号码", row)
     assert (drafted["times"]["zone"], drafted["constants"]["id_document_country"]) == ("Asia/Shanghai", "CN")
+
+
+@pytest.mark.parametrize(("heading", "words"), [("Hesap No,Currency", ["01", "02"]), ("帳號,幣別", ["元", "01"])])
+def test_words_for_the_yuan_are_left_open_in_files_from_elsewhere(
+    heading: str, words: list[str], tmp_path: Path
+) -> None:
+    rows = [f"1105013700100000077{at},{word}" for at, word in enumerate(words)]
+    assert drafted_profile(tmp_path, heading, *rows)["words"]["currency"] == dict.fromkeys(words, "?")
+    chinese = drafted_profile(tmp_path, "账号,币种", *rows)["words"]["currency"]
+    assert [chinese[word] for word in words if word in {"01", "元"}] == ["CNY"] * len({"01", "元"} & set(words))
+
+
+def test_a_permission_that_frozen_accounts_have_as_well_is_left_open(tmp_path: Path) -> None:
+    """It may name a service that was ordered; taken for a permission, frozen accounts could pay."""
+    rows = ("110001,Active,Y,Y", "110002,Frozen,Y,N", "110003,Frozen,N,N")
+    words = drafted_profile(tmp_path, "Account No,Status,Debit Allowed,Credit Allowed", *rows)["words"]
+    assert words["debit_allowed"] == {"Y": "?", "N": False}
+    assert words["credit_allowed"] == {"Y": True, "N": False}
 
 
 def test_a_currency_by_its_iso_code_needs_no_word(tmp_path: Path) -> None:

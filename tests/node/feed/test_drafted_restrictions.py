@@ -46,6 +46,47 @@ def test_what_only_looks_like_a_restriction_is_no_part_of_the_status(heading: st
     assert _drafted(tmp_path, f"账户状态,{heading}", "正常,", f"正常,{value}")["columns"]["status"] == "账户状态"
 
 
+@pytest.mark.parametrize(
+    ("heading", "free", "restricted"),
+    [
+        ("Sylt", "nej", "ja"),
+        ("Zweiter Kontoinhaber", "", "Schmidt, Karl"),
+        ("DTC", "", "09/30/2026"),
+        ("Κωδικός", "0", "17"),
+        ("وضع", "لا", "نعم"),
+    ],
+)
+def test_a_column_of_flags_or_of_rare_values_is_not_passed_over_unread(
+    heading: str, free: str, restricted: str, tmp_path: Path
+) -> None:
+    """No list of words has every language; a profile that nobody has looked through is refused."""
+    profile = _drafted(tmp_path, f"账户状态,{heading}", f"正常,{free}", f"正常,{restricted}")
+    assert profile["ignored"] == [heading, "?"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "values"),
+    [
+        ("地址", ("杭州市西湖区文三路", "杭州市余杭区文一路")),
+        ("开户日期", ("20200101", "20210505")),
+        ("账户余额", ("0.00", "0.00")),
+        ("客户号", ("10002345", "10002346")),
+    ],
+)
+def test_texts_days_and_amounts_of_each_record_need_no_second_look(
+    heading: str, values: tuple[str, str], tmp_path: Path
+) -> None:
+    assert "ignored" not in _drafted(tmp_path, f"账户状态,{heading}", *(f"正常,{value}" for value in values))
+
+
+@pytest.mark.parametrize(
+    "heading", ["CLOSEDATE", "CLSDT", "CHARGEOFFDATE", "DATECLOSED", "TGL TUTUP", "終了日", "해지일자"]
+)
+def test_a_closing_date_is_found_also_in_one_word_and_in_other_languages(heading: str, tmp_path: Path) -> None:
+    profile = _drafted(tmp_path, f"账户状态,{heading}", "正常,", "正常,20260930")
+    assert (profile["columns"]["status"], profile["dates"]) == (["账户状态", heading], [heading])
+
+
 def test_restrictions_within_free_text_leave_the_status_open(tmp_path: Path) -> None:
     rows = [f"110501370010000007{index},正常,第{index}号" for index in range(10, 60)]
     profile = drafted_profile(tmp_path, "账号,账户状态,备注", *rows, "11050137001000000799,正常,法院冻结")

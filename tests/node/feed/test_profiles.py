@@ -306,6 +306,8 @@ BAD_PROFILES = [
     ({"columns": {"number": "a"}, "amounts": {"thousands": "²"}}, "thousands"),
     ({"columns": {"number": "a"}, "amounts": {"thousands": "?", "decimal": "?"}}, "thousands, decimal: still"),
     ({"columns": {"number": "a"}, "amounts": {"decimal": "?"}}, "decimal: still"),
+    ({"columns": {"number": "a"}, "ignored": ["b", "?"]}, "ignored: still"),
+    ({"columns": {"number": "a"}, "ignored": ["b", "a"]}, "ignored: a: read as well"),
 ]
 
 
