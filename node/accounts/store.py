@@ -1,33 +1,26 @@
 """Accounts: the present state of each, as the core last stated it, and how a feed change updates it."""
 
 import json
-import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from standing.ledger.attestations.documents import GLOBAL_SCHEMES
 from standing.ledger.attestations.identity import (
     HolderKind,
-    IdDocument,
     Identity,
-    canonical_id_document,
-    canonical_name,
-    canonical_phone,
     kind_of_scheme,
 )
 from standing.ledger.attestations.limits import LIMIT_FIELDS, NO_LIMITS, NOTHING, Limits
 from standing.ledger.attestations.money import NO_LIMIT, check_in_use, currency_number
-from standing.ledger.attestations.numbers import compacted, is_masked, visible
-from standing.ledger.attestations.phones import is_masked_phone
 from standing.ledger.attestations.sealing import identity_tags
 from standing.ledger.attestations.terms import Status, Terms
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.vault import Vault, VaultError
 from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.accounts.changes import AccountChange, LimitValue
+from standing.node.accounts.holders import apply_identity, words_of_name
 from standing.node.storage import schema
 from standing.node.storage.database import in_chunks
 
@@ -51,12 +44,7 @@ _UPDATE = (
 _ACCOUNTS = select(schema.accounts, schema.unstated_accounts.c.fields.label("unstated_fields")).outerjoin(
     schema.unstated_accounts, schema.unstated_accounts.c.number_lookup == schema.accounts.c.number_lookup
 )
-#: The value that removes a phone or a document.
-_NONE = "none"
-#: Schemes whose numbers no authority gives.
-_LETTERS_MAY_DO = frozenset({"CUST", "EMPL"})
-#: The values of a change that states no document, or no limits.
-_NO_DOCUMENT = (None, None, None)
+#: The values of a change that states no limits.
 _NO_LIMIT_STATED = [None] * len(LIMIT_FIELDS)
 
 
@@ -81,6 +69,9 @@ class Account:
     #: Fields for which the core's statement could not be understood. Not empty: the account is unstated.
     unstated: frozenset[str] = frozenset()
     holder_kind: HolderKind = "person"
+    #: The words of a name that may have a middle one; none of an account that has not changed since they are kept. They
+    #: are no part of the state: the core's statement is the same with them and without.
+    name_words: tuple[str, ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:  # the number is personal data
         return f"Account(id={self.id})"
@@ -168,9 +159,9 @@ def apply_change(account: Account, change: AccountChange) -> Account:
         stated["holder_kind"] = change.holder_kind
     if change.status is not None:
         stated["status"] = Status[change.status.upper()]
-    for field in ("debit_allowed", "credit_allowed"):
-        if getattr(change, field) is not None:
-            stated[field] = getattr(change, field)
+    for permission in ("debit_allowed", "credit_allowed"):
+        if getattr(change, permission) is not None:
+            stated[permission] = getattr(change, permission)
     if change.currency is not None:
         stated["currency"] = currency_number(change.currency)
     if change.account_class is not None:
@@ -178,65 +169,8 @@ def apply_change(account: Account, change: AccountChange) -> Account:
     stated["limits"] = _limits(account.limits, change)
     if change.number_type is not None and change.number_type != account.number_type:
         raise InvalidValue("number_type", "not what the account was opened with", account.number_type)
-    return replace(account, identity=_apply_identity(account.identity, change), **stated)
-
-
-def _apply_identity(identity: Identity, change: AccountChange) -> Identity:
-    name, phone, id_document = identity.name, identity.phone, identity.id_document
-    if change.holder_name is not None:
-        name = canonical_name(change.holder_name)
-    if change.phone is not None:
-        phone = _phone(change.phone)
-    stated = (change.id_document_scheme, change.id_document_country, change.id_document_number)
-    if stated != _NO_DOCUMENT:
-        id_document = _id_document(id_document, *stated)
-    return Identity(name, id_document, phone)
-
-
-def _phone(stated: str) -> str:
-    """A phone in canonical form; empty where it is "none" or masked, or has no digit but zeros, as where a core has
-    none."""
-    if stated == _NONE or not any(unicodedata.decimal(character, 0) for character in stated):
-        return ""
-    try:
-        return canonical_phone(stated)
-    except InvalidValue:
-        if is_masked_phone(stated):
-            return ""
-        raise
-
-
-def _id_document(held: str, scheme: str | None, country: str | None, number: str | None) -> str:
-    """A document in canonical form, with unstated parts unchanged; empty where the scheme is "none"."""
-    if scheme == _NONE:
-        if country is not None or number is not None:
-            raise InvalidValue(
-                "id_document_scheme", "stated as none, although there is a document", "none and nothing else"
-            )
-        return ""
-    if number is not None and _is_placeholder(scheme, number):
-        return ""
-    old = held.upper().split(":", 2) if held else ["", "", ""]
-    if scheme in GLOBAL_SCHEMES and country is None:
-        country = ""
-    parts = [new if new is not None else was for new, was in zip((scheme, country, number), old, strict=True)]
-    return canonical_id_document(IdDocument(*parts))
-
-
-def _is_placeholder(scheme: str | None, number: str) -> bool:
-    """Whether it is what a core writes for no number, such as -, N/A, 无 or 000000: no digit is in it, of any script,
-    or nothing but zeros.
-
-    An employer or a bank may number by letters. A masked number is no placeholder.
-    """
-    values = [unicodedata.numeric(character, None) for character in number if character.isalnum()]
-    if not values:
-        return True
-    only_letters, only_zeros = all(each is None for each in values), all(each == 0 for each in values)
-    if scheme in _LETTERS_MAY_DO or not (only_letters or only_zeros):
-        return False
-    shown = visible(number)
-    return not is_masked(shown, compacted(shown))
+    identity = apply_identity(account.identity, change)
+    return replace(account, identity=identity, name_words=words_of_name(account.name_words, change), **stated)
 
 
 def _limits(held: Limits, change: AccountChange) -> Limits:
@@ -361,6 +295,7 @@ class AccountStore:
     def _account(self, row: Any, number: str) -> Account:
         holder: dict[str, Any] = json.loads(self._vault.unseal_text(row.holder_sealed))
         kind: HolderKind = holder.pop(_KIND, "person")
+        words: str = holder.pop(_WORDS, "")
         return Account(
             id=row.id,
             number=number,
@@ -375,14 +310,19 @@ class AccountStore:
             account_class=row.account_class,
             unstated=frozenset() if row.unstated_fields is None else frozenset(json.loads(row.unstated_fields)),
             holder_kind=kind,
+            name_words=tuple(words.split()),
         )
 
 
 #: The holder's kind among the sealed identity fields; absent in rows that are older than it.
 _KIND = "kind"
+#: The words of the holder's name, likewise; absent where a name has none in the middle.
+_WORDS = "words"
 
 
 def _holder_json(account: Account) -> str:
     held = account.identity
     fields = {"name": held.name, "id_document": held.id_document, "phone": held.phone, _KIND: account.holder_kind}
+    if account.name_words:
+        fields[_WORDS] = " ".join(account.name_words)
     return json.dumps(fields, ensure_ascii=False)

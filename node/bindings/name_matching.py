@@ -103,10 +103,12 @@ _TITLE_WORDS = frozenset((*TITLES, *TITLES_BEHIND))
 _AND = ("and", "und", "et", "y", "e", "i", "en", "og", "och", "и")
 
 
-def match_name(held: str, claimed: str, *, of_person: bool = True) -> MatchWord:
+def match_name(held: str, claimed: str, *, of_person: bool = True, held_words: Sequence[str] = ()) -> MatchWord:
     """How a claimed name, as written, compares with a held one in canonical form.
 
-    `of_person`: the holder is a person, or may be one; a company's name is not compared in parts. Raises: InvalidValue.
+    `of_person`: the holder is a person, or may be one; a company's name is not compared in parts. `held_words`: the
+    words of the held name, where they are known; without them nothing tells a middle name of it from a longer first
+    or last one. Raises: InvalidValue.
     """
     canonical = canonical_name(claimed)
     if canonical == held:
@@ -124,7 +126,7 @@ def match_name(held: str, claimed: str, *, of_person: bool = True) -> MatchWord:
     forms = _forms(held)
     if asked & (forms | _without_titles(forms)) or forms & _without_titles(asked):
         return "close"
-    if of_person and _shares_parts(forms, words):
+    if of_person and (_shares_parts(forms, words) or _leaves_out_parts(_forms(canonical), held_words)):
         return "close"
     return "close" if _is_slip(held, canonical, words) else "no_match"
 
@@ -139,6 +141,12 @@ def _shares_parts(forms: set[str], words: Sequence[str]) -> bool:
             if not forms.isdisjoint(shorter_names(order)) or (longer and any(map(longer.fullmatch, forms))):
                 return True
     return False
+
+
+def _leaves_out_parts(asked: set[str], held_words: Sequence[str]) -> bool:
+    """As `_shares_parts`, for a claim that leaves out a part of the held name, with its title or without."""
+    untitled = _untitled(held_words)
+    return _shares_parts(asked, held_words) or (untitled != held_words and _shares_parts(asked, untitled))
 
 
 def _with_large_kana(claimed: str) -> str:
@@ -201,7 +209,7 @@ def _orders(words: Sequence[str]) -> Iterator[Sequence[str]]:
     yield words
     if len(words) > _MAX_WORDS:
         return
-    untitled = [word for at, word in enumerate(words) if at not in {0, len(words) - 1} or word not in _TITLE_WORDS]
+    untitled = _untitled(words)
     for each in (words, untitled) if len(untitled) < len(words) else (words,):
         generation = [word for word in each[-1:] if word in GENERATIONS]
         named = each[: len(each) - len(generation)]
@@ -209,6 +217,10 @@ def _orders(words: Sequence[str]) -> Iterator[Sequence[str]]:
             yield (*named[at:], *named[:at], *generation)
         for at in range(1, len(each) if generation else 0):
             yield (*each[at:], *each[:at])
+
+
+def _untitled(words: Sequence[str]) -> Sequence[str]:
+    return tuple(word for at, word in enumerate(words) if at not in {0, len(words) - 1} or word not in _TITLE_WORDS)
 
 
 def _plain(canonical: str) -> str:

@@ -1,9 +1,9 @@
 """What one side leaves out of a name or shortens: particles, middle names, patronymics, and a company's form in bank
 transfers of Japan and in Thailand.
 
-A book holds names without spaces, so the claim's words say what is a part of it. What the claim has beyond the book can
-be anything but the first and the last word. What the book has beyond the claim must be known: a particle of the list,
-or a patronymic. One particle is never another (van der, van den).
+The words of one side say what is a part of it. What it has beyond the other can be anything but the first and the last
+word. What the other has beyond it must be known, since its words are not: a particle of the list, or a patronymic. One
+particle is never another (van der, van den).
 """
 
 import re

@@ -71,7 +71,8 @@ def verify(account: Account | None, claim: Claim, identity: Identity) -> Verific
     document = _compared(held.id_document, identity.id_document)
     phone = _compared(held.phone, identity.phone)
     if "match" in {document, phone}:
-        name = match_name(held.name, claim.holder_name, of_person=account.holder_kind == "person")
+        of_person = account.holder_kind == "person"
+        name = match_name(held.name, claim.holder_name, of_person=of_person, held_words=account.name_words)
     else:  # not even compared: the time that it takes would tell whether the name is close
         name = "match" if held.name == identity.name else "no_match"
     matches = [FieldMatch.of("name", name), FieldMatch.of("id_document", document), FieldMatch.of("phone", phone)]

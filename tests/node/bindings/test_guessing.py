@@ -58,8 +58,8 @@ def test_the_time_of_an_answer_does_not_tell_a_guesser_whether_a_name_is_close(
 ) -> None:
     compared: list[str] = []
 
-    def noted(_held: str, claimed: str, *, of_person: bool) -> str:
-        assert of_person
+    def noted(_held: str, claimed: str, *, of_person: bool, held_words: tuple[str, ...]) -> str:
+        assert (of_person, held_words) == (True, ())
         compared.append(claimed)
         return "no_match"
 

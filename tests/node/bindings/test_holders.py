@@ -264,3 +264,16 @@ def test_zeros_in_place_of_a_phone_prove_nobody(bank: Bank, phone: str) -> None:
     answer = ask(bank, claim_of(held, phone="00000000000"))
     assert answer["outcome"] != "granted"
     assert {"field": "phone", "match": "not_stated", "code": "NOAP"} in answer["matches"]
+
+
+def test_a_middle_name_that_the_claim_leaves_out_is_close_for_the_holder_of_the_phone(bank: Bank) -> None:
+    stated = state(bank, holder_name="SMITH, JOHN ROBERT", **_NAMED)
+    answer = ask(bank, claim_of(stated, holder_name="John Smith"))
+    assert (answer["outcome"], answer["matches"][0]["match"]) == ("refused", "close")
+    wrong = {"phone": "+8613800138000", "id_document_number": "110105194912310021"}
+    guessed = ask(bank, claim_of(stated, holder_name="John Smith", **wrong))
+    assert guessed["matches"][0]["match"] == "no_match"
+    bank.feed({"number": stated["number"], "status": "frozen", "debit_allowed": False, "credit_allowed": False})
+    assert ask(bank, claim_of(stated, holder_name="John Smith"))["matches"][0]["match"] == "close"
+    bank.feed({"number": stated["number"], "holder_name": "JOHN ROBERT SMITH & MARY SMITH"})
+    assert ask(bank, claim_of(stated, holder_name="John Smith"))["matches"][0]["match"] == "no_match"

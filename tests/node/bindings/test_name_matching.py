@@ -2,7 +2,7 @@
 
 import pytest
 
-from standing.ledger.attestations.names import canonical_name
+from standing.ledger.attestations.names import canonical_name, words_of
 from standing.ledger.errors import InvalidValue
 from standing.node.bindings.name_matching import match_name
 
@@ -172,8 +172,38 @@ def test_what_is_no_middle_name_makes_another_holder(book: str, claimed: str) ->
     assert match_name(canonical_name(book), claimed) == "no_match"
 
 
+_LONGER_BOOKS = [
+    ("JOHN ROBERT SMITH", "John Smith", "close"),
+    ("SMITH JOHN ROBERT", "John Smith", "close"),
+    ("MR JOHN ROBERT SMITH", "John Smith", "close"),
+    ("MR JOHN ROBERT SMITH", "Mr John Smith", "close"),
+    ("Robert James Downey Jr", "Robert Downey Jr", "close"),
+    ("Maria Fernanda da Silva", "Maria Silva", "close"),
+    ("JOHN ROBERT SMITH", "Mary Smith", "no_match"),
+    ("JOHN ROBERT SMITH", "Robert Smith", "no_match"),
+    ("JOHN ROBERT SMITH", "John Robert", "no_match"),
+    ("MRS JOHN ROBERT SMITH", "Mr John Smith", "no_match"),
+    ("Robert James Downey Jr", "Robert Downey", "no_match"),
+    ("Li Xiao Hua", "Li Hua", "no_match"),
+    ("Nguyen Van An", "Nguyen An", "no_match"),
+    ("JOHNATHAN SMITH", "John Smith", "no_match"),
+    ("LENA ROSENBERG", "Lena Berg", "no_match"),
+]
+
+
+@pytest.mark.parametrize(("book", "claimed", "closeness"), _LONGER_BOOKS)
+def test_a_middle_name_that_the_claim_leaves_out_is_close(book: str, claimed: str, closeness: str) -> None:
+    assert match_name(canonical_name(book), claimed, held_words=words_of(book)) == closeness
+
+
+def test_without_the_words_of_the_book_a_middle_name_cannot_be_told_from_a_longer_name() -> None:
+    assert match_name("johnrobertsmith", "John Smith") == match_name("johnathansmith", "John Smith") == "no_match"
+
+
 def test_the_name_of_a_company_is_not_compared_in_parts() -> None:
     assert match_name(canonical_name("Green Restaurant"), "Green Garden Restaurant", of_person=False) == "no_match"
+    book = words_of("Green Garden Restaurant")
+    assert match_name("".join(book), "Green Restaurant", of_person=False, held_words=book) == "no_match"
 
 
 @pytest.mark.parametrize("name", ["***", "**", "×××", "*×?", "##"])
