@@ -49,7 +49,9 @@ def shorter_names(words: Sequence[str]) -> Iterator[str]:
         return
     core = [word for at, word in enumerate(words) if not _is_particle(words, at)]
     yield "".join(core)
-    yield "".join(word for at, word in enumerate(words) if at == 0 or not _PATRONYMIC_ALONE.fullmatch(word))
+    others = [word for at, word in enumerate(words) if at == 0 or not _PATRONYMIC_ALONE.fullmatch(word)]
+    if len(others) >= _FEW_WORDS:  # Roman Abramovich is not Roman
+        yield "".join(others)
     for each in {tuple(words), tuple(core)}:
         yield from _without_middle(each)
         yield from _with_initials(each)
