@@ -19,6 +19,7 @@ from sqlalchemy import Row, insert, select, update
 
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.gateway.storage.vault import check_current
 from standing.ledger.clock import Clock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.api_keys import Caller, require
@@ -96,6 +97,7 @@ class Audit:
 
     def _insert(self, values: dict[str, Any]) -> int:
         with self._storage.write() as connection:
+            check_current(connection, self._vault)
             query = insert(schema.audit).values(**values).returning(schema.audit.c.position)
             return int(connection.execute(query).scalar_one())
 

@@ -322,6 +322,7 @@ class BindingFlow:
         this = (table.c.bank == values["bank"], table.c.request_id == values["request_id"])
 
         def store(connection: Connection) -> None:
+            self._bindings.check_vault(connection)
             self._forget_expired(connection)
             row = connection.execute(select(table).where(*this).with_for_update()).one_or_none()
             if row is None:
@@ -379,6 +380,7 @@ class BindingFlow:
             row = connection.execute(same).one_or_none()
             if row is not None:
                 return row, False
+            self._bindings.check_vault(connection)
             connection.execute(insert(schema.bindings).values(**values))
             connection.execute(
                 update(pending)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.gateway.storage.vault import check_current
 from standing.ledger.attestations.identity import (
     IdDocument,
     Identity,
@@ -76,6 +77,7 @@ class IdentityChange:
 
     def _change_all(self, connection: Connection, user_id: str, new: NewIdentity) -> int:
         table, pending = schema.bindings, schema.pending_bindings
+        check_current(connection, self._vault)
         bound = connection.execute(
             select(table.c.binding, table.c.key_sealed, table.c.tags, table.c.unvouched)
             .where(table.c.user_id == user_id, table.c.ended_at_ms.is_(None))

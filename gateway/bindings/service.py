@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Row, Select, bindparam, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
 from standing.gateway.access.admission import Admission
 from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
@@ -22,6 +22,7 @@ from standing.gateway.storage import schema
 from standing.gateway.storage.bulk import Lookup
 from standing.gateway.storage.database import Storage
 from standing.gateway.storage.group_commit import GroupCommit
+from standing.gateway.storage.vault import check_current
 from standing.ledger.attestations.bic import parse_bic
 from standing.ledger.attestations.binding_protocol import GrantDocument
 from standing.ledger.attestations.grant import Grant
@@ -198,6 +199,10 @@ class Bindings:
                 sealed = connection.scalar(select(table.key_sealed).order_by(order).limit(1))
                 if sealed is not None:
                     self._vault.unseal(sealed)
+
+    def check_vault(self, connection: Connection) -> None:
+        """As `storage.vault.check_current`, with this gateway's vault. Raises: StorageUnavailable."""
+        check_current(connection, self._vault)
 
     def _load_all(self, bindings: Sequence[bytes]) -> list[Bound | StandingError]:
         with self._storage.read() as connection:

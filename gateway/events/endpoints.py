@@ -20,6 +20,7 @@ from standing.gateway.events.settings import WebhookSettings
 from standing.gateway.events.types import EventType
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.gateway.storage.vault import check_current
 from standing.ledger.clock import DAY_MS, Clock
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
 from standing.ledger.service.vault import Vault, VaultError
@@ -68,6 +69,7 @@ class Endpoints:
         made = Endpoint(f"we_{secrets.token_hex(10)}", checked, (secret,), wanted, now_ms, None, None)
 
         def work(connection: Connection) -> None:
+            check_current(connection, self._vault)
             count = connection.scalar(select(func.count()).select_from(schema.webhook_endpoints)) or 0
             if count >= self._settings.max_endpoints:
                 raise TooManyEndpoints(
@@ -133,6 +135,7 @@ class Endpoints:
         secret = _new_secret()
 
         def work(connection: Connection) -> None:
+            check_current(connection, self._vault)
             old = self._signing(_row(connection, endpoint))[:_MAX_OLD_SECRETS]
             _set(
                 connection,

@@ -28,10 +28,12 @@ class Rekeyed:
 
 
 def sealed_columns() -> list[Column[Any]]:
-    """Every column with values that the vault has encrypted."""
-    return [
+    """Every column with values that the vault has encrypted. The vault's own keys are first: from the moment that they
+    are under a new secret, a gateway without it stores nothing (`storage.vault.check_current`)."""
+    found = [
         column for table in schema.metadata.sorted_tables for column in table.columns if column.name.endswith("_sealed")
     ]
+    return sorted(found, key=lambda column: column.table is not schema.vault_keys)
 
 
 def count_sealed(storage: Storage) -> int:
@@ -45,9 +47,10 @@ def count_sealed(storage: Storage) -> int:
 def rekey(storage: Storage, vault: Vault, on_progress: Callable[[int], None] = lambda _: None) -> Rekeyed:
     """Encrypt everything under the newest secret that is not yet.
 
-    Works in transactions of 500 values, during live traffic; if interrupted, run it again. A gateway that still has an
-    older secret as its newest would keep using it, so restart all of them first. Raises: VaultError (something opens
-    with none of the secrets; everything before it is done), StorageUnavailable.
+    Works in transactions of 500 values, during live traffic; if interrupted, run it again. A gateway that was not
+    restarted with the newest secret stores nothing from then on that it would have to encrypt. One that has both, in
+    the wrong order, would keep using the older one. Raises: VaultError (something opens with none of the secrets;
+    everything before it is done), StorageUnavailable.
     """
     seen = renewed = 0
     for column in sealed_columns():

@@ -105,6 +105,7 @@ class GatewayStatus:
         # A full disk, and a server that has become a standby, still answer reads. The stored key keeps its value.
         keys = schema.vault_keys
         with self._gateway.storage.write(shared=True) as connection:
+            self._gateway.bindings.check_vault(connection)
             connection.execute(update(keys).values(key_sealed=keys.c.key_sealed))
 
     async def banks(self) -> list[BankStatus] | None:

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, insert, select
 
+from standing.gateway.errors import StorageUnavailable
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
-from standing.ledger.service.vault import Vault
+from standing.ledger.service.vault import Vault, VaultError
 
 _PURPOSE = "gateway"
 
 
 _LOOKUP = "lookup"
+_RETRY_AFTER_S = 30
 
 
 def open_vault(storage: Storage, secrets: Sequence[bytes]) -> Vault:
@@ -31,3 +33,23 @@ def open_vault(storage: Storage, secrets: Sequence[bytes]) -> Vault:
         return vault.lookup_key
 
     return Vault(secrets, _PURPOSE, storage.write_all(lookup_key))
+
+
+def check_current(connection: Connection, vault: Vault) -> None:
+    """Check that no `rekey` has begun under a secret that this process does not know. Every transaction that stores
+    what `vault` has encrypted calls it: with the retired secret, the value would be lost.
+
+    The transaction must exclude other writers, so that a value is either there before `rekey` reads its column, or
+    refused. Raises: StorageUnavailable.
+    """
+    table = schema.vault_keys
+    sealed = connection.scalar(select(table.c.key_sealed).where(table.c.purpose == _LOOKUP))
+    if sealed is None:
+        return
+    try:
+        vault.unseal(sealed)
+    except VaultError as error:
+        raise StorageUnavailable(
+            "the vault secret was replaced, and this gateway still has the old one only: restart it with the new one",
+            _RETRY_AFTER_S,
+        ) from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, insert, or_, select, update
 
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.publication import ATTESTATION_SIZE, Domain
@@ -128,7 +128,7 @@ class Submitter:
         if pending <= latest:
             return
         nonce = schema.transactions.c.nonce
-        query = select(func.count(nonce.distinct())).where(nonce >= latest, nonce < pending)
+        query = select(func.count(nonce.distinct())).where(self._is_ours(), nonce >= latest, nonce < pending)
         with self._database.read() as connection:
             unknown = pending - latest - connection.execute(query).scalar_one()
         if unknown > 0:
@@ -167,7 +167,7 @@ class Submitter:
 
         Raises: LedgerError, with the contract's own where it refused; the next step then submits it again.
         """
-        if row.transaction_hash is None:
+        if row.transaction_hash is None or not self._sent_it(row):
             self.submit(row)
             return
         is_next = row.number == on_ledger.publication + 1
@@ -195,6 +195,21 @@ class Submitter:
                 self._client.failover.doubt()
             if not is_next or not self._close_gap(row):
                 self._send_again(row, bump=True)
+
+    def _is_ours(self) -> ColumnElement[bool]:
+        """Which transactions have a nonce of the sending account, which is another one once its key was replaced."""
+        sender = schema.transactions.c.sender
+        return or_(sender == self._sender.address, sender.is_(None))
+
+    def _sent_it(self, row: Row[Any]) -> bool:
+        """Whether a publication's transaction is the sending account's, not that of an account before it."""
+        if row.number in self._sent:
+            return True
+        query = select(schema.transactions.c.hash).where(
+            schema.transactions.c.hash == row.transaction_hash, self._is_ours()
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).one_or_none() is not None
 
     def _close_gap(self, row: Row[Any]) -> bool:
         """Submit the next publication under the account's next nonce if its own is later. Returns: whether it is.
@@ -266,6 +281,7 @@ class Submitter:
                     insert(table).values(
                         hash=prepared.hash,
                         publication=row.number,
+                        sender=self._sender.address,
                         nonce=prepared.nonce,
                         gas_price_wei=prepared.gas_price_wei,
                         prepared_at_ms=now_ms,
@@ -305,9 +321,11 @@ class Submitter:
         """The account's next nonce, after everything that the node knows of and everything on its way from here."""
         with self._database.read() as connection:
             highest = connection.execute(
-                select(func.max(schema.publications.c.transaction_nonce)).where(
+                select(func.max(schema.publications.c.transaction_nonce))
+                .join(schema.transactions, schema.transactions.c.hash == schema.publications.c.transaction_hash)
+                .where(
+                    self._is_ours(),
                     schema.publications.c.in_block_at_ms.is_(None),
-                    schema.publications.c.transaction_hash.is_not(None),
                     schema.publications.c.contract == self._client.address,
                     schema.publications.c.chain_id == self._client.domain.chain_id,
                 )

@@ -231,6 +231,7 @@ transactions = Table(
     metadata,
     Column("hash", LargeBinary, primary_key=True),
     Column("publication", BigInteger, ForeignKey("publications.number"), nullable=False, index=True),
+    Column("sender", String(42)),  # the account whose nonce it is; null: signed by a version that did not note it
     Column("nonce", BigInteger, nullable=False),
     Column("gas_price_wei", BigInteger, nullable=False),
     Column("prepared_at_ms", BigInteger, nullable=False),

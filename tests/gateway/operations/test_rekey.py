@@ -12,6 +12,7 @@ from sqlalchemy import func, insert, select
 from typer.testing import CliRunner
 
 from standing.gateway.cli import app
+from standing.gateway.errors import StorageUnavailable
 from standing.gateway.operations import rekey as rekey_module
 from standing.gateway.operations.rekey import count_sealed, rekey, sealed_columns
 from standing.gateway.settings import EXAMPLE, GatewaySettings, read_vault_secrets
@@ -302,3 +303,36 @@ def _some_sealed(folder: Path) -> bytes:
         sealed: bytes = connection.scalars(select(schema.bindings.c.key_sealed)).first() or b""
     database.close()
     return sealed
+
+
+def test_a_gateway_that_was_not_restarted_stores_nothing_under_the_replaced_secret(tmp_path: Path) -> None:
+    """The old secret is destroyed after the rekey: a binding that was made meanwhile would never be decided again."""
+    (tmp_path / "old").write_text(OLD.hex())
+    with rig(tmp_path, vault_secret_files=[tmp_path / "old"]) as made:
+        bound, other, waiting = made.bound(), made.person(), made.person()
+        storage = made.app.state.gateway.storage
+        assert made.nobody("GET", "/readyz").status_code == 200
+        rekey(storage, open_vault(storage, [NEW, OLD]))
+        waiting.bank.deposit_minor = 12
+        refused = [
+            waiting.bind(),
+            made.support(
+                "PUT", f"/v1/users/{bound.user_id}/identity", json={"phone": "+8613900139000", "reason": "new"}
+            ),
+            made.platform(
+                "PUT", f"/v1/users/{bound.user_id}/identity", json={"phone": "+8613900139000", "reason": "new"}
+            ),
+            made.nobody("GET", "/readyz"),
+        ]
+        waiting.bank.deposit_minor = None
+        refused.append(other.bind())
+        assert [answer.status_code for answer in refused] == [503] * 5
+        assert all("restart it with the new one" in answer.text for answer in refused)
+        endpoints = made.app.state.gateway.following.endpoints
+        with pytest.raises(StorageUnavailable, match="vault secret was replaced"):
+            endpoints.create("https://hooks.example.com/", None)
+        alone = open_vault(storage, [NEW])
+        with storage.read() as connection:
+            for column in sealed_columns():
+                for (sealed,) in connection.execute(select(column).where(column.is_not(None))):
+                    alone.unseal(sealed)

@@ -264,6 +264,33 @@ def test_publications_in_flight_during_a_key_rotation_arrive_under_the_new_key_w
     assert stepped.world.client.bank(bank.bic).head == digests[-1]
 
 
+def test_publications_in_flight_when_the_sending_key_is_replaced_are_sent_from_the_new_account_at_once(
+    stepped: Stepped,
+) -> None:
+    """With the old account's nonces they would wait for transactions that nobody sends, and so would all later ones."""
+    chain = stepped.world.chain
+    for limit in range(3):
+        stepped.change_and_step(limit)
+    old = chain.mempool.taken[-1]
+    chain.lose()
+    new = LocalSigner(BANK_ADMIN)  # an account with money, and with another number of transactions
+    first = Sender(stepped.world.client, BANK_ADMIN).next_nonce()
+    assert first != old.nonce - 2
+    stepped.close()
+    stepped.bank.secrets = replace(stepped.bank.secrets, sender_key=BANK_ADMIN)
+    chain.holding = True
+    stepped.node = build(stepped.bank.settings, stepped.bank.secrets, stepped.bank.clock)
+    assert stepped.node.leadership.take()
+    assert stepped.node.publisher.step() == 3
+    assert stepped.change_and_step(3) == 4
+    sent = [(held.sender, held.nonce) for held in chain.mempool.taken[chain.mempool.taken.index(old) + 1 :]]
+    assert sent == [(new.address, nonce) for nonce in range(first, first + 4)]
+    before = stepped.on_ledger
+    chain.release()
+    stepped.settle()
+    assert stepped.on_ledger >= before + 4
+
+
 def test_a_stored_row_that_would_go_back_in_time_does_not_block_publishing(stepped: Stepped) -> None:
     """The feed refuses such a row; if one is stored nevertheless, later rows must still get through."""
     stepped.world.chain.release()
