@@ -10,7 +10,6 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.sender import Sender
 from standing.ledger.clock import Clock, SystemClock
 from standing.ledger.service.console.sessions import Sessions
-from standing.ledger.service.database import migrate
 from standing.ledger.service.settings import SettingsError, read_secret
 from standing.ledger.service.vault import Vault
 from standing.node.accounts.bank_secrets import BankSecrets
@@ -36,7 +35,7 @@ from standing.node.publishing.submission import Submitter
 from standing.node.publishing.trail import Trail
 from standing.node.settings import PEOPLE, NodeSettings
 from standing.node.storage import schema
-from standing.node.storage.database import NodeDatabase
+from standing.node.storage.database import NodeDatabase, prepare
 from standing.node.storage.leadership import Leadership
 from standing.node.workers import Workers
 
@@ -120,7 +119,7 @@ def build(settings: NodeSettings, secrets: Secrets, clock: Clock | None = None, 
     client = connect_ledger(settings)
     database = NodeDatabase(settings.database_url)
     try:
-        migrate(database, "standing.node.storage")
+        prepare(database)
         return _services(settings, secrets, clock or SystemClock(), faults, client, database)
     except BaseException:
         database.close()

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from standing.gateway.errors import StorageUnavailable
 from standing.ledger.errors import NotFound
-from standing.ledger.service.database import Database, error_kind, is_of_this_version
+from standing.ledger.service.database import Database, error_kind, is_of_this_version, unusable
 
 _ATTEMPTS = 3
 _RETRY_AFTER_S = 1
@@ -105,10 +105,13 @@ def check_version(database: Database) -> None:
     """Check that a database has the schema of this version. For commands: only a gateway makes or upgrades it, because
     a command of a newer version must not change it under gateways that run, and an empty one has nothing to show.
 
-    Raises: NotFound where it has not, StorageUnavailable.
+    Raises: NotFound where it has not; StorageUnavailable, which says which database was tried and why that failed.
     """
-    with storage_errors():
+    try:
         ready = is_of_this_version(database, "standing.gateway.storage")
+    except SQLAlchemyError as error:
+        url = database.engine.url.render_as_string(hide_password=False)
+        raise StorageUnavailable(unusable(url, error), _RETRY_AFTER_S) from error
     if not ready:
         raise NotFound(
             "the gateway's database is not there yet, or another version's: check database_url, or start the "

@@ -241,6 +241,30 @@ def error_kind(error: SQLAlchemyError) -> str:
     return type(original).__name__ + (f" {code}" if code is not None else "")
 
 
+def shown(url: str) -> str:
+    """A database's URL without its secrets."""
+    parsed = make_url(url)
+    return parsed.difference_update_query(_secret_names(url)).render_as_string(hide_password=True)
+
+
+def unusable(url: str, error: SQLAlchemyError) -> str:
+    """A sentence for an operator: which database cannot be used, what its driver says, and what to look at."""
+    parsed = make_url(url)
+    secrets = [str(each) for each in (parsed.password, *(parsed.query[name] for name in _secret_names(url))) if each]
+    text = str(error.orig).partition("\n")[0] if isinstance(error, DBAPIError) else ""
+    # The driver's first line; only the kind of error where that holds a secret of the URL.
+    why = type(error).__name__ if not text or any(secret in text for secret in secrets) else text
+    if parsed.get_backend_name() == "sqlite":
+        return (
+            f"{shown(url)} cannot be used ({why}): is it the right file, and may this user write to it and its folder?"
+        )
+    return f"{shown(url)} cannot be used ({why}): is the server up, and does the user have access?"
+
+
+def _secret_names(url: str) -> list[str]:
+    return [name for name in make_url(url).query if "password" in name]
+
+
 def take_time(connection: Connection) -> None:
     """Lift the time limits for a transaction that legitimately takes long or waits for others."""
     if connection.dialect.name == "postgresql":

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -13,13 +13,20 @@ import typer
 from rich.cells import cell_len
 from rich.markup import escape
 from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, StandingError
 from standing.ledger.service.command_language import in_language, label
 from standing.ledger.service.commands import console
-from standing.ledger.service.database import Database, foreign_encoding, may_create_tables, revisions
+from standing.ledger.service.database import (
+    Database,
+    foreign_encoding,
+    may_create_tables,
+    revisions,
+    shown,
+    unusable,
+)
 from standing.ledger.service.serve import listener
 from standing.ledger.service.settings import SettingsError
 from standing.ledger.service.times import span, when
@@ -105,8 +112,6 @@ def private_files(files: Iterable[Path]) -> Iterator[Finding]:
 def database(url: str, package: str) -> Iterator[Finding]:
     """Whether the database can be reached, and its schema is what this version expects. Changes nothing."""
     parsed = make_url(url)
-    secret_names = [name for name in parsed.query if "password" in name]
-    shown = parsed.difference_update_query(secret_names).render_as_string(hide_password=True)
     if parsed.get_backend_name() == "sqlite":
         file = Path(parsed.database or "")
         if not file.exists():
@@ -120,46 +125,38 @@ def database(url: str, package: str) -> Iterator[Finding]:
             return
     opened = Database(url)
     try:
-        finding = _schema(opened, package, shown)
+        finding = _schema(opened, package, shown(url))
     except SQLAlchemyError as error:
-        secrets = [parsed.password, *(parsed.query[name] for name in secret_names)]
-        why = _why(error, [str(secret) for secret in secrets if secret])
-        finding = wrong("database", f"{shown} cannot be used ({why}): is the server up, and does the user have access?")
+        finding = wrong("database", unusable(url, error))
     finally:
         opened.close()
     yield finding
 
 
-def _why(error: SQLAlchemyError, secrets: Sequence[str]) -> str:
-    """What the driver says, in its first line; only the kind of error where that holds a secret of the URL."""
-    text = str(error.orig).partition("\n")[0] if isinstance(error, DBAPIError) else ""
-    return type(error).__name__ if not text or any(secret in text for secret in secrets) else text
-
-
-def _schema(opened: Database, package: str, shown: str) -> Finding:
-    """Whether the database `shown` holds the tables of this version, or can. Raises: SQLAlchemyError."""
+def _schema(opened: Database, package: str, name: str) -> Finding:
+    """Whether the database `name` holds the tables of this version, or can. Raises: SQLAlchemyError."""
     present, newest, known, are_anothers = revisions(opened, package)
     encoding = foreign_encoding(opened)
     if encoding is not None:
-        text = f"the encoding of {shown} is {encoding}: create another one with TEMPLATE template0 ENCODING 'UTF8'"
+        text = f"the encoding of {name} is {encoding}: create another one with TEMPLATE template0 ENCODING 'UTF8'"
         return wrong("database", text)
     if present is None:
-        return _empty(opened, shown)
+        return _empty(opened, name)
     if are_anothers:
         return wrong(
-            "database", f"{shown} is another service's: each node and each platform needs a database of its own"
+            "database", f"{name} is another service's: each node and each platform needs a database of its own"
         )
     if not known:
-        return wrong("database", f"{shown} was upgraded by a newer version of Standing: install that version")
+        return wrong("database", f"{name} was upgraded by a newer version of Standing: install that version")
     if present != newest:
-        return look("database", f"{shown} is from an older version; the next start upgrades it: back it up first")
-    return well("database", f"{shown} can be reached and is up to date")
+        return look("database", f"{name} is from an older version; the next start upgrades it: back it up first")
+    return well("database", f"{name} can be reached and is up to date")
 
 
-def _empty(opened: Database, shown: str) -> Finding:
+def _empty(opened: Database, name: str) -> Finding:
     if not may_create_tables(opened):
-        return wrong("database", f"{shown} is empty, and its user may not create tables: make the user its owner")
-    return well("database", f"{shown} can be reached and is empty; the first start creates the tables")
+        return wrong("database", f"{name} is empty, and its user may not create tables: make the user its owner")
+    return well("database", f"{name} can be reached and is empty; the first start creates the tables")
 
 
 def running(host: str, port: int) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ from standing.node.recovery import backup
 from standing.node.recovery.history import CannotRecover, Findings
 from standing.node.recovery.service import Recovery
 from standing.node.settings import NodeSettings
-from standing.node.storage.database import NodeDatabase, opened, opened_unchanged
+from standing.node.storage.database import NodeDatabase, opened, opened_to_look, opened_unchanged
 from standing.node.storage.leadership import Leadership
 
 _LOOK_TIMEOUT_S = 2.0
@@ -198,20 +198,21 @@ def recover(
     with one_line_errors():
         settings = load(NodeSettings, config)
         secrets = read_secrets(settings)
-        with opened(settings.database_url) as database:
-            if fed_again:
-                # The node runs meanwhile, because the core feeds it; the confirmation is one committed row.
+        if fed_again:
+            # The node runs meanwhile, because the core feeds it; the confirmation is one committed row.
+            with opened_unchanged(settings.database_url) as database:
                 _recovery(settings, secrets, database).fed_again()
-                console.print("the core has fed again: the node goes on signing")
-                return
-            with _alone(database), progress_bar("blocks") as progress:
-                findings = _recovery(settings, secrets, database, progress).run(
-                    confirm=confirm,
-                    restored=restored,
-                    take_ledger=take_ledger,
-                    give_up_oversized=give_up_oversized,
-                    from_block=from_block,
-                )
+            console.print("the core has fed again: the node goes on signing")
+            return
+        store = (opened if confirm else opened_to_look)(settings.database_url)
+        with store as database, _alone(database), progress_bar("blocks") as progress:
+            findings = _recovery(settings, secrets, database, progress).run(
+                confirm=confirm,
+                restored=restored,
+                take_ledger=take_ledger,
+                give_up_oversized=give_up_oversized,
+                from_block=from_block,
+            )
         _report(findings, confirm=confirm)
 
 

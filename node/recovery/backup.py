@@ -1,10 +1,10 @@
 """The bank's own export: what neither the core nor the ledger could give back, in one file.
 
-It holds the bindings with their accounts and what is unstated of them, the time of the core's last entry, how far the
-feed's sources were read, and the last publication, so that a recovery need not walk the ledger's history from its
-beginning. A binding whose last change is in no block yet is exported as one to be stated again: its account is exported
-with that change, so the core's state of it would be no news after an import, and the ledger would never hear of it. The
-rest comes back without it: accounts from the core, publications from the ledger.
+It holds the bindings and the micro-deposits with their accounts and what is unstated of these, the time of the core's
+last entry, how far the feed's sources were read, and the last publication, so that a recovery need not walk the
+ledger's history from its beginning. A binding whose last change is in no block yet is exported as one to be stated
+again: its account is exported with that change, so the core's state of it would be no news after an import, and the
+ledger would never hear of it. The rest comes back without it: accounts from the core, publications from the ledger.
 
 The file is text, one line per row, each line sealed under the node's vault secret. Its last line counts the rows and
 holds a digest of all of them, so a lost, moved or added line is noticed. It opens only with the same vault secrets, and
@@ -40,7 +40,9 @@ class BadExport(StandingError):
 
 def _queries() -> list[tuple[Table, Executable]]:
     """The exported tables, in an order in which they can be imported."""
-    bound, unstated = select(schema.bindings.c.account_id), schema.unstated_accounts
+    unstated, deposits = schema.unstated_accounts, schema.micro_deposits
+    # Each table is read by itself: a deposit's account may have no binding yet.
+    bound = select(schema.bindings.c.account_id).union(select(deposits.c.account_id))
     last_entry = (
         select(schema.feed_entries)
         .where(schema.feed_entries.c.complete)
@@ -58,6 +60,8 @@ def _queries() -> list[tuple[Table, Executable]]:
         # Without them an account would count as what was last understood, such as active.
         (schema.unstated_accounts, select(unstated).where(unstated.c.account_id.in_(bound))),
         (schema.bindings, select(schema.bindings)),
+        # The order of payment was given; its amount could not be confirmed otherwise, and the next one would be paid.
+        (deposits, select(deposits)),
         (schema.off_boardings, select(schema.off_boardings)),
         (schema.restatements, select(schema.restatements).union_all(_unpublished())),
         (schema.recoveries, select(schema.recoveries).where(schema.recoveries.c.fed_again_at_ms.is_(None))),

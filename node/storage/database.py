@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from sqlalchemy import Connection, Table, func, select
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, Table, func, make_url, select
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from standing.ledger.errors import NotFound, Unavailable
-from standing.ledger.service.database import Database, error_kind, is_of_this_version, migrate
+from standing.ledger.service.database import Database, error_kind, is_of_this_version, migrate, revisions, unusable
 
 _RETRY_AFTER_S = 2
 _MAX_KEYS = 500
@@ -58,13 +60,32 @@ class NodeDatabase(Database):
 
 @contextmanager
 def opened(url: str) -> Iterator[NodeDatabase]:
-    """The node's database for a command, its schema brought up to date; closed at the end. Raises: InvalidValue."""
+    """The node's database for a command, its schema brought up to date; closed at the end. Raises: as `prepare`."""
     database = NodeDatabase(url)
     try:
-        migrate(database, "standing.node.storage")
+        prepare(database)
         yield database
     finally:
         database.close()
+
+
+def prepare(database: NodeDatabase) -> None:
+    """Make the schema, or bring it up to date. Raises: InvalidValue, SettingsError, as `migrate`; DatabaseUnavailable,
+    which says which database was tried and why that failed."""
+    with _first_use(database):
+        migrate(database, "standing.node.storage")
+
+
+@contextmanager
+def _first_use(database: NodeDatabase) -> Iterator[None]:
+    """Let an outage at the start name the database, and what its driver says: only the operator sees it."""
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        cause = error.__cause__
+        assert isinstance(cause, SQLAlchemyError)  # `database_errors` raised it
+        url = database.engine.url.render_as_string(hide_password=False)
+        raise DatabaseUnavailable(unusable(url, cause), _RETRY_AFTER_S) from error
 
 
 def in_chunks(keys: Sequence[_T]) -> Iterator[Sequence[_T]]:
@@ -78,11 +99,37 @@ def opened_unchanged(url: str) -> Iterator[NodeDatabase]:
     has not the schema of this version."""
     database = NodeDatabase(url)
     try:
-        if not is_of_this_version(database, "standing.node.storage"):
+        with _first_use(database):
+            ready = is_of_this_version(database, "standing.node.storage")
+        if not ready:
             raise NotFound(
                 "the node's store is not there yet, or another version's: check database_url, or start the node first"
             )
         yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def opened_to_look(url: str) -> Iterator[NodeDatabase]:
+    """As `opened_unchanged`, for a report of what a command would do; in place of a store that is not there yet, an
+    empty one that is gone afterwards. Raises: NotFound where the store is another version's."""
+    if _is_there(url):
+        with opened_unchanged(url) as database:
+            yield database
+    else:
+        with TemporaryDirectory(prefix="standing-") as folder, opened(f"sqlite:///{folder}/empty.sqlite3") as database:
+            yield database
+
+
+def _is_there(url: str) -> bool:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
+        return False  # a query would make the file
+    database = NodeDatabase(url)
+    try:
+        with _first_use(database):
+            return revisions(database, "standing.node.storage").present is not None
     finally:
         database.close()
 

@@ -5,11 +5,13 @@ import json
 import os
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import LargeBinary, String, delete, insert, select
 
+from standing.ledger.attestations.binding_protocol import BindingRequest
 from standing.ledger.attestations.terms import Status
 from standing.ledger.service.settings import SettingsError
 from standing.node.accounts.changes import AccountChange, FeedEntry, Trouble
@@ -20,7 +22,7 @@ from standing.node.publishing.submission import PublishingHalted
 from standing.node.recovery import backup
 from standing.node.storage import schema
 from tests.node.stepped_node import CARD, OTHER_CARD, SteppedNode
-from tests.world import ACCOUNT, PLATFORM
+from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, World
 
 
 @pytest.mark.long
@@ -136,6 +138,11 @@ def test_an_import_restores_every_exported_row_as_it_was(site: SteppedNode) -> N
         }
         connection.execute(schema.unstated_accounts.insert().values(account_id=account_id, **unstated))
         cursors.save(connection, Cursor(file_load.SOURCE, {"file": "f", "sha256": "", "line": 1}), 7)
+        deposit = {"id": b"d", "account_id": account_id, "platform": PLATFORM, "request_id": "request-d"}
+        hashes = dict.fromkeys(("request_digest", "amount_hash", "holder_hash", "wrong_hashes"), b"h")
+        connection.execute(
+            schema.micro_deposits.insert().values(**deposit, **hashes, differs="", created_at_ms=1, expires_at_ms=2)
+        )
         counts = {"received_at_ms": 1, "changes": 1, "attestations": 0, "complete": False}
         half_read = counts | {"as_of_ms": last.as_of_ms + 9, "digest": b""}
         restated = {"binding_id": bytes.fromhex(grant.binding[2:]), "floor_ms": 5, "known": True}
@@ -217,3 +224,24 @@ def test_an_export_with_a_line_moved_dropped_or_changed_is_refused_whole(site: S
     assert site.import_(file) > 0
     with pytest.raises(backup.BadExport, match="not empty"):
         site.import_(file)
+
+
+def test_a_deposit_that_waits_for_its_amount_is_confirmed_after_an_import(a_world: World, tmp_path: Path) -> None:
+    """The user has the money already, and would have been told that there is no such deposit."""
+    (tmp_path / "payouts").mkdir()
+    paying = {"policy": "always", "payout_folder": tmp_path / "payouts"}
+    site = SteppedNode(a_world, tmp_path, micro_deposit=paying)
+    site.feed(dict(ACCOUNT))
+    site.publish()
+    claim = BindingRequest(request_id="request-1", **{name: ACCOUNT[name] for name in CLAIM_FIELDS})
+    asked = site.node.bindings.bind(PLATFORM, claim).micro_deposit
+    assert asked is not None
+    file = site.export()
+    site.lose_store()
+    site.import_(file)
+    (orders,) = (tmp_path / "payouts").iterdir()
+    paid = json.loads(orders.read_text())["amount_minor"]
+    answer = site.node.bindings.confirm(PLATFORM, bytes.fromhex(asked.id[2:]), paid)
+    assert answer.outcome == "granted"
+    assert len(orders.read_text().splitlines()) == 1
+    site.stop()
