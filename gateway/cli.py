@@ -35,6 +35,9 @@ app = lazy_app(
             f"{_AUDITING}:export_command", "Write all decisions with their evidence, for an auditor."
         ),
         "rekey": LazyCommand(f"{_OPERATIONS}.commands:rekey_command", "Encrypt data at rest under the newest secret."),
+        "move-database": LazyCommand(
+            f"{_OPERATIONS}.move_command:move_database", "Move everything from an SQLite file to another database."
+        ),
         "reload": LazyCommand(f"{_OPERATIONS}.reload_command:reload", "Reload keys, banks and policy."),
         "config": LazyCommand(f"{_OPERATIONS}.setup_commands:config", "Settings."),
         "secret": LazyCommand(f"{_OPERATIONS}.setup_commands:secret", "Generate random secrets in files."),

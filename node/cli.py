@@ -26,6 +26,9 @@ app = lazy_app(
             f"{_OPERATIONS}.commands:export", "Export what neither the core nor the ledger can restore."
         ),
         "import": LazyCommand(f"{_OPERATIONS}.commands:import_", "Load an export into an empty store."),
+        "move-database": LazyCommand(
+            f"{_OPERATIONS}.move_command:move_database", "Move everything from an SQLite file to another database."
+        ),
         "reload": LazyCommand(f"{_OPERATIONS}.reload_command:reload", "Reload the API keys."),
         "config": LazyCommand(f"{_OPERATIONS}.setup_commands:config", "Settings."),
         "secret": LazyCommand(f"{_OPERATIONS}.setup_commands:secret", "Generate random secrets in files."),

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import AfterValidator
-from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, func, inspect, make_url, select
+from sqlalchemy import BigInteger, Connection, Engine, Table, create_engine, event, func, inspect, make_url, select
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.functions import FunctionElement
@@ -60,7 +60,8 @@ _SQLITE_CACHE_KIB = 32 * 1024
 _BUSY_TIMEOUT_S = 10
 
 
-def _database_url(url: str) -> str:
+def check_url(url: str) -> str:
+    """The URL of a database that outlives the process. Raises: ValueError, without the URL."""
     try:
         parsed = make_url(url)
         parsed.get_dialect()
@@ -84,7 +85,7 @@ def _database_url(url: str) -> str:
 
 
 #: A database in the settings of a service, which outlives the process.
-DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+DatabaseUrl = Annotated[str, AfterValidator(check_url)]
 
 
 class LimitMinor(TypeDecorator[int]):
@@ -347,6 +348,19 @@ def migrate(database: Database, package: str) -> None:
         # Such as a role that may not create tables. The first line only: the others repeat it, or show the statement.
         why = str(error.orig).partition("\n")[0]
         raise SettingsError(f"database_url: the database does not work: {why}") from error
+
+
+def level_sequences(connection: Connection, tables: Iterable[Table]) -> None:
+    """Let PostgreSQL continue its sequences after rows that were inserted with ids; SQLite does so by itself."""
+    if connection.dialect.name != "postgresql":
+        return
+    for table in tables:
+        key = table.autoincrement_column
+        if key is None:
+            continue
+        last = connection.execute(select(func.max(key))).scalar_one()
+        if last is not None:
+            connection.execute(select(func.setval(func.pg_get_serial_sequence(table.name, key.name), last)))
 
 
 def foreign_encoding(database: Database) -> str | None:

@@ -22,12 +22,13 @@ from sqlalchemy import Connection, Executable, LargeBinary, Select, Table, inser
 
 from standing.ledger.clock import Clock
 from standing.ledger.errors import StandingError
+from standing.ledger.service.database import level_sequences
 from standing.ledger.service.private_files import new_private_file
 from standing.ledger.service.vault import Vault, VaultError
 from standing.node.fault_points import Faults, no_faults
 from standing.node.feed import sql_view
 from standing.node.storage import schema
-from standing.node.storage.database import NodeDatabase, level_sequences
+from standing.node.storage.database import NodeDatabase
 
 _FORMAT = "standing-node export 1"
 _CHUNK = 500

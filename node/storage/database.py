@@ -1,13 +1,13 @@
 """The node's database: outages are raised as DatabaseUnavailable, so they are waited for and never crash the node."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from sqlalchemy import Connection, Table, func, make_url, select
+from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
@@ -132,19 +132,6 @@ def _is_there(url: str) -> bool:
             return revisions(database, "standing.node.storage").present is not None
     finally:
         database.close()
-
-
-def level_sequences(connection: Connection, tables: Iterable[Table]) -> None:
-    """Let PostgreSQL continue its sequences after rows that were inserted with ids; SQLite does so by itself."""
-    if connection.dialect.name != "postgresql":
-        return
-    for table in tables:
-        key = table.autoincrement_column
-        if key is None:
-            continue
-        last = connection.execute(select(func.max(key))).scalar_one()
-        if last is not None:
-            connection.execute(select(func.setval(func.pg_get_serial_sequence(table.name, key.name), last)))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from standing.ledger.attestations.terms import Terms
 from standing.ledger.chain import governance
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.sender import Sender, attestations_within
+from standing.ledger.service.database import level_sequences
 from standing.node.accounts.changes import FeedEntry
 from standing.node.composition import Node, build
 from standing.node.publishing.outbox import Issuer
@@ -20,7 +21,6 @@ from standing.node.recovery import backup
 from standing.node.recovery.history import Findings
 from standing.node.recovery.service import Recovery
 from standing.node.storage import schema
-from standing.node.storage.database import level_sequences
 from tests.databases import new_database
 from tests.node.node_tools import account
 from tests.timeouts import patient_ledger

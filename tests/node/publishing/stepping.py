@@ -5,12 +5,12 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from standing.ledger.attestations.binding_protocol import BindingRequest
-from standing.ledger.service.database import migrate
+from standing.ledger.service.database import level_sequences, migrate
 from standing.node.accounts.changes import FeedEntry
 from standing.node.composition import Node, build
 from standing.node.publishing import outbox
 from standing.node.storage import schema
-from standing.node.storage.database import NodeDatabase, level_sequences
+from standing.node.storage.database import NodeDatabase
 from tests.databases import new_database
 from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, Bank, World
 

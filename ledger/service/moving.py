@@ -1,0 +1,115 @@
+"""Moves a service's whole database from an SQLite file to another, empty database, as where one machine is no longer
+enough.
+
+No process of the service may run meanwhile, and none may use the file afterwards: two gateways on two databases would
+allow each limit twice, two nodes would sign two histories under one key. So the locks that a running process holds are
+taken, the file is locked for writing, and at the end it gets another name.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection, MetaData, insert, make_url, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from standing.ledger.errors import Conflict, InvalidValue, NotFound
+from standing.ledger.service.database import (
+    Database,
+    check_url,
+    is_of_this_version,
+    level_sequences,
+    migrate,
+    take_time,
+    unusable,
+)
+from standing.ledger.service.leader import lock_of
+from standing.ledger.service.settings import SettingsError
+
+_CHUNK = 500
+
+#: Of the commands that move a service's database.
+NewDatabase = Annotated[
+    str,
+    typer.Argument(
+        metavar="URL",
+        help="The new, empty database, such as postgresql+psycopg://user@host/name; keep its password in ~/.pgpass",
+    ),
+]
+
+
+def move(
+    source_url: str,
+    target_url: str,
+    *,
+    package: str,
+    metadata: MetaData,
+    locks: Sequence[str],
+    progress: Callable[[int], None] = lambda _rows: None,
+) -> tuple[int, Path]:
+    """Copy every row of `metadata` in one transaction, then rename the file, so that nothing uses it by mistake.
+
+    `package`: whose schema it is; `locks`: those of which a running process holds one. `progress` is called with the
+    number of rows so far. Where it fails or is killed before the end, the file is as it was. Returns: the number of
+    rows, and the file's new name. Raises: InvalidValue, NotFound (no such file, or another version's), Conflict (a
+    process is running), SettingsError (a database cannot be used, or the target does not accept a row).
+    """
+    try:
+        check_url(target_url)
+    except ValueError as error:
+        raise SettingsError(f"database_url: {error}") from None  # without the URL, which may hold a password
+    file = Path(make_url(source_url).database or "")
+    if make_url(source_url).get_backend_name() != "sqlite":
+        raise InvalidValue("database_url", "not an SQLite file", "one; PostgreSQL's own pg_dump moves another database")
+    moved = file.with_name(file.name + ".moved")
+    if moved.exists():
+        raise Conflict(f"{moved} exists already: the file would get this name")
+    with ExitStack() as held:
+        source, target = Database(source_url), Database(target_url)
+        held.callback(source.close)
+        held.callback(target.close)
+        with _errors_of(source_url):
+            if not is_of_this_version(source, package):
+                raise NotFound(
+                    "the database is not there, or another version's: check database_url, or start the service first"
+                )
+            for name in locks:
+                lock = lock_of(source, name)
+                if not lock.hold():
+                    raise Conflict("a process is running on this database: stop all of them first")
+                held.callback(lock.release)
+            # A process that starts meanwhile cannot write.
+            with source.write() as reading, _errors_of(target_url):
+                migrate(target, package)
+                with target.write() as writing:
+                    take_time(writing)
+                    rows = _copy(reading, writing, metadata, progress)
+        source.close()  # its write-ahead log becomes part of the file
+        file.rename(moved)
+    return rows, moved
+
+
+@contextmanager
+def _errors_of(url: str) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise SettingsError(unusable(url, error)) from error
+
+
+def _copy(reading: Connection, writing: Connection, metadata: MetaData, progress: Callable[[int], None]) -> int:
+    """Copy all rows into an empty database. Raises: Conflict where it is not empty."""
+    for table in metadata.sorted_tables:
+        if writing.execute(select(table).limit(1)).first() is not None:
+            raise Conflict(f"the new database is not empty ({table.name}); allowed: a new one")
+    rows = 0
+    for table in metadata.sorted_tables:
+        found = reading.execute(select(table), execution_options={"yield_per": _CHUNK}).mappings()
+        for part in found.partitions():
+            writing.execute(insert(table), [dict(row) for row in part])
+            rows += len(part)
+            progress(rows)
+    level_sequences(writing, metadata.sorted_tables)
+    return rows

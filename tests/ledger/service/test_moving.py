@@ -1,0 +1,127 @@
+"""A service's database moves from a file to another database: complete or not at all, and never under a process."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select
+from typer.testing import CliRunner
+
+from standing.gateway.cli import app
+from standing.gateway.operations.move_command import _LOCKS
+from standing.gateway.settings import EXAMPLE
+from standing.gateway.storage import schema
+from standing.ledger.errors import Conflict, InvalidValue, NotFound
+from standing.ledger.service.database import Database, migrate
+from standing.ledger.service.moving import move
+from standing.ledger.service.settings import SettingsError
+from standing.node.storage import schema as node_schema
+from tests.databases import new_database
+from tests.gateway.gateway_rig import rig
+from tests.node.stepped_node import CARD, SteppedNode
+from tests.world import World
+
+_PACKAGE = "standing.gateway.storage"
+_ENTRY = {"at_ms": 1, "caller": "c", "role": "support", "action": "a", "subject": "s", "reason_sealed": b"why"}
+
+
+def _gateway_move(source: str, target: str, progress: Callable[[int], None] = lambda _rows: None) -> tuple[int, Path]:
+    return move(source, target, package=_PACKAGE, metadata=schema.metadata, locks=_LOCKS, progress=progress)
+
+
+def _rows(url: str, metadata: Any) -> dict[str, list[Any]]:
+    database = Database(url)
+    with database.read() as connection:
+        found = {table.name: sorted(map(repr, connection.execute(select(table)))) for table in metadata.sorted_tables}
+    database.close()
+    return found
+
+
+def _source(folder: Path) -> str:
+    url = f"sqlite:///{folder}/gateway.sqlite3"
+    database = Database(url)
+    migrate(database, _PACKAGE)
+    with database.write() as connection:
+        connection.execute(insert(schema.audit), [_ENTRY] * 1_203)
+    database.close()
+    return url
+
+
+def test_a_gateways_whole_database_moves_with_its_usage_and_holds_and_not_while_it_runs(tmp_path: Path) -> None:
+    source, target = f"sqlite:///{tmp_path}/gateway.sqlite3", new_database(tmp_path, "target")
+    with rig(tmp_path, database_url=source) as made:
+        person = made.bound(daily_limit_minor=1_500)
+        assert person.decide(amount_minor=1_000)["outcome"] == "approve"
+        assert person.decide(amount_minor=1_000)["reason"] == "over_daily_limit"
+        with made.app.state.gateway.storage.write() as connection:
+            hold = {"binding": bytes.fromhex(person.binding[2:]), "user_id": person.user_id, "rule": "r", "why": "w"}
+            times = {"began_at_ms": 1, "ends_at_ms": 2}
+            connection.execute(insert(schema.holds).values(hold_id="h", why_zh="w", whole=True, **hold, **times))
+            connection.execute(insert(schema.audit).values(_ENTRY))
+        with pytest.raises(Conflict, match="a process is running"):
+            _gateway_move(source, target)
+    before = _rows(source, schema.metadata)
+    assert all(before[name] for name in ("bindings", "decisions", "reservations", "usage", "holds", "audit", "events"))
+    rows, left = _gateway_move(source, target)
+    assert (rows, _rows(target, schema.metadata)) == (sum(map(len, before.values())), before)
+    assert _rows(f"sqlite:///{left}", schema.metadata) == before
+    assert not (tmp_path / "gateway.sqlite3").exists(), "a gateway with the old settings would find it"
+    database = Database(target)
+    with database.write() as connection:
+        entry = connection.execute(insert(schema.audit).values(_ENTRY).returning(schema.audit.c.position)).scalar_one()
+    database.close()
+    assert entry > len(before["audit"]), "the numbers go on where they were"
+
+
+def test_a_nodes_store_moves_and_the_node_goes_on_publishing(a_world: World, tmp_path: Path) -> None:
+    source = f"sqlite:///{tmp_path}/node.sqlite3"
+    site = SteppedNode(a_world, tmp_path)
+    site.stop()
+    site.start(source)
+    grant = site.bind_and_publish()
+    site.feed({"number": CARD, "status": "frozen"})  # on its way to the ledger
+    target = new_database(tmp_path, "target")
+    given = {"package": "standing.node.storage", "metadata": node_schema.metadata, "locks": ["leader"]}
+    with pytest.raises(Conflict, match="a process is running"):
+        move(source, target, **given)
+    site.stop()
+    move(source, target, **given)
+    site.start(target)
+    site.publish()
+    assert site.status(grant) == "frozen"
+    site.stop()
+
+
+def test_a_move_that_fails_or_is_killed_leaves_the_file_and_moves_nothing(tmp_path: Path) -> None:
+    source, target = _source(tmp_path), new_database(tmp_path, "target")
+    before = _rows(source, schema.metadata)
+
+    def stop(rows: int) -> None:
+        if rows > 500:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _gateway_move(source, target, stop)
+    assert (_rows(source, schema.metadata), _rows(target, schema.metadata)["audit"]) == (before, [])
+    assert _gateway_move(source, target)[0] == 1_203
+    with pytest.raises(NotFound, match="not there"):
+        _gateway_move(f"sqlite:///{tmp_path}/mistyped.sqlite3", target)
+    (tmp_path / "again").mkdir()
+    with pytest.raises(Conflict, match=r"not empty \(audit\)"):
+        _gateway_move(_source(tmp_path / "again"), target)
+    assert (tmp_path / "again" / "gateway.sqlite3").exists()
+    with pytest.raises(InvalidValue, match="not an SQLite file"):
+        _gateway_move("postgresql+psycopg://standing@127.0.0.1:9/standing", target)
+    with pytest.raises(SettingsError, match="database_url: not a database URL") as caught:
+        _gateway_move(source, "mysql://standing:hidden@127.0.0.1/standing")
+    assert "hidden" not in str(caught.value)
+
+
+def test_the_command_says_what_to_do_next(tmp_path: Path) -> None:
+    source, target = _source(tmp_path), f"sqlite:///{tmp_path}/target.sqlite3"
+    file = tmp_path / "gateway.toml"
+    file.write_text(EXAMPLE.replace("sqlite:////var/lib/standing/gateway.sqlite3", source))
+    result = CliRunner().invoke(app, ["move-database", target, "--config", str(file)])
+    assert result.exit_code == 0
+    assert f"1203 rows moved; the file is now {tmp_path}/gateway.sqlite3.moved; now: set database_url" in result.stdout
