@@ -4,6 +4,8 @@ The roles are the contract's own (`contracts/IStatusLedger.sol`): the registrar 
 suspends, a bank's admin rotates its signer.
 """
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,11 +23,12 @@ from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import connect, ledger_errors, quantity
 from standing.ledger.chain.contract import artifact
-from standing.ledger.chain.sender import Sender, insufficient_funds
-from standing.ledger.errors import InvalidValue, LedgerRejected, LedgerUnreachable
+from standing.ledger.chain.sender import NotInBlock, Prepared, Sender, insufficient_funds
+from standing.ledger.errors import InvalidValue, LedgerError, LedgerRejected, LedgerUnreachable
 
 _DEPLOY_TIMEOUT_S = 120.0
 _GOVERNANCE_GAS = 300_000
+_RESEND_AFTER_S = 15.0
 _STEPS = ("admit", "suspend", "reinstate", "rotateSigner")
 _U48_MAX = 2**48 - 1
 
@@ -101,17 +104,41 @@ def dry_run(client: LedgerClient, step: Step, caller: ChecksumAddress) -> None:
         client.w3.eth.call({"from": caller, "to": client.address, "data": HexBytes(calldata(step))})
 
 
-def execute(client: LedgerClient, step: Step, private_key: bytes, *, timeout_s: float = 60.0) -> bytes:
+def execute(
+    client: LedgerClient,
+    step: Step,
+    private_key: bytes,
+    *,
+    timeout_s: float = 60.0,
+    resend_after_s: float = _RESEND_AFTER_S,
+) -> bytes:
     """Dry-run `step`, send it, and wait until it is in a block. Returns: the transaction's hash.
+
+    While it is in none it is sent again every `resend_after_s` seconds, for a higher fee: a node may have dropped it,
+    or the price of gas may have risen. Only one of the attempts can count.
 
     Raises: LedgerRejected, InsufficientFunds, LedgerUnreachable.
     """
     sender = Sender(client, private_key)
     dry_run(client, step, sender.address)
-    prepared = sender.prepare(calldata(step), gas=_GOVERNANCE_GAS)
-    sender.transmit(prepared)
-    sender.wait(prepared, timeout_s=timeout_s)
-    return prepared.hash
+    sent = [sender.prepare(calldata(step), gas=_GOVERNANCE_GAS)]
+    sender.transmit(sent[0])
+    until_s = time.monotonic() + timeout_s
+    while (left_s := until_s - time.monotonic()) > 0:
+        with suppress(NotInBlock):
+            receipt = sender.wait(*sent, timeout_s=min(left_s, resend_after_s))
+            return bytes(receipt["transactionHash"])
+        with suppress(LedgerError):  # an earlier attempt may still enter a block
+            sent.append(_send_again(sender, step, sent[-1]))
+    raise NotInBlock(sent[-1], timeout_s)
+
+
+def _send_again(sender: Sender, step: Step, last: Prepared) -> Prepared:
+    """Send a step again under the same nonce, for a higher fee. Raises: LedgerError."""
+    price_wei = sender.replacement_gas_price_wei(last.gas_price_wei, bump=True)
+    again = sender.prepare(calldata(step), gas=_GOVERNANCE_GAS, nonce=last.nonce, gas_price_wei=price_wei)
+    sender.transmit(again)
+    return again
 
 
 def deploy(

@@ -106,6 +106,16 @@ class FeeTooHigh(LedgerError):
     """The network asks for a higher gas price than the settings allow."""
 
 
+class NotInBlock(LedgerUnreachable):
+    """A transaction that was sent, `waited_s` seconds ago, is in no block yet."""
+
+    def __init__(self, sent: "Prepared", waited_s: float) -> None:
+        super().__init__(
+            f"transaction 0x{sent.hash.hex()} is in no block after {waited_s:g} s; it may still enter one: look at the "
+            "ledger before you send it again"
+        )
+
+
 class InsufficientFunds(LedgerError):
     """The sending account cannot pay for the gas. The text names its address and what to do."""
 
@@ -250,14 +260,17 @@ class Sender:
         if _says(text, _NONCE_AHEAD):
             raise NonceAhead(shown) from error
         if _says(text, _WRONG_NONCE):
-            # Some networks have one message for both; the account's own count distinguishes them.
-            used = prepared.nonce < self.next_nonce("latest")
-            raise (NonceUsed if used else NonceAhead)(shown) from error
+            # Some networks have one message for all three; the account's own counts distinguish them. They replace no
+            # transaction, whatever it offers.
+            if prepared.nonce < self.next_nonce("latest"):
+                raise NonceUsed(shown) from error
+            is_held = prepared.nonce < self.next_nonce("pending")
+            raise (Underpriced if is_held else NonceAhead)(shown) from error
 
-    def wait(self, sent: Prepared, *, timeout_s: float) -> TxReceipt:
-        """The receipt of a transaction, once it is in a block.
+    def wait(self, *sent: Prepared, timeout_s: float) -> TxReceipt:
+        """The receipt of a transaction, once one of its attempts `sent` is in a block.
 
-        Raises: LedgerUnreachable where that takes too long; LedgerRejected where the contract refused.
+        Raises: NotInBlock where that takes too long, LedgerUnreachable; LedgerRejected where the contract refused.
         """
         poll = Retrying(
             retry=retry_if_result(lambda receipt: receipt is None),
@@ -265,16 +278,18 @@ class Sender:
             stop=stop_after_delay(timeout_s),
         )
         try:
-            receipt = poll(self._client.receipt, sent.hash)
+            receipt = poll(self._first_receipt, sent)
         except GaveUp as error:
-            raise LedgerUnreachable(
-                f"transaction 0x{sent.hash.hex()} is in no block after {timeout_s:g} s; it may still enter one: look "
-                "at the ledger before you send it again"
-            ) from error
+            raise NotInBlock(sent[-1], timeout_s) from error
         assert receipt is not None  # guaranteed by the retry's condition
         if receipt["status"] != 1:
             raise self._client.why_failed(receipt)
         return receipt
+
+    def _first_receipt(self, attempts: tuple[Prepared, ...]) -> TxReceipt | None:
+        """The receipt of whichever attempt is in a block; None while none is."""
+        receipts = (self._client.receipt(attempt.hash) for attempt in reversed(attempts))
+        return next((receipt for receipt in receipts if receipt is not None), None)
 
 
 def _says(text: str, signs: tuple[str, ...]) -> bool:

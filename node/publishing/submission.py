@@ -299,6 +299,10 @@ class Submitter:
         try:
             self._sender.transmit(prepared)
         except Underpriced:
+            if row.transaction_hash is None:
+                # A fresh nonce, so what the node has under it is another program's: the next step takes the one after.
+                self._update(row.number, transaction_hash=None, submitted_at_ms=row.submitted_at_ms)
+                raise
             # An earlier attempt at the node pays more. That one is kept, and the next one offers more.
             _log.warning("transaction_underpriced", number=row.number, gas_price_wei=prepared.gas_price_wei)
         except (NonceUsed, LedgerRejected):

@@ -98,14 +98,15 @@ def test_every_nodes_refusal_of_a_nonce_is_understood(
         Sender(LedgerClient(nodes[0].url, _ADDRESS), _KEY).transmit(_SENT)
 
 
-@pytest.mark.parametrize(("counted", "error"), [(4, NonceUsed), (3, NonceAhead), (2, NonceAhead)])
+@pytest.mark.parametrize(("counted", "error"), [(4, NonceUsed), (3, Underpriced), (2, Underpriced), (1, NonceAhead)])
 @pytest.mark.parametrize(
     "words", ["invalid nonce; got 3", "account sequence mismatch, got 3: incorrect account sequence"]
 )
-def test_where_one_refusal_means_both_the_accounts_own_count_tells_a_used_nonce_from_one_ahead(
+def test_where_one_refusal_means_all_the_accounts_own_counts_tell_a_nonce_used_held_and_ahead(
     nodes: tuple[RefusingNode, RefusingNode], words: str, counted: int, error: type[LedgerError]
 ) -> None:
-    """To take one for the other sends the same transaction for ever, or drops one that is still to come."""
+    """To take one for the other sends the same transaction for ever, drops one that is still to come, or stops a bank
+    behind one that is waiting for its block."""
     nodes[0].words, nodes[0].counted = words, counted
     with pytest.raises(error, match="refuses nonce 3"):
         Sender(LedgerClient(nodes[0].url, _ADDRESS), _KEY).transmit(_SENT)

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.attestations.terms import Status
 from standing.ledger.chain import governance
-from standing.ledger.chain.sender import Sender
+from standing.ledger.chain.codec import encode_read
+from standing.ledger.chain.sender import Sender, Underpriced
 from standing.ledger.clock import ManualClock
 from standing.ledger.errors import LedgerUnreachable
 from standing.node.accounts.changes import FeedEntry
@@ -206,6 +207,26 @@ def test_a_publication_that_no_ledger_node_takes_does_not_count_as_submitted(
             assert submitted_at_ms() is None
     stepped.node.publisher.step()
     assert submitted_at_ms() == stepped.world.clock.now_ms()
+
+
+def test_a_nonce_that_another_program_took_a_moment_before_is_left_to_it_at_once(stepped: Stepped) -> None:
+    """The publication had counted as submitted, and was sent under the next nonce only when it was late."""
+    before, other = stepped.on_ledger, Sender(stepped.world.client, stepped.bank.secrets.sender_key)
+    read = encode_read([])  # a call that succeeds
+    taken = other.prepare(read, gas=100_000, gas_price_wei=10 * other.gas_price_wei())
+    other.transmit(taken)
+    fed_ms = stepped.feed({"number": NUMBER, "daily_limit_minor": 5})
+    with pytest.raises(Underpriced, match=f"refuses nonce {taken.nonce}"):
+        stepped.node.publisher.step()
+    (hops,) = Trail(stepped.node.database).entry(fed_ms).publications
+    assert (hops.submitted_at_ms, hops.transaction_hash) == (None, None)
+    stepped.world.chain.release()
+    stepped.world.chain.holding = True
+    stepped.node.publisher.step()
+    assert stepped.world.chain.mempool.taken[-1].nonce == taken.nonce + 1
+    stepped.world.chain.release()
+    stepped.settle()
+    assert stepped.on_ledger == before + 1
 
 
 @pytest.mark.parametrize("holding", [False, True], ids=["blocks at once", "a pool that refuses gaps"])

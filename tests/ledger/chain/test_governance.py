@@ -1,0 +1,58 @@
+"""Steps of governance whose transaction enters no block at first: a suspension is urgent, and nobody else sends it
+again."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from standing.ledger.chain import governance
+from standing.ledger.errors import LedgerUnreachable
+from tests.world import GUARDIAN, World, wait_until
+
+_RESEND_AFTER_S = 0.1
+
+
+@contextmanager
+def _being_suspended(a_world: World, bic: str) -> Iterator[Future[bytes]]:
+    """A suspension whose transaction a node has taken, and no block holds."""
+    a_world.chain.holding = True
+    with ThreadPoolExecutor(1) as pool:
+        step = governance.suspend(bic)
+        done = pool.submit(governance.execute, a_world.client, step, GUARDIAN, resend_after_s=_RESEND_AFTER_S)
+        wait_until(lambda: a_world.chain.mempool.taken)
+        yield done
+
+
+def test_a_suspension_that_the_network_dropped_is_sent_again(a_world: World) -> None:
+    bic = a_world.make_bank().bic
+    with _being_suspended(a_world, bic) as done:
+        a_world.chain.lose()
+        transaction = done.result()
+    assert a_world.client.bank(bic).suspended
+    receipt = a_world.client.receipt(transaction)
+    assert receipt is not None
+    assert receipt["status"] == 1
+
+
+def test_a_suspension_is_sent_again_for_what_gas_costs_by_then_and_can_count_only_once(a_world: World) -> None:
+    """Else it would be stuck, and whatever the guardian sends later would wait behind it."""
+    bic, chain = a_world.make_bank().bic, a_world.chain
+    with _being_suspended(a_world, bic) as done:
+        first = chain.mempool.taken[0]
+        chain.mempool.least_wei = 3 * first.gas_price_wei
+        wait_until(lambda: any(held.gas_price_wei >= chain.mempool.least_wei for held in chain.mempool.taken))
+        chain.release()
+        done.result()
+    assert {(held.nonce, held.data) for held in chain.mempool.taken} == {(first.nonce, first.data)}
+    assert a_world.client.bank(bic).suspended
+
+
+def test_a_step_that_stays_out_of_blocks_is_named_after_the_whole_wait(a_world: World) -> None:
+    bic, chain = a_world.make_bank().bic, a_world.chain
+    chain.holding = True
+    with pytest.raises(LedgerUnreachable, match=r"in no block after 0\.5 s; it may still enter one"):
+        governance.execute(
+            a_world.client, governance.suspend(bic), GUARDIAN, timeout_s=0.5, resend_after_s=_RESEND_AFTER_S
+        )
