@@ -215,7 +215,12 @@ def clock(client: LedgerClient, now_ms: int) -> Iterator[Finding]:
     ahead_ms = now_ms - client.latest_allowed_ms()
     behind_ms = client.head().time_s * 1000 - now_ms
     if ahead_ms > 0:
-        yield wrong("clock", f"this machine's clock is at least {span(ahead_ms)} ahead of the ledger's: set it by NTP")
+        # A ledger that makes no blocks looks the same, and no clock is wrong then.
+        yield wrong(
+            "clock",
+            f"the ledger's time is at least {span(ahead_ms)} behind this machine's clock: either it makes no blocks "
+            "(look whether the number of its newest block grows), or this clock is ahead (set it by NTP)",
+        )
     elif behind_ms > _CLOCK_ALLOWANCE_MS:
         yield wrong("clock", f"this machine's clock is at least {span(behind_ms)} behind the ledger's: set it by NTP")
     else:

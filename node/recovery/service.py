@@ -107,7 +107,8 @@ class Recovery:
             )
         state = self._client.bank(self._issuer.bic)
         if not state.admitted:
-            raise CannotRecover(self._admission_advice("is not admitted to this ledger"))
+            with self._database.read() as connection:
+                self._check_admission(state, outbox.last_publication(connection))
         findings = Findings(0, state.publication)
         try:
             with self._database.write() as connection:
@@ -215,7 +216,7 @@ class Recovery:
         behind = state.publication > findings.store_publication
         if not (behind or findings.new_deployment or restored or touched):
             return
-        if findings.new_deployment and not behind and last is not None:
+        if findings.new_deployment and not behind:
             self._check_admission(state, last)
         if behind or findings.new_deployment:
             start = self._start_block(connection, deployment, findings, from_block)
@@ -252,23 +253,28 @@ class Recovery:
         ).one_or_none()
         return here is not None and state.watermark_ms < outbox.watermark_floor_ms(here, deployment)
 
-    def _check_admission(self, state: BankState, last: Row[Any]) -> None:
+    def _check_admission(self, state: BankState, last: Row[Any] | None) -> None:
+        """Check that the bank's history on this ledger goes on from the store's last publication. Raises:
+        CannotRecover, with what the registrar has to do."""
+        bic = self._issuer.bic
+        if last is None:
+            if not state.admitted:
+                raise CannotRecover(
+                    f"{bic} is not admitted to this ledger, and this store has signed nothing: ask the registrar to "
+                    "admit it"
+                )
+            return
+        if not state.admitted:
+            raise CannotRecover(
+                f"{bic} is not admitted to this ledger, where it must go on from this store's history: ask the "
+                f"registrar for `admit --number {last.number} --head 0x{last.digest.hex()}`"
+            )
         if (state.publication, state.head) != (last.number, last.digest):
             raise CannotRecover(
-                self._admission_advice(
-                    f"was admitted to this ledger with publication {state.publication}, head 0x{state.head.hex()}"
-                )
+                f"{bic} is at publication {state.publication} of this ledger, head 0x{state.head.hex()}, from which "
+                "this store's history does not go on. A bank is admitted once, so it cannot publish here: it needs a "
+                f"new deployment, with `admit --number {last.number} --head 0x{last.digest.hex()}`"
             )
-
-    def _admission_advice(self, found: str) -> str:
-        with self._database.read() as connection:
-            last = outbox.last_publication(connection)
-        if last is None:
-            return f"{self._issuer.bic} {found}, and this store has signed nothing: ask the registrar to admit it"
-        return (
-            f"{self._issuer.bic} {found}. A new deployment must go on from this store's history: ask its registrar for "
-            f"`admit --number {last.number} --head 0x{last.digest.hex()}`"
-        )
 
     def _start_block(
         self, connection: Connection, deployment: Deployment | None, findings: Findings, from_block: int

@@ -98,3 +98,23 @@ def test_a_bank_that_moves_to_another_deployment_is_never_told_to_be_admitted_as
     with pytest.raises(CannotRecover, match=r"`admit --number \d+ --head 0x"):
         site.recover()
     site.stop()
+
+
+def test_a_bank_that_would_move_back_is_told_that_only_a_new_deployment_helps(a_world: World, tmp_path: Path) -> None:
+    """Its registrar was to be asked for an admission, which the contract refuses: a bank is admitted once."""
+    site = SteppedNode(a_world, tmp_path)
+    site.bind_and_publish()
+    first, left = site.client.address, site.client.bank(site.bank.bic)
+    site.stop()
+    site.start(contract=site.deploy_again(left.publication, left.head))
+    site.recover()
+    site.publish()
+    moved = site.client.bank(site.bank.bic)
+    site.stop()
+    site.start(contract=first)
+    with pytest.raises(CannotRecover) as refused:
+        site.recover()
+    assert f"at publication {left.publication} of this ledger" in str(refused.value)
+    assert "A bank is admitted once, so it cannot publish here: it needs a new deployment" in str(refused.value)
+    assert f"`admit --number {moved.publication} --head 0x{moved.head.hex()}`" in str(refused.value)
+    site.stop()
