@@ -15,6 +15,8 @@ StandingError
     └── LedgerRejected        the contract refused, with its own error
 """
 
+from collections.abc import Sequence
+
 
 class StandingError(Exception):
     """The root of every error that Standing raises on purpose. Its text may be shown: it holds no secret and no
@@ -87,12 +89,14 @@ class LedgerRejected(LedgerError):
     """The contract refused a call or a transaction.
 
     Attributes: `error` (the name of the contract's custom error, see `contracts/IStatusLedger.sol`, or a reason in
-    words) and `arguments`. `meaning` says it in words, where the arguments do not.
+    words) and `arguments`. `meaning` says it in words, where the arguments do not. `shown`: the arguments as people
+    read them.
     """
 
-    def __init__(self, error: str, arguments: tuple[object, ...] = (), meaning: str = "") -> None:
-        shown = ", ".join("0x" + a.hex() if isinstance(a, bytes) else str(a) for a in arguments)
-        shown = f"({shown})" if arguments or error.isidentifier() else ""
-        super().__init__(f"the ledger refused: {error}{shown}" + (f": {meaning}" if meaning else ""))
+    def __init__(
+        self, error: str, arguments: tuple[object, ...] = (), meaning: str = "", shown: Sequence[str] = ()
+    ) -> None:
+        listed = f"({', '.join(shown)})" if arguments or error.isidentifier() else ""
+        super().__init__(f"the ledger refused: {error}{listed}" + (f": {meaning}" if meaning else ""))
         self.error = error
         self.arguments = arguments

@@ -8,7 +8,7 @@ import typer
 
 from standing.gateway.settings import GatewaySettings
 from standing.ledger.attestations.bic import parse_bic
-from standing.ledger.service.commands import Config, one_line_errors, say
+from standing.ledger.service.commands import Config, one_line_errors, tell
 from standing.ledger.service.files import add_entry, give_to_owner_of
 from standing.ledger.service.private_files import write_private
 from standing.ledger.service.settings import SettingsError, load_text, read_api_key
@@ -75,8 +75,8 @@ def add(
             if written:
                 key_file.unlink()
             raise
-    say(f"{bic} is in {config}; its key is in {key_file}.")
-    say(f"Check the setup: standing-gateway doctor -c {shlex.quote(str(config))}")
-    say(
+    tell(f"{bic} is in {config}; its key is in {key_file}.")
+    tell(f"Check the setup: standing-gateway doctor -c {shlex.quote(str(config))}")
+    tell(
         "Next: standing-gateway reload, with an admin's key, or send each gateway's process SIGHUP; no request is lost."
     )

@@ -22,8 +22,8 @@ from standing.gateway.storage.vault import open_vault
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service import logs
 from standing.ledger.service.client_command import call_service, key_from
-from standing.ledger.service.command_language import in_language, label
-from standing.ledger.service.commands import Config, console, one_line_errors, print_json
+from standing.ledger.service.command_language import in_language, label, of_both
+from standing.ledger.service.commands import Config, console, one_line_errors, print_json, say, tell
 from standing.ledger.service.files import write_over
 from standing.ledger.service.progress import progress_bar
 from standing.ledger.service.settings import load
@@ -99,27 +99,29 @@ def status_command(
 
 
 def _show_report(report: Report) -> None:
-    table = Table("bank", "watermark", "state", "bindings", title=f"Block {report.block_number}")
+    headings = [label(each) for each in ("bank", "watermark", "state", "bindings")]
+    table = Table(*headings, title=in_language(f"block {report.block_number}"))
     for bank in report.banks:
-        states = [state for state in ("suspended", "silent", "watermark_went_back") if getattr(bank, state)]
-        counts = ", ".join(f"{reason}: {count}" for reason, count in report.reasons.get(bank.bank, {}).items())
+        states = [label(state) for state in ("suspended", "silent", "watermark_went_back") if getattr(bank, state)]
+        counts = ", ".join(f"{label(reason)}: {count}" for reason, count in report.reasons.get(bank.bank, {}).items())
         table.add_row(
             bank.bank,
-            iso(bank.watermark_ms) if bank.watermark_ms is not None else "never",
-            " ".join(states) or "up to date",
+            iso(bank.watermark_ms) if bank.watermark_ms is not None else label("never"),
+            " ".join(states) or label("up to date"),
             counts,
         )
     console.print(table)
     for found in report.dead[:20]:
-        console.print(f"dead   {found.binding} {found.bank} {found.reason}: {found.way_out.en}", soft_wrap=True)
+        way_out = of_both(found.way_out.en, found.way_out.zh)
+        say(f"{label('dead')}   {found.binding} {found.bank} {found.reason}: {way_out}")
     for drift in report.drift[:20]:
-        console.print(
-            f"drift  {drift.binding} {drift.bank} {drift.kind}: {drift.on_ledger} on the ledger, {drift.believed} here",
-            soft_wrap=True,
-        )
-    console.print(f"{report.checked} checked, {report.dead_count} no longer usable, {report.drift_count} drifted")
+        before = f"{label('drift')}  {drift.binding} {drift.bank} {drift.kind}: "
+        here = "none" if drift.believed is None else drift.believed
+        tell(f"{drift.on_ledger} on the ledger, {here} here", before)
+    tell(f"{report.checked} checked, {report.dead_count} no longer usable, {report.drift_count} drifted")
     if not report.block_is_still_there:
-        console.print("[red]The chain has since dropped this block: run the command again.[/]")
+        gone = in_language("The chain has since dropped this block: run the command again.")
+        console.print(f"[red]{gone}[/]")
 
 
 def _write(file: Path, text: str) -> None:

@@ -21,6 +21,7 @@ from standing.ledger.service.commands import (
     check_platform,
     one_line_errors,
     say,
+    tell,
 )
 from standing.ledger.service.files import new_folder, settings_text
 from standing.ledger.service.private_files import write_private
@@ -29,6 +30,8 @@ from standing.ledger.service.settings import load_text
 _HEADING = """The settings of a platform's gateway, made by `standing-gateway init`. All others, and the policy:
 `standing-gateway config example`. The environment takes precedence: STANDING_GATEWAY_LISTEN_PORT …"""
 
+#: In front of each point of a list.
+_ITEM = "  - "
 _COMMENTS = {
     "platform": "this platform's id, as the banks know it",
     "listen_host": "put TLS in front of it",
@@ -94,15 +97,17 @@ def init(
 
 def _say_next_steps(final: Path, platform: str, contract: str | None) -> None:
     config = final / "gateway.toml"
-    say(f"Made {final} for {platform}: gateway.toml, a secret, the evidence key, an API key for each role in keys/.\n")
-    say("Before the gateway goes live:")
-    say("  - copy vault-secret and evidence-key.pem to a safe place, apart from the database and its backups")
+    tell(f"Made {final} for {platform}: gateway.toml, a secret, the evidence key, an API key for each role in keys/.")
+    tell("Before the gateway goes live:", "\n")
+    tell("copy vault-secret and evidence-key.pem to a safe place, apart from the database and its backups", _ITEM)
     if contract is None:
-        say(f"  - write ledger_contract into {config}: the registrar provides the address of the ledger")
-    say(
-        f"  - ask each bank for a key for the platform {platform} (the bank: standing-node platform add {platform} …)\n"
+        tell(f"write ledger_contract into {config}: the registrar provides the address of the ledger", _ITEM)
+    tell(
+        f"ask each bank for a key for the platform {platform} (the bank: standing-node platform add {platform} …)",
+        _ITEM,
     )
     file = shlex.quote(str(config))
-    say("Next, for each bank:")
+    tell("Next, for each bank:", "\n")
     say(f"  standing-gateway bank add BIC --name NAME --node-url URL -c {file}")
-    say(f"Then: standing-gateway doctor -c {file}\nThen: standing-gateway serve -c {file}")
+    tell(f"Then: standing-gateway doctor -c {file}")
+    tell(f"Then: standing-gateway serve -c {file}")

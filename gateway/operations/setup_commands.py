@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from standing.gateway.access.commands import KEY_VARIABLE
 from standing.gateway.bindings.banks import BankDirectory
 from standing.gateway.decisions.policy_file import PolicyFileWrong, load_policy
-from standing.gateway.decisions.policy_try import dry_run
+from standing.gateway.decisions.policy_try import DryRun, dry_run
 from standing.gateway.evidence.signing import new_evidence_key, read_evidence_keys
 from standing.gateway.settings import (
     EXAMPLE,
@@ -25,7 +26,7 @@ from standing.gateway.settings import (
 from standing.gateway.storage.database import opened
 from standing.ledger.attestations.money import amount_text
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service.command_language import in_language
+from standing.ledger.service.command_language import in_language, label
 from standing.ledger.service.commands import (
     Config,
     api_key_app,
@@ -33,8 +34,8 @@ from standing.ledger.service.commands import (
     console,
     one_line_errors,
     print_json,
-    say,
     secret_app,
+    tell,
 )
 from standing.ledger.service.settings import load
 from standing.ledger.service.vault import Vault
@@ -67,7 +68,7 @@ def evidence_key_new(file: Path) -> None:
     """Write a new Ed25519 private key (PEM) to a new file that only you can read."""
     with one_line_errors():
         new_evidence_key(file)
-    say(f"wrote {file}")
+    tell(f"wrote {file}")
 
 
 @policy.callback()
@@ -85,7 +86,7 @@ def policy_check(file: Path) -> None:
         for line in PolicyFileWrong(file, told).lines:
             print(line, file=sys.stderr)  # noqa: T201 - plain, so that editors find file and line
         raise typer.Exit(1) from error
-    console.print(f"{file} is valid; its version is {checked.version}", highlight=False, soft_wrap=True)
+    tell(f"{file} is valid; its version is {checked.version}")
 
 
 @policy.command("try")
@@ -107,12 +108,18 @@ def policy_try(
     if as_json:
         print_json(asdict(run))
         return
-    table = Table("rule", "would hold", "sums", "ended as", "refunded", "trouble within 7 days")
+    console.print(_tried(run))
+
+
+def _tried(run: DryRun) -> Table:
+    headings = ("rule", "would hold", "sums", "ended as", "refunded", "trouble within 7 days")
+    table = Table(*(label(heading) for heading in headings))
     for name, tried in run.rules.items():
+        held = in_language(f"{tried.held} of {run.approved}")
         sums = ", ".join(amount_text(sum_minor, code) for code, sum_minor in tried.sum_minor.items())
-        ends = ", ".join(f"{count} {state}" for state, count in tried.ends.items())
-        table.add_row(name, f"{tried.held} of {run.approved}", sums, ends, str(tried.refunded), str(tried.trouble_soon))
-    console.print(table)
+        ends = ", ".join(in_language(f"{count} {state}") for state, count in tried.ends.items())
+        table.add_row(Text(name), held, sums, ends, str(tried.refunded), str(tried.trouble_soon))
+    return table
 
 
 def _day_ms(day: str) -> int:

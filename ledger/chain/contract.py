@@ -1,6 +1,7 @@
 """The committed artifact of the ledger contract, and the contract's own errors."""
 
 import json
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -9,10 +10,25 @@ from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 from eth_utils import keccak
 
-from standing.ledger.errors import LedgerRejected
+from standing.ledger.attestations.bic import bytes11_to_bic
+from standing.ledger.errors import InvalidValue, LedgerRejected
 
 #: The contract's roles by the hashes in its errors. OpenZeppelin's zero hash is the governor's role.
 _ROLES = {bytes(32): "DEFAULT_ADMIN_ROLE"} | {keccak(text=name): name for name in ("REGISTRAR_ROLE", "GUARDIAN_ROLE")}
+
+
+#: The type of a bank in the contract's errors.
+_BANK = "bytes11"
+#: The other errors in words, where their names say them to programmers alone.
+_MEANINGS = {
+    "BankNotAdmitted": "the bank is not admitted to this ledger",
+    "BankIsSuspended": "the bank is suspended",
+    "BankAlreadyAdmitted": "the bank is admitted already",
+    "BankNotSuspended": "the bank is not suspended",
+    "ZeroNotAllowed": "an address is zero",
+    "IncompleteHistory": "of the history to continue, either the number or the digest is missing",
+    "NotBankAdmin": "the caller is not the bank's admin",
+}
 
 
 @cache
@@ -37,10 +53,20 @@ def decode_rejection(data: bytes) -> LedgerRejected:
     """The contract's own error decoded from a revert's return data, whatever that data is."""
     name, types = _errors().get(data[:4], ("", []))
     if not name:
-        return LedgerRejected("without a reason" if not data else "unknown error", (data,) if data else ())
+        shown = ["0x" + data.hex()] if data else []
+        return LedgerRejected("unknown error" if data else "without a reason", (data,) if data else (), shown=shown)
     try:
         arguments = decode(types, data[4:])
     except DecodingError:
         return LedgerRejected(name)
     missing = _ROLES.get(arguments[1]) if name == "AccessControlUnauthorizedAccount" else None
-    return LedgerRejected(name, arguments, f"the caller does not have the role {missing}" if missing else "")
+    meaning = f"the caller does not have the role {missing}" if missing else _MEANINGS.get(name, "")
+    return LedgerRejected(name, arguments, meaning, [_shown(*each) for each in zip(types, arguments, strict=True)])
+
+
+def _shown(kind: str, argument: Any) -> str:
+    """An argument as people read it: a bank by its BIC."""
+    if kind == _BANK:
+        with suppress(InvalidValue):
+            return bytes11_to_bic(argument)
+    return "0x" + argument.hex() if isinstance(argument, bytes) else str(argument)

@@ -28,6 +28,11 @@ def in_language(english: str, each: Sequence[str] = ()) -> str:
     return errors().of(english) or english
 
 
+def of_both(english: str, chinese_text: str) -> str:
+    """A text that is kept in both languages, in that of the environment."""
+    return english if find(DOMAIN, LOCALES) is None else chinese_text
+
+
 def in_language_of(scope: Scope, english: str) -> str:
     """Why a service is not ready, in the language that a request prefers; English where there is no translation."""
     return (errors().of(english) or english) if asked_for(scope) == "zh" else english

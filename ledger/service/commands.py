@@ -56,6 +56,11 @@ def say(text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
+def tell(english: str, before: str = "") -> None:
+    """Print a sentence in the language of the environment, verbatim like `say`. `before`: what stands before it."""
+    say(before + in_language(english))
+
+
 def print_file(text: str) -> None:
     """Print what is a file, or for another program: in UTF-8 wherever it is redirected, as files are read.
 
@@ -106,7 +111,8 @@ def api_key_app(roles: tuple[str, ...], *, names_platforms: bool = False) -> typ
             raise typer.BadParameter(f"allowed: 1 to {MAX_NAME} characters on one line", param_hint="--name")
         key, digest = new_key()
         entry = {"name": name, "role": role, **({"platform": platform} if platform else {}), "sha256": digest}
-        say(f"The key (it is shown only once): {key}\n\n{settings_text({'api_keys': [entry]}, {}, '').strip()}")
+        tell(f"The key (it is shown only once): {key}")
+        say(f"\n{settings_text({'api_keys': [entry]}, {}, '').strip()}")
 
     return app
 
@@ -124,7 +130,7 @@ def secret_app() -> typer.Typer:
         """Write 32 random bytes, in hexadecimal, to a new file that only you can read."""
         with one_line_errors():
             write_private(file, random.token_hex(32) + "\n")
-        say(f"wrote {file}")
+        tell(f"wrote {file}")
 
     return app
 
@@ -158,6 +164,6 @@ def config_app(
             for fault in error.each if isinstance(error, SettingsError) else [str(error)]:
                 print(f"error: {in_language(fault)}", file=sys.stderr)  # noqa: T201
             raise typer.Exit(1) from error
-        say(f"{config or 'the environment'} is valid")
+        tell(f"{config} is valid" if config is not None else "the environment is valid")
 
     return app

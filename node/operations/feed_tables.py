@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from standing.ledger.service.command_language import in_language, label
 from standing.node.accounts.quarantine import Unstated
 from standing.node.feed.file_report import FileReport, masked
 
@@ -23,7 +24,7 @@ def show_report(report: FileReport, console: Console) -> None:
     summary.add_column(style="bold")
     summary.add_column(overflow="fold")
     for name, value in _summary(report):
-        summary.add_row(name, Text(value))
+        summary.add_row(label(name), Text(value))
     console.print(summary)
     if report.problems:
         console.print(_problems(report))
@@ -32,7 +33,7 @@ def show_report(report: FileReport, console: Console) -> None:
 
 
 def _summary(report: FileReport) -> list[tuple[str, str]]:
-    rows = [("file", report.file), ("outcome", _OUTCOMES[report.outcome])]
+    rows = [("file", report.file), ("outcome", label(_OUTCOMES[report.outcome]))]
     if report.kind is not None:
         rows.append(("kind", report.kind))
     if report.as_of_ms is not None:
@@ -54,21 +55,22 @@ def _summary(report: FileReport) -> list[tuple[str, str]]:
 
 
 def _problems(report: FileReport) -> Table:
-    table = Table(title="Invalid data", title_justify="left")
-    table.add_column("line", justify="right")
-    table.add_column("field", no_wrap=True)  # a name broken over two lines could not be searched for
+    table = Table(title=label("Invalid data"), title_justify="left")
+    table.add_column(label("line"), justify="right")
+    table.add_column(label("field"), no_wrap=True)  # a name broken over two lines could not be searched for
     for name in ("problem", "allowed"):
-        table.add_column(name, overflow="fold")
+        table.add_column(label(name), overflow="fold")
     for problem in report.problems:
         line = str(problem.line) if problem.line else "–"
-        table.add_row(line, Text(problem.field), Text(problem.problem), Text(problem.allowed))
+        told = [Text(in_language(text)) for text in (problem.problem, problem.allowed)]
+        table.add_row(line, Text(problem.field), *told)
     return table
 
 
 def _missing(report: FileReport) -> Table:
-    table = Table(title="Accounts that the file does not state", title_justify="left")
+    table = Table(title=label("Accounts that the file does not state"), title_justify="left")
     for name in ("number", "status", "bindings"):
-        table.add_column(name)
+        table.add_column(label(name))
     for account in report.missing_accounts:
         table.add_row(account.number_masked, account.status, str(account.bindings))
     return table
@@ -76,10 +78,10 @@ def _missing(report: FileReport) -> Table:
 
 def show_unstated(listed: Sequence[Unstated], number: int, console: Console) -> None:
     """Print the accounts that are unstated, their numbers masked."""
-    table = Table(title=f"{number:,} accounts are unstated", title_justify="left")
+    table = Table(title=in_language(f"{number:,} accounts are unstated"), title_justify="left")
     for name in ("number", "since", "stated in", "problem"):
-        table.add_column(name, overflow="fold")
+        table.add_column(label(name), overflow="fold")
     for account in listed:
         since = datetime.fromtimestamp(account.since_ms / 1000, UTC).isoformat(timespec="seconds")
-        table.add_row(masked(account.number), since, Text(account.source), Text(account.problem))
+        table.add_row(masked(account.number), since, Text(account.source), Text(in_language(account.problem)))
     console.print(table)

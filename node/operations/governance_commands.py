@@ -17,7 +17,8 @@ from standing.ledger.chain.client import BankState, LedgerClient
 from standing.ledger.chain.connection import connect, ledger_errors, parse_address, parse_digest
 from standing.ledger.chain.governance import Step
 from standing.ledger.clock import SystemClock
-from standing.ledger.service.commands import console, one_line_errors
+from standing.ledger.service.command_language import in_language, label, of_both
+from standing.ledger.service.commands import console, one_line_errors, tell
 from standing.ledger.service.times import ago
 from standing.node.publishing.keys import load_private_key
 
@@ -71,7 +72,7 @@ def deploy(
             return
         with ledger_errors():
             chain_id = connect(ledger_url).eth.chain_id
-        console.print(f"would deploy StatusLedger on chain {chain_id} as {Account.from_key(key).address}")
+        tell(f"would deploy StatusLedger on chain {chain_id} as {Account.from_key(key).address}")
         for name, address in roles.items():
             console.print(f"  {name}: {address}")
 
@@ -165,26 +166,29 @@ def _client(ledger_url: str, contract: str) -> LedgerClient:
 def _carry_out(step: Step, bank: str, client: LedgerClient, key: bytes, dry_run: bool) -> None:
     bic = parse_bic(bank)
     caller = Account.from_key(key).address
-    console.print(f"{'would send' if dry_run else 'sending'} {step} as {caller}", soft_wrap=True)
+    tell(f"would send {step} as {caller}" if dry_run else f"sending {step} as {caller}")
     if dry_run:
         governance.dry_run(client, step, caller)
-        console.print("the contract would accept it; the bank now:")
+        tell("the contract would accept it; the bank now:")
     else:
         transaction = governance.execute(client, step, key)
-        console.print(f"in a block: 0x{transaction.hex()}; the bank now:", soft_wrap=True)
+        tell(f"in a block: 0x{transaction.hex()}; the bank now:")
     _show(bic, client.bank(bic))
 
 
 def _show(bank: str, state: BankState) -> None:
-    table = Table("", "", title=f"{bank} on the ledger", show_header=False)
+    table = Table("", "", title=of_both(f"{bank} on the ledger", f"账本上的 {bank}"), show_header=False)
     table.columns[1].overflow = "fold"  # a digest that is cut off is useless
-    if not state.admitted:
-        table.add_row("admitted", "no")
-    else:
-        table.add_row("signer", state.signer)
-        table.add_row("admin", state.admin)
-        table.add_row("suspended", "yes" if state.suspended else "no")
-        table.add_row("publication", str(state.publication))
-        table.add_row("watermark", ago(state.watermark_ms, SystemClock().now_ms()))
-        table.add_row("head", "0x" + state.head.hex())
+    rows = {"admitted": "no"}
+    if state.admitted:
+        rows = {
+            "signer": state.signer,
+            "admin": state.admin,
+            "suspended": "yes" if state.suspended else "no",
+            "publication": str(state.publication),
+            "watermark": ago(state.watermark_ms, SystemClock().now_ms()),
+            "head": "0x" + state.head.hex(),
+        }
+    for name, value in rows.items():
+        table.add_row(label(name), label(in_language(value)))
     console.print(table)

@@ -21,6 +21,7 @@ from standing.ledger.service.commands import (
     check_platform,
     one_line_errors,
     say,
+    tell,
 )
 from standing.ledger.service.files import new_folder, settings_text
 from standing.ledger.service.private_files import write_private
@@ -31,6 +32,8 @@ from standing.node.settings import NodeSettings
 _HEADING = """The settings of a bank's node, made by `standing-node init`. All others: `standing-node config example`.
 The environment takes precedence: STANDING_NODE_LISTEN_PORT …"""
 
+#: In front of each point of a list.
+_ITEM = "  - "
 _COMMENTS = {
     "listen_host": "put TLS in front of it",
     "ledger_url": "your own node of the ledger's network",
@@ -153,20 +156,21 @@ def _keystore(folder: Path, role: str) -> str:
 
 def _guide(final: Path, bic: str, made: _Made, platforms: list[str], *, own_admin: bool, contract: str | None) -> None:
     config = final / "node.toml"
-    say(f"Made {final} for {bic}: node.toml, two secrets, keystores with passwords, API keys in keys/.\n")
-    say("Send these to the ledger's registrar over a trusted channel, and have two people check them:")
+    tell(f"Made {final} for {bic}: node.toml, two secrets, keystores with passwords, API keys in keys/.")
+    tell("Send these to the ledger's registrar over a trusted channel, and have two people check them:", "\n")
     say(f"  bank    {bic}\n  signer  {made.signer}\n  admin   {made.admin}")
-    say("The registrar then admits the bank with:")
+    tell("The registrar then admits the bank with:")
     say(f"  standing-node ledger admit {bic} --signer {made.signer} --admin {made.admin} \\")
     say("    --keystore REGISTRAR.json --password-file REGISTRAR-PASSWORD\n")
-    say("Before the bank goes live:")
-    say("  - copy bank-secret and vault-secret to a safe place, apart from the database and its backups")
+    tell("Before the bank goes live:")
+    tell("copy bank-secret and vault-secret to a safe place, apart from the database and its backups", _ITEM)
     if own_admin:
-        say(f"  - move {final / 'admin'} off this machine: it is needed to replace a leaked or lost signing key")
-    say(f"  - if the ledger charges for gas, fund the sending account {made.sender}")
+        tell(f"move {final / 'admin'} off this machine: it is needed to replace a leaked or lost signing key", _ITEM)
+    tell(f"if the ledger charges for gas, fund the sending account {made.sender}", _ITEM)
     for name in platforms:
-        say(f"  - give {name} its key, which is in {final / 'keys' / name}")
+        tell(f"give {name} its key, which is in {final / 'keys' / name}", _ITEM)
     if contract is None:
-        say(f"  - write ledger_contract into {config}: the registrar provides the address")
+        tell(f"write ledger_contract into {config}: the registrar provides the address", _ITEM)
     file = shlex.quote(str(config))
-    say(f"\nNext: standing-node doctor -c {file}\nThen: standing-node serve -c {file}")
+    tell(f"Next: standing-node doctor -c {file}", "\n")
+    tell(f"Then: standing-node serve -c {file}")

@@ -12,7 +12,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_fix
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import Overloaded
 from standing.ledger.service.api_keys import new_key
-from standing.ledger.service.commands import Config, check_platform, console, one_line_errors, say
+from standing.ledger.service.commands import Config, check_platform, console, one_line_errors, tell
 from standing.ledger.service.files import add_entry
 from standing.ledger.service.private_files import write_private
 from standing.ledger.service.settings import SettingsError, load, load_text
@@ -57,11 +57,11 @@ def add(
             if key_file is not None:
                 key_file.unlink()
             raise
-    say(f"{platform} has a key in {config}.")
-    say(
+    tell(f"{platform} has a key in {config}.")
+    tell(
         f"Give it to the platform: {key_file}" if key_file else f"Give it to the platform; it is shown only once: {key}"
     )
-    say("Next: standing-node reload, with an operator's key, or send the node's process SIGHUP; no request is lost.")
+    tell("Next: standing-node reload, with an operator's key, or send the node's process SIGHUP; no request is lost.")
 
 
 @app.command("off-board")
@@ -79,9 +79,9 @@ def off_board(platform: PlatformArgument, config: Config = None) -> None:
                 # A full outbox empties as the running node publishes, so this waits.
                 state = waiting(off_boardings.end_batch, platform)
                 progress.update(task, completed=state.ended, total=state.ended + state.left)
-        console.print(f"{platform}: {state.ended} bindings ended", highlight=False)
+        tell(f"{platform}: {state.ended} bindings ended")
         if not state.ended and platform not in {key.platform for key in settings.api_keys}:
-            say(
+            tell(
                 f"No API key in the settings is {platform}'s, and it had no bindings: check its id. If it is wrong: "
                 f"standing-node platform readmit {platform}"
             )
@@ -95,7 +95,7 @@ def _waits_once() -> Callable[[RetryCallState], None]:
         nonlocal said
         if not said:
             said = True
-            say("The outbox is full: waiting for the running node to publish. If none is running, start it.")
+            tell("The outbox is full: waiting for the running node to publish. If none is running, start it.")
 
     return say_it
 
@@ -105,7 +105,7 @@ def readmit(platform: PlatformArgument, config: Config = None) -> None:
     """Allow an off-boarded platform to be granted bindings again. Ended bindings stay ended."""
     with one_line_errors(), _off_boardings(platform, config) as (_, off_boardings):
         off_boardings.readmit(platform)
-        console.print(f"{platform} may be granted bindings again", highlight=False)
+        tell(f"{platform} may be granted bindings again")
 
 
 @contextmanager
