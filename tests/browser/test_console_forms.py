@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from standing.ledger.attestations.binding_protocol import Claim
 from tests.browser.browsing import fits, visitor
@@ -88,3 +88,87 @@ def test_the_longest_ids_of_a_platform_fit_a_phone(chromium: Browser, it: Rig) -
             page.goto(f"/console/{path}")
             page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
             assert fits(page), path
+
+
+_REASON = "The user called, ticket 4711"
+
+
+def _typed(page: Page, it: Rig) -> str:
+    """The page of a new account on which the reason of a resync is typed."""
+    path = f"/console/accounts/{it.bound().binding}"
+    page.goto(path)
+    page.locator("summary", has_text="Ask the bank to publish again").click()
+    page.locator('form[action$="/resync"] [name="reason"]').fill(_REASON)
+    return path
+
+
+def _is_back(page: Page) -> None:
+    reason = page.locator('form[action$="/resync"] [name="reason"]')
+    expect(reason).to_be_visible()
+    expect(reason).to_have_value(_REASON)
+    expect(page.locator('form[action$="/end"] [name="reason"]')).to_be_hidden()
+
+
+def _send(page: Page) -> None:
+    page.locator('form[action$="/resync"] button').click()
+
+
+def test_text_of_a_form_survives_signing_in_again_a_wrong_key_and_another_language(chromium: Browser, it: Rig) -> None:
+    with visitor(chromium, it.url, 1440, allowed=("403",)) as page:
+        sign_in(page, it)
+        _typed(page, it)
+        it.clock.advance(15 * 60_000)
+        it.heartbeat()
+        _send(page)
+        for key in ("sk_wrong", it.keys["support"]):
+            page.locator('[name="key"]').fill(key)
+            page.locator('[name="key"]').press("Enter")
+        _is_back(page)
+        page.get_by_role("button", name="中文").click()
+        expect(page.get_by_role("button", name="English")).to_be_visible()
+        _is_back(page)
+        _send(page)
+        expect(page.get_by_role("status")).to_be_visible()
+        # Done: on no page is the text left to be sent a second time.
+        expect(page.locator('form[action$="/resync"] [name="reason"]')).to_have_value("")
+        page.go_back()
+        expect(page.locator('form[action$="/resync"] [name="reason"]')).to_have_value("")
+
+
+def test_text_of_a_form_survives_a_lost_network_a_reload_and_a_look_at_another_page(chromium: Browser, it: Rig) -> None:
+    with visitor(chromium, it.url, 1440, allowed=("ERR_INTERNET_DISCONNECTED",)) as page:
+        sign_in(page, it)
+        path = _typed(page, it)
+        page.context.set_offline(True)
+        _send(page)
+        page.wait_for_url("chrome-error://**")
+        page.context.set_offline(False)
+        page.go_back()
+        _is_back(page)
+        page.reload()
+        _is_back(page)
+        page.get_by_role("link", name="Banks").click()
+        page.wait_for_url("**/console/banks")
+        page.goto(path)
+        _is_back(page)
+
+
+def test_text_of_a_form_is_shown_to_nobody_else(chromium: Browser, it: Rig) -> None:
+    with visitor(chromium, it.url, 1440) as page:
+        sign_in(page, it)
+        path = _typed(page, it)
+        it.clock.advance(15 * 60_000)
+        it.heartbeat()
+        _send(page)
+        page.locator('[name="key"]').fill(it.keys["admin"])
+        page.locator('[name="key"]').press("Enter")
+        expect(page.locator(".crumb")).to_be_visible()
+        expect(page.locator('form[action$="/resync"] [name="reason"]')).to_have_value("")
+        assert page.evaluate("sessionStorage.length") == 0
+        _typed(page, it)
+        page.get_by_role("button", name="Sign out").click()
+        page.locator('[name="key"]').fill(it.keys["admin"])
+        page.locator('[name="key"]').press("Enter")
+        assert page.evaluate("sessionStorage.length") == 0
+        page.goto(path)
+        expect(page.locator('form[action$="/resync"] [name="reason"]')).to_have_value("")

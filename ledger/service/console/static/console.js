@@ -1,5 +1,5 @@
-// Everything that only reads works without this file. It copies sentences, keeps the banks' ages live, loads what is slow, and
-// sends a form once per double click.
+// Everything that only reads works without this file. It copies sentences, keeps the banks' ages live, loads what is slow, sends
+// a form once per double click, and keeps what was typed into a form that did nothing.
 "use strict";
 
 for (const button of document.querySelectorAll("[data-copy]")) {
@@ -19,16 +19,44 @@ function answered(form) {
   sent.delete(form);
   form.removeAttribute("aria-busy");
 }
+let sentTo = null;
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (sent.has(form)) event.preventDefault();
   else if (form.getAttribute("role") !== "search") {
+    sentTo = form.getAttribute("action");
     form.setAttribute("aria-busy", "true");
     sent.set(form, setTimeout(() => answered(form), ANSWERED_MS));
   }
 });
 // The page is shown again, as after Back.
 addEventListener("pageshow", () => { for (const form of sent.keys()) answered(form); });
+
+// What was typed is there again when its page is: after the session or the network was gone, after Back, a reload or another
+// language. In this tab alone, for the same person, until they sign out. A search is not kept: it may be an account number.
+const TYPED = "standing-typed";
+const person = document.querySelector("[data-person]")?.dataset.person; // nobody on a sign-in page or an error
+addEventListener("pagehide", () => {
+  if (!person) return;
+  const forms = Array.from(document.querySelectorAll("main form:not([role=search])"), (form) => ({
+    action: form.getAttribute("action"),
+    fields: Array.from(form.querySelectorAll("input:not([type=hidden])"), (field) => [field.name, field.value]),
+  })).filter((form) => form.fields.some(([, text]) => text));
+  if (sentTo?.endsWith("/sign-out")) sessionStorage.removeItem(TYPED);
+  else if (forms.length) sessionStorage.setItem(TYPED, JSON.stringify({ person, sentTo, forms }));
+});
+const typed = person && JSON.parse(sessionStorage.getItem(TYPED));
+if (typed) {
+  const done = document.querySelector("main [role=status]") ? typed.sentTo : null;
+  const here = new Map(Array.from(document.forms, (form) => [form.getAttribute("action"), form]));
+  if (typed.person !== person || typed.forms.some((each) => here.has(each.action))) sessionStorage.removeItem(TYPED);
+  for (const { action, fields } of typed.person === person ? typed.forms : []) {
+    const form = action === done ? null : here.get(action);
+    if (!form) continue;
+    for (const [name, text] of fields) form.elements.namedItem(name).value ||= text;
+    form.closest("details")?.setAttribute("open", "");
+  }
+}
 
 // A duration in whole units, at most two of them, as the server writes it. `units` holds each unit's text around a "#".
 function span(durationMs, units) {
