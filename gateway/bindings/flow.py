@@ -148,7 +148,7 @@ class BindingFlow:
         with self._admission:
             old = await self._bindings.row(binding)
             bank = self._banks.of_binding(old.bank)
-            if self._account(bank, request.canonical_number()) != old.account:
+            if self.account(bank, request.canonical_number()) != old.account:
                 raise InvalidValue("number", "of another account", "the account of this binding, or a new binding")
             hints = () if as_written else tuple(request.hints())
             return LooksMistyped(hints) if hints else await self._bind(bank, old.user_id, request, binding)
@@ -226,7 +226,7 @@ class BindingFlow:
         account = {
             "number_masked": mask(number),
             "number_type": request.number_type,
-            "account": self._account(bank, number),
+            "account": self.account(bank, number),
             "replaces": replaces,
         }
         if answer.micro_deposit is not None:
@@ -254,7 +254,8 @@ class BindingFlow:
             raise BankNotUsable(f"the ledger {'has suspended' if state.suspended else 'does not admit'} {bank.bic}")
         return state.signer
 
-    def _account(self, bank: Bank, number: str) -> bytes:
+    def account(self, bank: Bank, number: str) -> bytes:
+        """The keyed hash that is stored in place of an account's canonical number."""
         return self._vault.lookup("account", f"{bank.bic}:{number}")
 
     def _values(

@@ -42,7 +42,7 @@ def create_console(services: dict[type, object]) -> FastAPI:
     settings = gateway.settings.console
     console = Console(
         "standing.gateway.console",
-        "standing_console",
+        f"standing_console_{gateway.sessions.mark}",
         ZoneInfo(settings.time_zone),
         gateway.sessions,
         by_key=settings.key_sign_in,

@@ -19,22 +19,24 @@ from standing.gateway.bindings.service import StoredBinding
 from standing.gateway.composition import Gateway
 from standing.gateway.console.lookups import Listed, Lookups
 from standing.gateway.console.visits import GatewayDep
-from standing.ledger.attestations.numbers import visible
-from standing.ledger.errors import NotFound
+from standing.gateway.decisions.holds import StoredHold
+from standing.ledger.attestations.numbers import canonical_number, visible
+from standing.ledger.errors import InvalidValue, NotFound
 from standing.ledger.service.console.pages import HOME, PATH, segment
-from standing.ledger.service.console.visits import ActDep, Visit, VisitDep
+from standing.ledger.service.console.visits import Visit, VisitDep
 from standing.ledger.service.vault import VaultError
 
 router = APIRouter()
 
 _BINDING = re.compile(r"0x[0-9a-fA-F]{64}")
-#: The last four digits of an account, also behind a mask: 621661********0000, •••• 0000, …0000.
-_LAST_FOUR = re.compile(r"(?:([0-9]*)(?:[*•●]+|\.{2,}))?([0-9]{4})")
+#: The last four digits of an account, also behind a mask: 621661********0000, DE8937*…, •••• 0000, …0000.
+_LAST_FOUR = re.compile(r"(?:([0-9A-Z]*)(?:[*•●]+|\.{2,}))?([0-9]{4})", re.IGNORECASE)
 #: Dashes that messengers and word processors write in place of a hyphen.
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 #: What is pasted around an id: quotes, brackets, a spreadsheet's `="…"`, the end of a sentence, 交易号：, 尾号.
 _AROUND = re.compile("^[^A-Za-z0-9]+|[^A-Za-z0-9]+$")
 _BINDING_PASTED = re.compile(r"(?:0[xX])?([0-9a-fA-F]{64})")
+_MINUTE_MS = 60_000
 
 
 class Done(StrEnum):
@@ -49,11 +51,14 @@ class Done(StrEnum):
 
 @dataclass(slots=True)
 class Found:
-    """The result of a search. `user`: the platform knows this user id, with or without accounts."""
+    """The result of a search. `user`: the platform knows this user id, with or without accounts. `holds`: the user's
+    that are in force. `refusals`: by banks, of the user's attempts to bind, within the bounds' time."""
 
     user: str | None = None
     accounts: list[AccountView] = field(default_factory=list)
     ended: list[StoredBinding] = field(default_factory=list)
+    holds: list[StoredHold] = field(default_factory=list)
+    refusals: int = 0
     pending: list[PendingBinding] = field(default_factory=list)
     by_digits: Listed[StoredBinding] = field(default_factory=lambda: Listed([], 0))
     transaction: str | None = None
@@ -83,12 +88,15 @@ async def find_page(
 
 
 @router.post("/find")
-async def find(
-    _visited: ActDep, gateway: GatewayDep, wanted: Annotated[str, Form(alias="q", max_length=200)] = ""
-) -> Response:
-    """Search. The results have an address of their own, so that Back, a reload and the other language lead to them;
+async def find(gateway: GatewayDep, wanted: Annotated[str, Form(alias="q", max_length=200)] = "") -> Response:
+    """Search. Changes nothing and tells nothing, so it needs no session: its results do, and after the sign-in of
+    somebody whose session had ended they are shown."""
+    return _results_of(gateway, visible(wanted).strip())  # digits of a Chinese keyboard are wide
+
+
+def _results_of(gateway: Gateway, typed: str) -> Response:
+    """To the results, which have an address of their own, so that Back, a reload and the other language lead to them;
     the search text may be personal data, and is sealed in it."""
-    typed = visible(wanted).strip()  # digits of a Chinese keyboard are wide
     sealed = gateway.searches.seal_text(typed).decode().rstrip("=")
     return RedirectResponse(f"{PATH}/found/{sealed}" if typed else HOME, status_code=303)
 
@@ -103,8 +111,13 @@ async def found_page(
     except VaultError as error:
         raise NotFound("no search of this gateway; allowed: one from the first page") from error
     found = await _search(gateway, typed)
-    if found.nothing and (plain := _without_clutter(typed)) != typed:
+    plain = _without_clutter(typed)
+    if found.nothing and plain != typed:
         found = await _search(gateway, plain)
+    if found.nothing and (named := await _of_whole_number(gateway, plain)):
+        if len(named) > 1:
+            return _results_of(gateway, named[0].number_masked)  # the number itself is not kept
+        found.by_digits = Listed(named, 1)
     if found.only is not None:
         return RedirectResponse(found.only, status_code=303)
     return await _page(visited, gateway, typed=typed, found=found)
@@ -122,6 +135,7 @@ async def _page(visited: Visit, gateway: Gateway, **values: Any) -> Response:
         "holds": await lookups.open_holds(now_ms),
         "reviews": await lookups.open_reviews(),
         "bank_name": partial(bank_name, gateway),
+        "bounds": gateway.binding_flow.bounds,
     }
     return visited.page("find.html", **({"typed": "", "found": None, "lifted": False} | queue | values))
 
@@ -143,12 +157,22 @@ async def _search(gateway: Gateway, typed: str) -> Found:
             found.binding = None
         return found
     if (digits := _LAST_FOUR.fullmatch(typed.replace(" ", ""))) is not None:
-        found.by_digits = await lookups.ending_in(digits[2], begins=digits[1] or "")
+        found.by_digits = await lookups.ending_in(digits[2], begins=(digits[1] or "").upper())
     if re.fullmatch(USER_PATTERN, typed):
         if await lookups.is_decided(typed):
             found.transaction = typed
         await _find_user(gateway, typed, found)
     return found
+
+
+async def _of_whole_number(gateway: Gateway, plain: str) -> list[StoredBinding]:
+    """The bindings of the account whose number somebody has pasted in whole, at whichever bank."""
+    try:
+        number = canonical_number(plain, "account")
+    except InvalidValue:
+        return []
+    hashes = [gateway.binding_flow.account(bank, number) for bank in gateway.banks]
+    return await Lookups(gateway.storage).of_accounts(hashes)
 
 
 async def _find_user(gateway: Gateway, user_id: str, found: Found) -> None:
@@ -158,8 +182,12 @@ async def _find_user(gateway: Gateway, user_id: str, found: Found) -> None:
         return
     found.ended = [each for each in stored if each.ended_at_ms is not None]
     found.pending = await gateway.binding_flow.pending_of(user_id)
+    now_ms = gateway.clock.now_ms()
     held = await gateway.holds.listed(user_id=user_id)
-    if not (stored or found.pending or held):
+    found.holds = [hold for hold in held if hold.lifted_at_ms is None and hold.ends_at_ms > now_ms]
+    since_ms = now_ms - gateway.binding_flow.bounds.within_minutes * _MINUTE_MS
+    found.refusals = await Lookups(gateway.storage).refusals_since(user_id, since_ms)
+    if not (stored or found.pending or held or found.refusals):
         return
     found.user = user_id
     found.accounts = await gateway.accounts.of_user(user_id)

@@ -1,6 +1,6 @@
 """Queries of the console without a service elsewhere: accounts by digits, decisions, open holds, reviews."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -61,6 +61,30 @@ class Lookups:
         if begins:
             query = query.where(_bindings.number_masked.startswith(begins))
         return await self._listed(query.order_by(_bindings.created_at_ms.desc()), stored_binding)
+
+    async def of_accounts(self, accounts: list[bytes]) -> list[StoredBinding]:
+        """Bindings of accounts by their keyed hashes, newest first, at most MAX_LISTED."""
+        query = stored_bindings().where(_bindings.account.in_(accounts)).order_by(_bindings.created_at_ms.desc())
+        return [stored_binding(row) for row in await self._rows(query.limit(MAX_LISTED))]
+
+    async def refusals_since(self, user_id: str, since_ms: int) -> int:
+        """How often banks have refused to bind for a user after a time."""
+        refused = schema.binding_refusals.c
+        query = select(func.count().label("refusals")).where(refused.user_id == user_id, refused.at_ms > since_ms)
+        return int((await self._rows(query))[0].refusals)
+
+    async def events_on(self, binding: bytes, publications: Sequence[int]) -> list[Row[Any]]:
+        """Publication, type and data of the events about some publications of a binding, in the order of the log."""
+        events = schema.events.c
+        query = select(events.publication, events.type, events.data).where(
+            events.binding == binding, events.publication.in_(publications)
+        )
+        return await self._rows(query.order_by(events.position))
+
+    async def closed_by(self, transaction_id: str) -> str | None:
+        """Who closed a transaction's review; None while it is open, or where there was none."""
+        query = select(schema.reviews.c.closed_by).where(schema.reviews.c.transaction_id == transaction_id)
+        return next((row.closed_by for row in await self._rows(query)), None)
 
     async def is_decided(self, transaction_id: str) -> bool:
         """Whether there is a decision with this id."""

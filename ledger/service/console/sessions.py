@@ -88,6 +88,12 @@ class Sessions:
         self._keys = {key.sha256: key for key in keys}
 
     @property
+    def mark(self) -> str:
+        """Tells this database's sessions from another's, for the names of cookies: browsers share them between the
+        ports of a host."""
+        return hmac.digest(self._secret, b"console-cookies", "sha256").hex()[:8]
+
+    @property
     def keys(self) -> list[ApiKey]:
         """The keys accepted now, of every role."""
         return list(self._keys.values())

@@ -94,6 +94,46 @@ def test_a_binding_is_found_without_its_prefix_and_across_a_line_break(a_rig: Ri
     assert staff.page.url.path == f"/console/accounts/{binding}"
 
 
+@pytest.mark.parametrize("pasted", ["{number}", "{first} {rest}", "账号：{first}-{rest}。"])
+def test_a_whole_account_number_leads_to_its_account_and_is_kept_in_no_address(
+    a_rig: Rig, staff: Browser, pasted: str
+) -> None:
+    person = a_rig.bound()
+    staff.open("/console")
+    text = staff.submit(
+        "/console/find", q=pasted.format(number=person.number, first=person.number[:6], rest=person.number[6:])
+    )
+    assert staff.page.url.path == f"/console/accounts/{person.binding}"
+    assert person.number not in text
+
+
+def test_a_whole_account_number_that_was_bound_twice_is_shown_masked(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound()
+    first = person.binding
+    a_rig.platform("DELETE", f"/v1/bindings/{first}")
+    person.binding = person.bind(request_id="bind-again").json()["binding"]
+    staff.open("/console")
+    text = staff.submit("/console/find", q=person.number)
+    assert first in text
+    assert person.binding in text
+    assert person.number not in text
+    assert f'value="{person.number[:6]}******{person.number[-4:]}"' in text
+
+
+def test_a_user_whom_banks_refuse_is_found_with_their_refusals_and_then_their_hold(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.person()
+    staff.open("/console")
+    for tries in range(1, 6):
+        assert person.bind(request_id=f"bind-no-{tries}", phone="+8613911111111").json()["outcome"] == "refused"
+        text = staff.submit("/console/find", q=person.user_id)
+        assert f"User {person.user_id}" in text
+        assert (f"Banks have refused {tries} of this user’s attempts" in text) is (tries < 5)
+    found = text[text.index(f"User {person.user_id}") : text.index("Open holds")]
+    assert "Attempts to bind" in found
+    assert "/lift" in found
+    assert "BINDING_ATTEMPTS" not in text
+
+
 def test_a_full_account_number_that_is_found_nowhere_gets_the_hint_to_type_its_last_four_digits(staff: Browser) -> None:
     staff.open("/console")
     assert "type only the last four digits" in staff.submit("/console/find", q="9156 0000 0000 0017")

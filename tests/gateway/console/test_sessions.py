@@ -1,9 +1,10 @@
 """Signing in to the console by key, and its sessions: who gets in, until when, and forms that must do nothing."""
 
 import re
+from pathlib import Path
 
 from tests.console_browser import Browser
-from tests.gateway.gateway_rig import Rig
+from tests.gateway.gateway_rig import Rig, rig
 
 
 def test_nobody_sees_a_page_without_signing_in(visitor: Browser) -> None:
@@ -55,11 +56,36 @@ def test_a_form_sent_after_the_session_ended_says_that_nothing_was_done_and_lead
 
 
 def test_signing_out_ends_the_session_and_not_only_the_cookie(staff: Browser) -> None:
-    token = staff.http.cookies["standing_console"]
+    (name, token) = next(iter(staff.http.cookies.items()))
     staff.open("/console")
     staff.submit("/console/sign-out")
-    staff.http.cookies.set("standing_console", token, path="/console")
+    staff.http.cookies.set(name, token, path="/console")
     assert "Sign in" in staff.open("/console")
+
+
+def test_a_browser_is_signed_in_to_two_gateways_on_one_host_at_once(a_rig: Rig, staff: Browser, tmp_path: Path) -> None:
+    """Browsers share cookies between the ports of a host."""
+    with rig(tmp_path) as own:
+        other = Browser(own.url)
+        other.http.cookies = staff.http.cookies
+        assert "Find an account" in other.sign_in(own.keys["support"])
+        assert "Find an account" in staff.open("/console")
+        other.submit("/console/sign-out")
+        assert "Find an account" in staff.open("/console")
+        other.http.close()
+
+
+def test_a_search_sent_after_the_session_ended_is_answered_after_the_next_sign_in(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound()
+    staff.open("/console")
+    a_rig.clock.advance(15 * 60_000)
+    a_rig.heartbeat()
+    asked = staff.submit("/console/find", q=person.user_id)
+    assert "API key" in asked
+    assert person.user_id not in str(staff.page.url)
+    wanted = re.search('name="next" value="([^"]+)"', asked)
+    assert wanted is not None
+    assert f"User {person.user_id}" in staff.submit("/console/sign-in", key=a_rig.keys["support"], next=wanted.group(1))
 
 
 def test_too_many_failed_attempts_lock_an_address_out_for_a_while(a_rig: Rig, visitor: Browser) -> None:
