@@ -1,9 +1,11 @@
 """The account page: its current state, its limits, the trail of its changes, its decisions, and what staff can do."""
 
 import asyncio
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Query
+from sqlalchemy import Row
 from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.accounts.health import Health
@@ -21,9 +23,11 @@ from standing.gateway.support.hops import HopName
 from standing.gateway.support.trail import BindingTrail
 from standing.gateway.support.trail_text import HOP_NAMES, REMEDIES, remedy
 from standing.ledger.attestations.binding_protocol import Hex32
+from standing.ledger.attestations.identity import IDENTITY_FIELDS
 from standing.ledger.errors import LedgerUnreachable, Overloaded
 from standing.ledger.service.console.pages import HOME, PATH
 from standing.ledger.service.console.visits import ActDep, VisitDep
+from standing.ledger.service.console.words import Words
 
 router = APIRouter()
 
@@ -35,6 +39,18 @@ _WARNINGS = 2
 _DECISIONS = 20
 #: Hops that a resync can help with: the bank's node sends missing changes again, or signs the current state.
 _RESYNC_HELPS = (HopName.SIGNED, HopName.SUBMITTED, HopName.IN_BLOCK)
+
+
+#: The messages of fields that may change, by the fields' names in events.
+_FIELDS = {
+    **{field: f"identity-{field}" for field in IDENTITY_FIELDS},
+    "transaction_limit_minor": "limit-transaction",
+    "daily_limit_minor": "limit-day",
+    "monthly_limit_minor": "limit-month",
+    "yearly_limit_minor": "limit-year",
+    "daily_credit_limit_minor": "limit-credit-day",
+    "yearly_credit_limit_minor": "limit-credit-year",
+}
 
 
 @router.get("/accounts/{binding}")
@@ -138,6 +154,8 @@ async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
         "trail": trail,
         "remedy": advice,
         "hop_names": HOP_NAMES,
+        "changes": await _changes(gateway, binding, trail),
+        "told": _told,
         "troubles": [trouble for trouble in troubles if trouble != advice],
         "resync_helps": trail is not None and trail.stalled in _RESYNC_HELPS,
         "decisions": decisions,
@@ -146,6 +164,22 @@ async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
         "holds": [hold for hold in holds if hold.lifted_at_ms is None and hold.ends_at_ms > now_ms],
         "max_staleness_ms": gateway.policy.widest_staleness_ms,
     }
+
+
+async def _changes(gateway: Gateway, binding: bytes, trail: BindingTrail | None) -> dict[int, list[Row[Any]]]:
+    """The events about the trail's changes, by publication; none about a change that the follower has not seen yet."""
+    found: dict[int, list[Row[Any]]] = {}
+    numbers = [change.publication for change in trail.changes if change.publication] if trail is not None else []
+    for row in await Lookups(gateway.storage).events_on(binding, numbers) if numbers else ():
+        found.setdefault(row.publication, []).append(row)
+    return found
+
+
+def _told(words: Words, event: Row[Any]) -> str:
+    """What an event says has changed, in words."""
+    told = words.named("changed", event.type.removeprefix("binding."))
+    fields = [words(_FIELDS[field]) for field in json.loads(event.data).get("fields", ()) if field in _FIELDS]
+    return words("labelled", label=told, value=words.listed(fields)) if fields else told
 
 
 async def _live(gateway: Gateway, binding: bytes) -> LiveBinding | None:

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.composition import Gateway
 from standing.gateway.console.find import bank_name
+from standing.gateway.console.lookups import Lookups
 from standing.gateway.console.visits import GatewayDep, ReasonDep
 from standing.gateway.decisions.rules import Outcome, Reason
 from standing.gateway.evidence.routes import get_evidence
@@ -118,6 +119,7 @@ async def _values(gateway: Gateway, transaction_id: str) -> dict[str, Any]:
         "stored": stored,
         "bank_name": bank_name(gateway, stored.bank),
         "zone": bank.zone if bank is not None else None,
+        "closed_by": await Lookups(gateway.storage).closed_by(transaction_id),
         "failed": failed,
         "checks": [(number, _state(number, failed, decision["reason"])) for number in range(1, LAST_CHECK + 1)],
     }

@@ -102,10 +102,14 @@ class Words:
         moment = datetime.fromtimestamp(at_ms / 1000, zone or self.zone)
         return f"{moment:%Y-%m-%d %H:%M:%S} {offset(moment)}"
 
-    def clock(self, at_ms: int | None, zone: ZoneInfo | None = None) -> str:
-        """A time of day, to the second, to stand beside a `time` of the same zone."""
-        written = self.time(at_ms, zone).split(" ")
-        return written[1] if len(written) > 1 else "–"
+    def clock(self, at_ms: int | None, zone: ZoneInfo | None = None, *, beside_ms: int | None = None) -> str:
+        """A time of day, to the second, to stand beside the `time` of `beside_ms` in the same zone; with its date where
+        that is another day."""
+        date, _, rest = self.time(at_ms, zone).partition(" ")
+        if not rest:
+            return date
+        clock = rest.partition(" ")[0]
+        return clock if beside_ms is None or self.time(beside_ms, zone).startswith(date) else f"{date} {clock}"
 
     def span(self, duration_ms: int | None) -> str:
         """A duration in at most two units, such as 3 min 20 s; a dash where there is none."""

@@ -11,6 +11,7 @@ from standing.gateway.storage import schema
 from standing.ledger.attestations.terms import Status
 from tests.console_browser import Browser
 from tests.gateway.gateway_rig import BICS, Rig
+from tests.world import wait_until
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -124,6 +125,16 @@ def test_an_end_that_the_bank_was_not_told_of_can_be_repeated_until_it_is(
     assert "The binding is ended." in staff.submit(f"{path}/end", reason="ticket 4")
     assert "has not been told yet" not in staff.page.text
     assert f"{path}/end" not in staff.page.text
+
+
+def test_the_trail_says_what_each_change_was(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound()
+    path = f"/console/accounts/{person.binding}"
+    wait_until(lambda: "<p>Usable</p>" in staff.open(path))
+    person.bank.change(person.number, status=Status.FROZEN, debit_allowed=False)
+    wait_until(lambda: "<p>Frozen</p>" in staff.open(path))
+    person.bank.change(person.number, status=Status.ACTIVE, debit_allowed=True, transaction_limit_minor=7)
+    wait_until(lambda: "<p>Active again · Limits changed: One payment" in staff.open(path))
 
 
 async def _unreachable(*_: object) -> bool:

@@ -82,7 +82,7 @@ def test_the_page_of_a_decision_says_when_its_reservation_was_captured(a_rig: Ri
     decided = a_rig.bound().decide()
     path = f"/v1/decisions/{decided['transaction_id']}"
     page = f"/console/decisions/{decided['transaction_id']}"
-    assert re.search(r"Reservation</dt><dd>reserved</dd>", admin.open(page))
+    assert re.search(r"Reservation</dt><dd>reserved · until \d{4}-\d\d-\d\d", admin.open(page))
     a_rig.platform("POST", f"{path}/capture").raise_for_status()
     assert re.search(r"Reservation</dt><dd>captured · \d{4}-\d\d-\d\d \d\d:\d\d", admin.open(page))
 
@@ -338,6 +338,41 @@ def test_an_error_without_a_message_of_its_own_is_headed_by_the_problems_title(
         admin.open("/console/")
         text = admin.submit("/console/decisions/t-1/review", outcome="approve", reason="The user called")
         assert f"<h1>{title}</h1>" in text
+
+
+def test_admins_get_from_an_account_or_a_decision_to_what_staff_did_there_and_back(a_rig: Rig, admin: Browser) -> None:
+    person, other = a_rig.bound(), a_rig.bound()
+    path = f"/console/accounts/{person.binding}"
+    for each in (person, other):
+        admin.open(f"/console/accounts/{each.binding}")
+        admin.submit(f"/console/accounts/{each.binding}/resync", reason=f"ticket of {each.user_id}")
+    listed = re.search('href="(/console/audit[^"]+)"', admin.open(path))
+    assert listed is not None
+    text = admin.open(listed.group(1))
+    assert f"ticket of {person.user_id}" in text
+    assert f"ticket of {other.user_id}" not in text
+    assert f'href="{path}"' in text
+    decided = person.decide(transaction_id="a:b.c")
+    assert "/console/audit?about=a%3Ab.c" in admin.open(f"/console/decisions/{decided['transaction_id']}")
+    with signed_in(a_rig.url, a_rig.keys["support"]) as staff:
+        assert "/console/audit" not in staff.open(path)
+
+
+def test_the_page_of_a_decision_says_what_was_captured_and_refunded_and_who_closed_its_review(
+    a_rig: Rig, admin: Browser
+) -> None:
+    person = a_rig.bound()
+    paid = person.decide(amount_minor=5_000)["transaction_id"]
+    a_rig.platform("POST", f"/v1/decisions/{paid}/capture", json={"amount_minor": 4_000})
+    a_rig.platform("POST", f"/v1/decisions/{paid}/refunds", json={"refund_id": "r-1", "amount_minor": 1_500})
+    text = admin.open(f"/console/decisions/{paid}")
+    assert re.search(r"<dd>captured · [^<]+ · 40\.00 CNY</dd>", text)
+    assert re.search(r"<dt>Refunded</dt><dd>15\.00 CNY</dd>", text)
+    person.bank.change(person.number, holder=Claim(**person.claim | {"phone": "+8613900000009"}))
+    path = f"/console/decisions/{person.decide()['transaction_id']}"
+    admin.open(path)
+    text = admin.submit(path + "/review", outcome="decline", reason="The user called back")
+    assert re.search(r"UTC\+8 · admin</p>", text)
 
 
 @pytest.mark.parametrize(("language", "first"), [("en-GB", "say-en"), ("zh-CN", "say-zh")])

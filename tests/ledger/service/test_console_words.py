@@ -108,6 +108,15 @@ def test_a_time_always_names_its_zone(zone: str, text: str) -> None:
         assert words.time(None) == words.clock(None) == "–"
 
 
+def test_a_clock_beside_the_time_of_another_day_has_its_date() -> None:
+    words, shanghai = Words(SHARED, "en", UTC), ZoneInfo("Asia/Shanghai")
+    midnight_ms = 1_769_875_200_000  # 2026-02-01 in Shanghai, still the day before in UTC
+    assert words.clock(midnight_ms + 1_000, shanghai, beside_ms=midnight_ms) == "00:00:01"
+    assert words.clock(midnight_ms + 1_000, shanghai, beside_ms=midnight_ms - 1_000) == "2026-02-01 00:00:01"
+    assert words.clock(midnight_ms + 1_000, beside_ms=midnight_ms - 1_000) == "16:00:01"
+    assert words.clock(None, shanghai, beside_ms=midnight_ms) == "–"
+
+
 @pytest.mark.parametrize(
     ("minor", "currency", "text"),
     [
