@@ -67,7 +67,7 @@ def test_a_browser_is_signed_in_to_two_gateways_on_one_host_at_once(a_rig: Rig, 
     """Browsers share cookies between the ports of a host."""
     with rig(tmp_path) as own:
         other = Browser(own.url)
-        other.http.cookies = staff.http.cookies
+        other.http.cookies.jar = staff.http.cookies.jar
         assert "Find an account" in other.sign_in(own.keys["support"])
         assert "Find an account" in staff.open("/console")
         other.submit("/console/sign-out")
