@@ -21,17 +21,22 @@ KNOWN = frozenset(name for usual in HEADINGS.values() for name in usual)
 def folded(heading: str) -> str:
     """A heading in the form used for look-up: in simplified characters, without text in brackets, a unit, signs and
     spaces."""
-    plain = simplified(_BRACKETS.sub("", unicodedata.normalize("NFKC", heading)).casefold()).strip()
-    return "".join(each for each in _UNIT_BEHIND.sub("", plain) if each.isalnum())
+    name = _BRACKETS.sub("", plain_text(heading)).strip()
+    return "".join(each for each in _UNIT_BEHIND.sub("", name) if each.isalnum())
 
 
 def folded_word(word: str) -> str:
     """A word in the form used for look-up. What is in brackets counts: 正常(冻结) is not 正常, and A* is not A."""
-    return _WITHIN.sub("", simplified(unicodedata.normalize("NFKC", word).casefold().strip()))
+    return _WITHIN.sub("", plain_text(word).strip())
+
+
+def plain_text(text: str) -> str:
+    """A text in simplified characters and small letters, in which the usual words are."""
+    return simplified(unicodedata.normalize("NFKC", text).casefold())
 
 
 def simplified(text: str) -> str:
-    """A text in simplified characters, in which the usual words are."""
+    """A text in simplified characters."""
     return text if text.isascii() else str(_simplifier().convert(text))
 
 
@@ -42,6 +47,6 @@ def _simplifier() -> OpenCC:
 
 def units_of(heading: str) -> list[str]:
     """What stands in brackets in a heading, and a unit behind it, folded."""
-    plain = simplified(unicodedata.normalize("NFKC", heading).casefold()).strip()
-    found = [*_BRACKETS.findall(plain), *_UNIT_BEHIND.findall(plain)]
+    name = plain_text(heading).strip()
+    found = [*_BRACKETS.findall(name), *_UNIT_BEHIND.findall(name)]
     return ["".join(each for each in _BESIDE_UNITS.sub("", text.strip()) if each.isalnum()) for text in found]

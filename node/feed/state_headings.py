@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Collection
 from functools import lru_cache
 
-from standing.node.feed.headings import simplified
+from standing.node.feed.headings import plain_text, simplified
 from standing.node.feed.usual_words import WORDS
 
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -153,7 +153,7 @@ def holds_restrictions(heading: str, values: Collection[str]) -> bool:
 
 
 def _restricts(value: str) -> bool:
-    plain = simplified(unicodedata.normalize("NFKC", value)).casefold()
+    plain = plain_text(value)
     if any(part in plain for part in _RESTRICTIONS):
         return True
     words = _LETTERS.findall(plain)
