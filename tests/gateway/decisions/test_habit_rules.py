@@ -17,6 +17,8 @@ from standing.gateway.decisions.past_reads import read_pasts
 from standing.gateway.decisions.pasts import MAX_PAST, NO_PAST, Past, PastAmount
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.risk import Hold, RiskFacts
+from standing.gateway.events import log as event_log
+from standing.gateway.events.types import Event, EventType
 from standing.gateway.storage import schema
 from tests.gateway.decision_rig import decision_rig
 from tests.gateway.follower_rig import FollowRig, follow_rig
@@ -82,6 +84,7 @@ def test_each_habit_rule_passes_at_its_edge_and_holds_just_beyond(
     held = _hold(rule, *too_much)
     assert held is not None
     assert (held.rule, held.ends_at_ms > NOW_MS) == (rule.name, True)
+    assert held.whole is (rule is BURST), "of the account's rules, only a burst of bindings holds everything"
     assert held.why.en
     assert any("\u4e00" <= character <= "\u9fff" for character in held.why.zh)
     assert max(len(held.why.en), len(held.why.zh)) <= 200
@@ -94,6 +97,9 @@ def test_an_early_withdrawal_after_binding_is_held_unless_a_payment_preceded_it(
     assert _hold(EARLY, 5_000, NO_PAST, Kind.WITHDRAWAL, NOW_MS - HOUR_MS) is None
     assert _hold(EARLY, 5_000, NO_PAST, Kind.PAYMENT, NOW_MS) is None
     assert _hold(EARLY, 5_000, _past(100), Kind.WITHDRAWAL, NOW_MS) is None
+    large = EARLY.model_copy(update={"over_minor": 5_000})
+    assert _hold(large, 5_000, NO_PAST, Kind.WITHDRAWAL, NOW_MS) is None
+    assert _hold(large, 5_001, NO_PAST, Kind.WITHDRAWAL, NOW_MS) is not None
 
 
 def test_only_what_was_approved_is_a_past_and_only_the_newest_of_it(tmp_path: Path) -> None:
@@ -119,6 +125,48 @@ def test_only_what_was_approved_is_a_past_and_only_the_newest_of_it(tmp_path: Pa
     assert amounts == [60, *range(MAX_PAST, 1, -1)]
     assert found[other.binding].amounts == found[account.binding].amounts
     assert (found[account.binding].approved_at_ms, found[other.binding].approved_at_ms) == (60, None)
+
+
+def test_a_past_is_that_of_its_own_account_and_binding(tmp_path: Path) -> None:
+    """Others' large payments would make any amount usual, and any other event would look like a change of identity."""
+    changed, limited = EventType.IDENTITY_CHANGED, EventType.LIMITS_CHANGED
+    with decision_rig(tmp_path) as rig:
+        mine, other = rig.bind("6222"), rig.bind("6333")
+        with rig.database.write() as connection:
+            for at_ms, account in ((7, mine), (9, other)):
+                values = {
+                    "transaction_id": f"t-{at_ms}",
+                    "outcome": "approve",
+                    "decided_at_ms": at_ms,
+                    "currency": "CNY",
+                }
+                values |= {"binding": account.binding, "kind": "payment", "amount_minor": at_ms, "answer": "{}"}
+                connection.execute(insert(schema.decisions).values(**values))
+            event_log.append(
+                connection,
+                [
+                    Event(kind, "YUNXCNB0", account.binding, 1, 1, at_ms, at_ms, {})
+                    for kind, account, at_ms in ((changed, mine, 20), (limited, mine, 30), (changed, other, 40))
+                ],
+            )
+        with rig.database.read() as connection:
+            asked = {
+                account.binding: rig.vault.lookup("account", number)
+                for account, number in ((mine, "6222"), (other, "6333"))
+            }
+            found = read_pasts(connection, asked)
+    for account, at_ms, changed_at_ms in ((mine, 7, 20), (other, 9, 40)):
+        past = found[account.binding]
+        assert past.amounts == (PastAmount(at_ms, "payment", CNY, at_ms),)
+        assert (past.approved_at_ms, past.identity_changed_at_ms) == (at_ms, changed_at_ms)
+        assert len(past.account_bound_at_ms) == 1
+
+
+def test_an_approval_on_another_binding_of_the_account_is_none_of_this_one() -> None:
+    """Its holder's identity may have been changed since."""
+    known = Past(approved_at_ms=1).after(Question(Kind.PAYMENT, 5, CNY), NOW_MS, itself=False)
+    assert (known.approved_at_ms, len(known.amounts)) == (1, 1)
+    assert known.after(Question(Kind.PAYMENT, 5, CNY), NOW_MS).approved_at_ms == NOW_MS
 
 
 def test_a_review_counts_from_its_approval_and_not_from_its_decision(tmp_path: Path) -> None:
