@@ -44,6 +44,8 @@ def make(
                 path.write_text(text, encoding="utf-8")
         say(f"wrote {folder}: {len(planned.members)} members, {len(planned.validators)} of them validators")
         say(f"of these {(len(planned.validators) - 1) // 3} may fail; give each member its folder and `genesis.json`")
+        if mute := [member.name for member in planned.members if member.bank and not member.accounts]:
+            say(f"the ledger will refuse all transactions of banks without `accounts`: {', '.join(mute)}")
 
 
 def _read(file: Path) -> dict[str, object]:

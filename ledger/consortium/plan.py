@@ -22,9 +22,9 @@ block_period_s = 1
 gas_limit = 100000000
 # The accounts that send the transactions of these roles; `standing-node ledger deploy` grants the roles themselves.
 # A multisig sends none and exists only once the ledger runs: name as the registrar the account that pays for it.
-registrar = "0x1111111111111111111111111111111111111111"   # admits banks
-guardian = "0x2222222222222222222222222222222222222222"    # may suspend a bank at once
-governor = "0x3333333333333333333333333333333333333333"    # may grant both roles
+registrar = "0x…"             # admits banks
+guardian = "0x…"              # may suspend a bank at once
+governor = "0x…"              # may grant both roles
 
 [[members]]
 name = "yunxi-bank"
@@ -89,9 +89,12 @@ def _public_key(text: str) -> str:
 
 def _ipv4(text: str) -> str:
     try:
-        return str(IPv4Address(text))
+        address = IPv4Address(text)
     except ValueError as error:
         raise ValueError("not an IPv4 address; allowed: four numbers up to 255") from error
+    if address.is_unspecified or address.is_multicast or address.is_reserved:
+        raise ValueError("no machine has this address; allowed: the one at which the others reach the node")
+    return str(address)
 
 
 def _bic(text: str) -> str:

@@ -198,6 +198,8 @@ def test_a_member_that_joins_later_changes_only_the_peers_and_permissions_of_the
         pytest.param(lambda plan: plan["members"][0].update(platform="p"), "either bank or platform", id="both"),
         pytest.param(lambda plan: plan["members"][0].update(host="bank.example"), "host", id="a name for an address"),
         pytest.param(lambda plan: plan["members"][0].update(host="10.0.0.256"), "host", id="an impossible address"),
+        pytest.param(lambda plan: plan["members"][0].update(host="0.0.0.0"), "no machine has", id="where it listens"),
+        pytest.param(lambda plan: plan["members"][0].update(host="224.0.0.1"), "no machine has", id="a group"),
         pytest.param(lambda plan: plan.update(registrar="0x12"), "address", id="not an address"),
         pytest.param(lambda plan: plan.update(chain_id=0), "chain_id", id="chain id 0"),
         pytest.param(lambda plan: plan.update(colour="red"), "colour", id="an unknown setting"),
@@ -208,6 +210,20 @@ def test_an_invalid_plan_is_refused_with_what_is_allowed(spoil: Any, error: str)
     spoil(plan)
     with pytest.raises(PlanRefused, match=error):
         parse_plan(plan)
+
+
+def test_banks_that_could_send_nothing_are_named(tmp_path: Path) -> None:
+    """They would publish nothing: a Besu node refuses the transactions of accounts that it does not know."""
+    plan = plan_of()
+    for member in plan["members"][1:3]:
+        del member["accounts"]
+    (file := tmp_path / "plan.toml").write_text(tomlkit.dumps(plan))
+    made = CliRunner().invoke(app, ["make", str(file), str(tmp_path / "network")])
+    assert made.exit_code == 0
+    assert "the ledger will refuse all transactions of banks without `accounts`: bank-2, bank-3\n" in made.output
+    file.write_text(tomlkit.dumps(plan_of()))
+    whole = CliRunner().invoke(app, ["make", str(file), str(tmp_path / "another")])
+    assert "without" not in whole.output
 
 
 def test_a_plan_that_is_not_utf_8_is_refused_in_words(tmp_path: Path) -> None:
@@ -232,7 +248,11 @@ def test_the_example_is_a_valid_plan_once_members_fill_in_their_parts(tmp_path: 
     with pytest.raises(PlanRefused) as refused:
         parse_plan(stated)
     asked = {line.partition(":")[0] for line in str(refused.value).splitlines()}
-    assert asked == {f"members.{at}.node_key" for at in range(5)} | {f"members.{at}.accounts.0" for at in range(4)}
+    # The roles too: with accounts that nobody has, nobody could deploy the contract or admit a bank.
+    roles = {"registrar", "guardian", "governor"}
+    of_members = {f"members.{at}.node_key" for at in range(5)} | {f"members.{at}.accounts.0" for at in range(4)}
+    assert asked == roles | of_members
+    stated |= {name: plan_of()[name] for name in roles}
     for at, member in enumerate(stated["members"], 1):
         member["node_key"] = _key(at).public_key.to_bytes().hex()
         if "accounts" in member:
