@@ -2,7 +2,7 @@
 
 import typer
 
-from standing.ledger.service.commands import Config, console, one_line_errors
+from standing.ledger.service.commands import Config, one_line_errors, tell
 from standing.ledger.service.settings import load
 from standing.node.accounts.erasure import erase as erase_account
 from standing.node.composition import open_vault
@@ -25,4 +25,4 @@ def erase(config: Config = None) -> None:
         number = typer.prompt("Number of the account or card", hide_input=True)
         with opened(settings.database_url) as database:
             bindings = erase_account(database, open_vault(settings, database), number)
-        console.print(f"erased, with {bindings} bindings; backups and exports still contain it", highlight=False)
+        tell(f"erased, with {bindings} bindings; backups and exports still contain it")

@@ -17,7 +17,7 @@ from standing.ledger.chain.sender import Sender, attestations_within
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import LedgerError
 from standing.ledger.service.command_language import in_language, label
-from standing.ledger.service.commands import Config, console, one_line_errors
+from standing.ledger.service.commands import Config, console, one_line_errors, tell
 from standing.ledger.service.progress import Progress, progress_bar
 from standing.ledger.service.settings import SettingsError, load, read_secret
 from standing.ledger.service.times import ago, exactly
@@ -147,9 +147,7 @@ def export(file: Path, config: Config = None) -> None:
             rows = backup.export(
                 database, vault, settings.bic, SystemClock(), file, lambda count: progress(count, None)
             )
-        console.print(
-            f"{rows} rows in {file}; it opens with this node's vault secret only: keep both, and not together"
-        )
+        tell(f"{rows} rows in {file}; it opens with this node's vault secret only: keep both, and not together")
 
 
 def import_(file: Path, config: Config = None) -> None:
@@ -159,7 +157,7 @@ def import_(file: Path, config: Config = None) -> None:
         with opened(settings.database_url) as database, _alone(database), progress_bar("rows imported") as progress:
             vault, faults = open_vault(settings, database), faults_of(settings.fault_point)
             rows = backup.import_(database, vault, settings.bic, file, lambda count: progress(count, None), faults)
-        console.print(f"{rows} rows imported; now: standing-node recover")
+        tell(f"{rows} rows imported; now: standing-node recover")
 
 
 def recover(
@@ -202,7 +200,7 @@ def recover(
             # The node runs meanwhile, because the core feeds it; the confirmation is one committed row.
             with opened_unchanged(settings.database_url) as database:
                 _recovery(settings, secrets, database).fed_again()
-            console.print("the core has fed again: the node goes on signing")
+            tell("the core has fed again: the node goes on signing")
             return
         store = (opened if confirm else opened_to_look)(settings.database_url)
         with store as database, _alone(database), progress_bar("blocks") as progress:
@@ -236,9 +234,10 @@ def _recovery(
 
 def _report(findings: Findings, *, confirm: bool) -> None:
     if findings.nothing_to_do:
-        console.print("store and ledger are level: there is nothing to recover")
+        tell("store and ledger are level: there is nothing to recover")
         return
-    table = Table(title="recovered" if confirm else "to be recovered (nothing has been changed)", show_header=False)
+    title = label("recovered" if confirm else "to be recovered (nothing has been changed)")
+    table = Table(title=title, show_header=False)
     rows = {
         "last publication in the store": findings.store_publication,
         "last publication on the ledger": findings.ledger_publication,
@@ -252,22 +251,22 @@ def _report(findings: Findings, *, confirm: bool) -> None:
         "… to be made unreadable, platform unknown": findings.unknown_unreadable,
     }
     for name, value in rows.items():
-        table.add_row(name, str(value))
+        table.add_row(label(name), label(str(value)))
     console.print(table)
     if findings.unknown_ended or findings.unknown_unreadable:
-        console.print("To keep the unknown bindings, import the bank's newest export into an empty store first.")
+        tell("To keep the unknown bindings, import the bank's newest export into an empty store first.")
     if findings.unknown_unreadable:
-        console.print(
+        tell(
             "Those to be made unreadable were granted under a bank secret, or to a platform, that the settings lack: "
             "check first that all secrets and platforms are there."
         )
     if findings.feed_again:
-        console.print(
+        tell(
             f"The core must feed again all that it stated after {exactly(findings.core_from_ms)}, at least up to "
             f"{exactly(findings.core_until_ms)}; then: standing-node recover --fed-again. Until then nothing is signed."
         )
     if not confirm:
-        console.print(
+        tell(
             "To carry this out: standing-node recover --confirm. First make sure that no other node signs for the bank."
         )
 

@@ -47,7 +47,7 @@ queue-reviews-none = No transaction is awaiting review.
 hold-until = until { $at }
 hold-account = account
 hold-lift = Lift the hold
-rule-BINDING_ATTEMPTS = Attempts to bind
+rule-BINDING_ATTEMPTS = Too many attempts to bind
 
 account-of = user { $user }
 account-say = What to tell the user

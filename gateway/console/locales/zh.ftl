@@ -47,7 +47,7 @@ queue-reviews-none = 没有待人工审核的交易。
 hold-until = 至 { $at }
 hold-account = 查看账户
 hold-lift = 解除限制
-rule-BINDING_ATTEMPTS = 绑定次数
+rule-BINDING_ATTEMPTS = 绑定次数超限
 
 account-of = 用户 { $user }
 account-say = 如何答复用户

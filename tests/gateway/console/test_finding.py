@@ -129,7 +129,7 @@ def test_a_user_whom_banks_refuse_is_found_with_their_refusals_and_then_their_ho
         assert f"User {person.user_id}" in text
         assert (f"Banks have refused {tries} of this user’s attempts" in text) is (tries < 5)
     found = text[text.index(f"User {person.user_id}") : text.index("Open holds")]
-    assert "Attempts to bind" in found
+    assert "Too many attempts to bind" in found
     assert "/lift" in found
     assert "BINDING_ATTEMPTS" not in text
 

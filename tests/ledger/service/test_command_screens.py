@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ from standing.node.accounts.quarantine import Unstated
 from standing.node.cli import app as node
 from standing.node.feed.file_lines import LineProblem
 from standing.node.feed.file_report import FileReport, MissingAccount
+from standing.node.operations import commands as node_commands
 from standing.node.operations import feed_tables, governance_commands
+from standing.node.recovery.history import Findings
 from tests.gateway.test_problem_language import text_of
 
 _ROOT = Path(__file__).parents[3]
@@ -45,7 +48,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     monkeypatch.setenv("LANGUAGE", "zh")
     output = StringIO()
     wide = Console(file=output, width=300)
-    for module in (shared, commands, setup_commands, governance_commands):
+    for module in (shared, commands, setup_commands, governance_commands, node_commands):
         monkeypatch.setattr(module, "console", wide)
     return output
 
@@ -147,6 +150,15 @@ def test_a_policy_that_is_tried_is_shown_in_chinese(screen: StringIO) -> None:
 
 
 _SIGNER = to_checksum_address("0x" + "11" * 20)
+
+
+def test_what_a_recovery_would_do_is_shown_in_chinese(screen: StringIO) -> None:
+    counts = {field.name: 7 for field in fields(Findings)} | {"new_deployment": True}
+    node_commands._report(Findings(**counts), confirm=False)
+    shown = screen.getvalue()
+    assert "本地未知、将结束的绑定" in shown
+    assert "standing-node recover --confirm。" in shown
+    assert _english_in(shown) == [], shown
 
 
 def test_a_banks_state_on_the_ledger_is_shown_in_chinese(screen: StringIO) -> None:
