@@ -18,7 +18,12 @@ from standing.node.feed.headings import folded, folded_word, units_of
 from standing.node.feed.profile import MAX_JOINED
 from standing.node.feed.profile_values import DATE_WORD, EMPTY_PART, LAST_DATE_WORD, date_word
 from standing.node.feed.records import LIMITS
-from standing.node.feed.state_headings import holds_restrictions, tells_state_by_date, tells_status
+from standing.node.feed.state_headings import (
+    holds_restrictions,
+    tells_of_places_or_people,
+    tells_state_by_date,
+    tells_status,
+)
 from standing.node.feed.usual_words import HEADINGS, NO, OF_AMOUNTS, PARTS_OF_NAMES, UNITS, WORDS, YES
 
 #: How many different words of a field a draft lists.
@@ -161,9 +166,11 @@ def _joined(row: Sequence[str], columns: Sequence[int]) -> str:
 
 def _may_restrict(sample: Sample, index: int) -> bool:
     """Whether a column may tell of a restriction in words that are not known here: it has flags, few values, or values
-    on some records only, as the day of the closing has. Amounts tell of none, nor do dates on every record."""
+    on some records only, as the day of the closing has. Amounts tell of none, nor do places, products and people, nor
+    dates on every record."""
     assert sample.heading is not None
-    if OF_AMOUNTS.search(sample.heading[index].casefold()):
+    heading = sample.heading[index]
+    if OF_AMOUNTS.search(heading.casefold()) or tells_of_places_or_people(heading):
         return False
     cells = [row[index] if index < len(row) else "" for row in sample.rows]
     stated = Counter(cell for cell in cells if _NOTHING.fullmatch(cell) is None)

@@ -78,6 +78,17 @@ _NOT_OF_STATUS_WORDS = frozenset({
     "marital", "civil",
 })  # fmt: skip
 
+#: What headings contain of a place, a product or a person, none of which says what may be paid.
+_OF_PLACES_AND_PEOPLE = (
+    "机构", "网点", "支行", "分行", "部门", "柜员", "客户经理", "产品", "科目", "性别", "国籍", "民族", "职业", "学历",
+    "地址", "邮编", "邮箱", "行号", "支店", "店番", "住所",
+)  # fmt: skip
+_OF_PLACES_AND_PEOPLE_WORDS = frozenset({
+    "branch", "sol", "filiale", "sucursal", "agence", "product", "scheme", "ledger", "gender", "sex", "email", "mail",
+    "address", "city", "zip", "postcode", "nationality", "occupation", "manager", "officer", "teller", "language",
+    "salutation", "title", "swift", "ifsc", "iban", "bic",
+})  # fmt: skip
+
 #: What headings contain of a date that tells a restriction: 销户日期, CLOSE_DATE, Saldierungsdatum.
 _OF_DATED_STATE = (
     "销户", "注销", "撤销", "结清", "关户", "关闭", "冻结", "止付", "挂失", "久悬", "睡眠", "休眠", "锁定", "查封",
@@ -141,6 +152,12 @@ def tells_state_by_date(heading: str) -> bool:
         return True
     tells = words & _OF_DATED_STATE_WORDS or any(stem in word for word in words for stem in _STEMS)
     return bool(tells and words & _OF_A_DATE_WORDS)
+
+
+def tells_of_places_or_people(heading: str) -> bool:
+    """Whether a heading names a place, a product or a person, and nothing that may restrict an account."""
+    plain, words = _plain_and_words(heading)
+    return any(part in plain for part in _OF_PLACES_AND_PEOPLE) or not _OF_PLACES_AND_PEOPLE_WORDS.isdisjoint(words)
 
 
 def holds_restrictions(heading: str, values: Collection[str]) -> bool:

@@ -71,9 +71,13 @@ def test_a_column_of_flags_or_of_rare_values_is_not_passed_over_unread(
         ("开户日期", ("20200101", "20210505")),
         ("账户余额", ("0.00", "0.00")),
         ("客户号", ("10002345", "10002346")),
+        ("开户机构", ("上海分行", "上海分行")),
+        ("客户经理", ("王敏", "")),
+        ("Relationship Manager", ("RM01", "RM01")),
+        ("Gender", ("F", "F")),
     ],
 )
-def test_texts_days_and_amounts_of_each_record_need_no_second_look(
+def test_texts_days_amounts_places_and_people_need_no_second_look(
     heading: str, values: tuple[str, str], tmp_path: Path
 ) -> None:
     assert "ignored" not in _drafted(tmp_path, f"账户状态,{heading}", *(f"正常,{value}" for value in values))
