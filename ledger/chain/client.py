@@ -370,13 +370,15 @@ class LedgerClient:
                 raise
 
     def why_failed(self, receipt: Receipt) -> LedgerError:
-        """The error behind a failed transaction, found by replaying it on the state before its block."""
+        """The error behind a failed transaction, found by replaying it on the state before its block, and where it would
+        have succeeded there, on the state after it: another transaction of its block overtook it."""
         with ledger_errors():
             sent = self.w3.eth.get_transaction(receipt["transactionHash"])
             again: TxParams = {"from": sent["from"], "to": sent["to"], "data": sent["input"]}
         try:
             with ledger_errors():
                 self.w3.eth.call(again, receipt["blockNumber"] - 1)
+                self.w3.eth.call(again, receipt["blockNumber"])
         except LedgerError as error:
             return error
         return LedgerRejected("out of gas, or overtaken by another transaction of its block")

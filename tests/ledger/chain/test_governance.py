@@ -56,3 +56,12 @@ def test_a_step_that_stays_out_of_blocks_is_named_after_the_whole_wait(a_world: 
         governance.execute(
             a_world.client, governance.suspend(bic), GUARDIAN, timeout_s=0.5, resend_after_s=_RESEND_AFTER_S
         )
+
+
+def test_a_step_that_the_same_one_overtook_within_its_block_fails_with_the_contracts_word(a_world: World) -> None:
+    """A guardian who had sent a suspension twice read "out of gas, or overtaken", and could not tell that it counts."""
+    bic, client = a_world.make_bank().bic, a_world.client
+    receipt = client.receipt(governance.execute(client, governance.suspend(bic), GUARDIAN))
+    assert receipt is not None
+    # A second one in this block would have had the same sender, data and block.
+    assert str(client.why_failed(receipt)).startswith("the ledger refused: BankIsSuspended(")
