@@ -56,14 +56,6 @@ class Abi:
         self._events = {keccak(text=_signature(e)): e for e in entries if e["type"] == "event"}
         self._constructor: dict[str, Any] = next((e for e in entries if e["type"] == "constructor"), {"inputs": []})
 
-    @property
-    def error_names(self) -> set[str]:
-        return {entry["name"] for entry in self._errors.values()}
-
-    @property
-    def event_names(self) -> set[str]:
-        return {entry["name"] for entry in self._events.values()}
-
     def call(self, function: str, *arguments: Any) -> bytes:
         """Calldata of a function."""
         entry = self._functions[function]
