@@ -370,8 +370,10 @@ class LedgerClient:
                 raise
 
     def why_failed(self, receipt: Receipt) -> LedgerError:
-        """The error behind a failed transaction, found by replaying it on the state before its block, and where it would
-        have succeeded there, on the state after it: another transaction of its block overtook it."""
+        """The error behind a failed transaction, found by replaying it on the state before its block.
+
+        Where it would have succeeded there, another transaction of its block overtook it: the state after it shows how.
+        """
         with ledger_errors():
             sent = self.w3.eth.get_transaction(receipt["transactionHash"])
             again: TxParams = {"from": sent["from"], "to": sent["to"], "data": sent["input"]}
