@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.commands import Config, check_platform, console, one_line_errors, tell
 from standing.ledger.service.files import add_entry
 from standing.ledger.service.private_files import write_private
-from standing.ledger.service.settings import SettingsError, load, load_text
+from standing.ledger.service.settings import SettingsError, load, load_text, read_api_key
 from standing.node.bindings.off_boarding import OffBoardings
 from standing.node.composition import issuer_of, read_secrets
 from standing.node.fault_points import faults_of
@@ -50,6 +51,7 @@ def add(
                 raise SettingsError("api_keys: set in the environment (STANDING_NODE_API_KEYS): add the key there")
 
         if key_file is not None:
+            _check_no_leftover(key_file, config)
             write_private(key_file, key + "\n")
         try:
             add_entry(config, "api_keys", entry, check)
@@ -62,6 +64,19 @@ def add(
         f"Give it to the platform: {key_file}" if key_file else f"Give it to the platform; it is shown only once: {key}"
     )
     tell("Next: standing-node reload, with an operator's key, or send the node's process SIGHUP; no request is lost.")
+
+
+def _check_no_leftover(key_file: Path, config: Path) -> None:
+    """Raises: SettingsError where the file holds a key that the settings do not accept, as where an earlier run was
+    killed before it added the key. It is not added now: it may as well be one that was removed after a leak."""
+    try:
+        left = read_api_key(key_file, "key-file")
+    except SettingsError:
+        return  # there is none, or `write_private` says what is in its place
+    if sha256(left.encode()).hexdigest() not in {each.sha256 for each in load(NodeSettings, config).api_keys}:
+        raise SettingsError(
+            f"{key_file} holds a key that {config} does not accept, as where an earlier run was interrupted: delete it"
+        )
 
 
 @app.command("off-board")

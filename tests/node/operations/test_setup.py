@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.chain import governance
 from standing.ledger.chain.connection import parse_address
+from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.serve import served
 from standing.ledger.service.settings import load
 from standing.node.app import create_app
@@ -217,3 +218,17 @@ def test_a_mistyped_address_of_a_banks_key_is_refused_by_its_checksum(tmp_path: 
     admitted = run(["ledger", "admit", "YUNXCNB0", "--signer", mistyped, "--admin", address, *ledger])
     assert "signer: an address with a wrong checksum" in printed_error(admitted)
     assert parse_address(address.lower(), "any") == address
+
+
+def test_a_platforms_key_file_left_by_an_interrupted_run_is_named_and_its_key_stays_useless(tmp_path: Path) -> None:
+    """An operator could hand that key over: "exists already" does not say that the node accepts another or none."""
+    run(["init", tmp_path / "node", "--bic", "YUNXCNB0", "--contract", f"0x{'11' * 20}"])
+    config, key_file = tmp_path / "node" / "node.toml", tmp_path / "key"
+    before = config.read_text()
+    key_file.write_text(new_key()[0] + "\n")
+    add = ["platform", "add", "jinqiao-pay", "-c", config, "--key-file", key_file]
+    assert "does not accept" in printed_error(run(add))
+    assert config.read_text() == before
+    key_file.unlink()
+    assert run(add).exit_code == 0
+    assert "exists already, and is not overwritten" in printed_error(run(add))
