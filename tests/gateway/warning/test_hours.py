@@ -1,5 +1,7 @@
 """The time a bank's attestation spent at each age: counted exactly, in one walk as in many."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +69,14 @@ def test_suspensions_and_rotations_are_counted_in_their_own_hour() -> None:
     assert (found.suspensions, found.rotations, found.suspended_ms) == (1, 1, 10_000)
 
 
+def test_a_bank_without_a_watermark_has_no_staleness() -> None:
+    bank = BankHours()
+    bank.acted(START_MS, "BankSuspended")
+    bank.advance(START_MS + 10_000)
+    found = _figures(bank)
+    assert (found.covered_ms, found.age_worst_ms, found.age_p99_ms, found.suspended_ms) == (0, None, None, 10_000)
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 3 * HOUR_MS), st.integers(-10_000, 700_000)), min_size=1, max_size=12),
     st.lists(st.integers(0, 5 * HOUR_MS), max_size=6),
@@ -132,3 +142,36 @@ def test_the_rating_of_a_bank_follows_from_its_week(bank: BankHours, rating: Pac
     if found is not None:
         assert explanation in found.why.en
         assert found.why.zh
+
+
+_STEADY = LedgerFigures(
+    covered_ms=10 * HOUR_MS,
+    publications=1,
+    heartbeats=1,
+    attestations=0,
+    age_median_ms=1_000,
+    age_p99_ms=BOUND_MS // 2,
+    age_worst_ms=BOUND_MS,
+    silent_over_ms=BOUND_MS,
+    silent_ms=HOUR_MS // 100,
+    suspensions=0,
+    suspended_ms=0,
+    rotations=0,
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "rating"),
+    [
+        ({}, Pace.STEADY),
+        ({"age_p99_ms": BOUND_MS // 2 + 1}, Pace.SLOW),
+        ({"silent_ms": HOUR_MS // 100 + 1}, Pace.UNSTEADY),
+        ({"suspensions": 1}, Pace.UNSTEADY),
+        ({"suspended_ms": 1}, Pace.UNSTEADY),  # since before the week
+        ({"covered_ms": HOUR_MS, "silent_ms": 0}, Pace.STEADY),
+        ({"covered_ms": HOUR_MS - 1, "silent_ms": 0}, None),
+    ],
+)
+def test_a_rating_changes_just_beyond_its_bound(changed: dict[str, int], rating: Pace | None) -> None:
+    found = verdict(replace(_STEADY, **changed))
+    assert (found.word if found is not None else None) == rating
