@@ -14,6 +14,7 @@ from web3.types import RPCEndpoint
 from standing.ledger.chain.client import ZERO_ADDRESS, LedgerClient
 from standing.ledger.chain.connection import connect
 from standing.ledger.chain.failover import Failover, NodeNotServing
+from standing.ledger.errors import LedgerMismatch
 from standing.ledger.service.serve import served
 
 
@@ -42,6 +43,10 @@ class Node:
             status = 400
         elif isinstance(asked, list) and self.batches == "refused by an error":
             answer = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "batches are not supported"}}
+        elif isinstance(asked, list) and self.batches == "refused in a list":
+            answer = [{"id": None, "error": {"code": -32600, "message": "batches are not supported"}}]
+        elif isinstance(asked, list) and self.batches == "refused by a bare error":
+            answer = {"id": None, "error": {"code": -32600, "message": "batches are not supported"}}
         elif isinstance(asked, list) and self.batches == "answered in another order":
             answer = answers[::-1]
         await JSONResponse(answer, status_code=status)(scope, receive, send)
@@ -88,6 +93,7 @@ def test_a_stalled_node_is_left_for_an_up_to_date_one_and_used_again_once_it_cat
     assert _height(over) == 205
     nodes[0].height = 204
     assert _height(over) == 205
+    assert list(over.failures.values()) == [1, 0]
     # The next call also goes to the up-to-date node.
     assert over.make_request(RPCEndpoint("eth_call"), [])["result"] == nodes[1].url
     asked = len(nodes[0].asked)
@@ -104,6 +110,41 @@ def test_a_node_is_checked_before_its_first_use_and_again_after_a_failure(nodes:
         assert (_height(over), _height(over)) == (100, 100)
         assert len(checked) == times
         over.doubt()
+
+
+def test_a_doubted_node_rests_for_five_seconds_and_is_asked_only_where_every_other_one_rests_too(
+    nodes: list[Node],
+) -> None:
+    now_s = [0.0]
+    over = _failover(nodes, now_s)
+
+    def answering() -> int:
+        answer = over.make_request(RPCEndpoint("eth_call"), [])["result"]
+        return [node.url for node in nodes].index(answer)
+
+    assert answering() == 0
+    over.doubt()
+    assert answering() == 1
+    now_s[0] = 4.9
+    over.doubt()
+    assert answering() == 1  # both rest: the one in use goes on
+    now_s[0] = 5.0
+    assert answering() == 0
+    assert list(over.failures.values()) == [1, 1]
+
+
+def test_another_ledger_is_what_is_reported_although_the_next_node_does_not_serve(nodes: list[Node]) -> None:
+    over = _failover(nodes, [0.0])
+    nodes[1].error = {"code": -32000, "message": "endpoint is closed"}
+
+    def check(name: str, _ask: Any) -> None:
+        if name in nodes[0].url:
+            raise LedgerMismatch(name)
+
+    over.check = check
+    with pytest.raises(LedgerMismatch):
+        _height(over)
+    assert nodes[0].asked == []
 
 
 @pytest.mark.parametrize("unclear", ["eth_chainId", "eth_getCode"])
@@ -162,7 +203,16 @@ def test_logs_are_those_of_a_node_that_has_the_last_block(nodes: list[Node]) -> 
         _logs(_failover(nodes[:1], [0.0]), 100)
 
 
-@pytest.mark.parametrize("batches", ["refused by status", "refused by an error", "answered in another order"])
+@pytest.mark.parametrize(
+    "batches",
+    [
+        "refused by status",
+        "refused by an error",
+        "refused in a list",
+        "refused by a bare error",
+        "answered in another order",
+    ],
+)
 def test_logs_are_found_whatever_a_node_does_with_a_batch(nodes: list[Node], batches: str) -> None:
     nodes[0].batches = batches
     assert _logs(_failover(nodes[:1], [0.0]), 100) == nodes[0].url
@@ -174,6 +224,7 @@ def test_an_error_is_the_answer_only_where_no_node_does_better_and_a_revert_is_a
     over = _failover(nodes, [0.0])
     nodes[0].error = {"code": -32603, "message": "Internal error"}
     assert over.make_request(RPCEndpoint("eth_call"), [])["result"] == nodes[1].url
+    assert list(over.failures.values()) == [1, 0]
     nodes[1].error = {"code": -32000, "message": "missing trie node"}
     assert over.make_request(RPCEndpoint("eth_call"), [])["error"] == nodes[1].error  # the one in use
     nodes[0].error, nodes[1].error = None, {"code": 3, "message": "execution reverted", "data": "0x08c379a0"}
