@@ -16,7 +16,7 @@ from standing.node.accounts.changes import AccountChange
 from standing.node.feed.file_sample import Sample
 from standing.node.feed.headings import folded, folded_word, units_of
 from standing.node.feed.profile import MAX_JOINED
-from standing.node.feed.profile_values import DATE_WORD, EMPTY_PART, LAST_DATE_WORD, date_word
+from standing.node.feed.profile_values import DATE_WORD, EMPTY_PART, FIRST_DATE_WORD, LAST_DATE_WORD, date_word
 from standing.node.feed.records import LIMITS
 from standing.node.feed.state_headings import (
     holds_restrictions,
@@ -189,7 +189,7 @@ def _holds_dates(sample: Sample, index: int) -> bool:
     named = tells_state_by_date(sample.heading[index])
     values = [word for word in map(date_word, _values(sample, index)) if word is not None]
     if named:
-        return all(value in {DATE_WORD, LAST_DATE_WORD} for value in values)
+        return all(value in {DATE_WORD, LAST_DATE_WORD, FIRST_DATE_WORD} for value in values)
     return bool(values) and all(_DATE.match(value) for value in _values(sample, index))
 
 

@@ -131,8 +131,8 @@ class Profile(BaseModel):
     `columns`: for each field the column that holds it: its heading, or its number from 1 where there is no heading. A
     list of columns is joined by spaces (a date and a time of day; a state and a flag). Two fields may come from one
     column. `dates`: columns that tell a state by a date, such as that of the closing; where words are looked up, a
-    date in them is the word `date`, and one of the last year `9999`. `ignored`: columns that were looked at and tell
-    nothing of what an account may do. `constants`: fields that are the same on every
+    date in them is the word `date`, one far ahead `9999`, and the first of a database `1900`. `ignored`: columns that
+    were looked at and tell nothing of what an account may do. `constants`: fields that are the same on every
     line. `words`: for each field what the core's words mean.
     `empty`: for each field what an empty cell means; otherwise it states nothing.
     """

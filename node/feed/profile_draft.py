@@ -17,7 +17,7 @@ from standing.node.feed.draft_text import Draft, one_line
 from standing.node.feed.file_sample import Sample, read_sample
 from standing.node.feed.headings import KNOWN, folded, simplified, units_of
 from standing.node.feed.profile import MAX_JOINED, TO_FILL_IN
-from standing.node.feed.profile_values import DATE_WORD, EMPTY_PART, LAST_DATE_WORD
+from standing.node.feed.profile_values import DATE_WORD, EMPTY_PART, FIRST_DATE_WORD, LAST_DATE_WORD
 from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS
 from standing.node.feed.rounded_numbers import LongNumbers
 from standing.node.feed.time_forms import time_reader
@@ -50,7 +50,8 @@ def draft_profile(path: Path) -> str:
         draft.put("ignored", [*guess.doubtful, TO_FILL_IN], f"{why} {TO_FILL_IN!r} once none of these does")
     if guess.dates and "status" not in guess.open:
         why = (
-            f"tell a state by a date: among the words it is {DATE_WORD!r}, past or not; {LAST_DATE_WORD!r} without end"
+            f"tell a state by a date: among the words it is {DATE_WORD!r}, past or not; {LAST_DATE_WORD!r} far ahead; "
+            f"{FIRST_DATE_WORD!r} for the first days of databases, which stand for none"
         )
         draft.put("dates", guess.dates, why)
     draft.table("profile.columns")

@@ -19,11 +19,21 @@ _LISTED_WORDS = 20
 #: What an empty part of several joined columns counts as where words are looked up: without it, a flag in the second
 #: column could be taken for one in the third.
 EMPTY_PART = "-"
-#: What a date counts as in a column that tells a state by one: what has five digits, or three numbers. The last year of
-#: all is a word of its own: it is no closing at all, and a freeze without end.
-DATE_WORD, LAST_DATE_WORD = "date", "9999"
+#: What a date counts as in a column that tells a state by one: what has five digits, or three numbers. Years far ahead
+#: are a word of their own: such a day is no closing at all, and a freeze without end. So are the first days of
+#: databases and spreadsheets, which stand for no day, or for one that nobody knows.
+DATE_WORD, LAST_DATE_WORD, FIRST_DATE_WORD = "date", "9999", "1900"
 _DATE = re.compile(r"(?:\D*\d){5}|\D*\d+\D+\d+\D+\d")
 _LAST_DATE = re.compile(r"9999.*|.*\W9999(?:\W.*)?")
+#: The year of a date: before month and day, or behind them. Years of other calendars are not among those far ahead.
+_MONTH_AND_DAY = r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+_YEAR = re.compile(
+    rf"(\d{{4}})(?:{_MONTH_AND_DAY}|[^\d:].*)(?:\D.*)?"
+    r"|\d{1,2}\W(?:\d{1,2}|[^\W\d]{3,9})\W(\d{4})(?:\D.*)?"
+)
+_FAR_AHEAD = 2700
+_FIRST_YEARS = frozenset({1753, 1800, 1899, 1900})
+_EPOCH = re.compile(r"1970\W?01\W?01(?:\D.*)?|0?1\W0?1\W1970(?:\D.*)?")
 #: What stands for no date: zeros alone, and the first year.
 _NO_DATE = re.compile(r"[0\W]+|0001\W?01\W?01.*")
 #: An amount with one separator of thousands, here a space, as some databases write four decimals.
@@ -141,8 +151,12 @@ def date_word(value: Any) -> Any:
     text = unicodedata.normalize("NFKC", trimmed(str(value)))
     if _NO_DATE.fullmatch(text):
         return None
-    if _LAST_DATE.fullmatch(text):
+    found = _YEAR.fullmatch(text)
+    year = 0 if found is None else int(found[1] or found[2])
+    if year >= _FAR_AHEAD or _LAST_DATE.fullmatch(text):
         return LAST_DATE_WORD
+    if year in _FIRST_YEARS or _EPOCH.fullmatch(text):
+        return FIRST_DATE_WORD
     return DATE_WORD if _DATE.match(text) else value
 
 

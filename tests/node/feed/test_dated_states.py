@@ -46,6 +46,22 @@ def test_what_stands_for_no_date_closes_nothing(written: Any) -> None:
     assert _status("closed_on", written) == ("active", [])
 
 
+@pytest.mark.parametrize(
+    ("written", "word"),
+    [
+        *((each, "9999") for each in ("2999-12-31", "29991231", "31.12.2999", "31-DEC-4712", "3000-01-01 00:00:00")),
+        *((each, "1900") for each in ("1900-01-01", "19000101", "30/12/1899", "1753-01-01 00:00:00.000")),
+        *((each, "1900") for each in ("1970-01-01", "1970-01-01T00:00:00Z", "01.01.1970", "1.1.1970 00:00")),
+        *((each, "date") for each in ("30112026", "28.09.2569", "2569-09-28", "1448-04-09", "1405/07/08", "1150930")),
+        *((each, "date") for each in ("1970-06-01", "18112026", "2026-10-01 09:15:00.3000", "1/10/26", "R8.10.1")),
+    ],
+)
+def test_days_that_stand_for_none_are_told_from_those_of_other_calendars(written: str, word: str) -> None:
+    """Of closing days, 2999-12-31 and 1900-01-01 mean that there is none: as one word with true ones, open accounts
+    would be closed, or closed ones open."""
+    assert date_word(written) == word
+
+
 @pytest.mark.parametrize("written", ["9999-12-31", "99991231", "31.12.9999", "soon", "12"])
 def test_the_end_of_time_and_what_is_no_date_are_words_of_their_own(written: str) -> None:
     assert _status("closed_on", written) == (None, ["status"]), "it could be a freeze without end"
