@@ -152,7 +152,7 @@ class FileCheck:
                     if problems or change is None:
                         self._add_bad(judged, line, name, problems)
                     else:
-                        report.changes += 1
+                        report.count(change)
                 report.bad_lines = len(judged.bad)
                 if len(judged.bad) > _MAX_BAD_LINES:
                     allowed = f"at most {_MAX_BAD_LINES}, whatever the share"

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from standing.ledger.errors import StandingError
+from standing.node.accounts.changes import AccountChange
 from standing.node.feed.file_lines import LineProblem
 
 MAX_PROBLEMS = 100
@@ -25,7 +26,8 @@ class FileReport(BaseModel):
 
     `bad_lines` cannot be understood: each makes its account `unstated`, or, where the file is rejected, would have.
     `lines_without_account` are those of them that name no account. In a file that is loaded, the accounts missing from
-    it are unstated if there is one.
+    it are unstated if there is one. `states`: how many of the other lines state each status, and `frozen_may_pay`: in
+    how many of them a frozen account may be debited; both show what a profile makes of a core's words.
     """
 
     file: str
@@ -42,6 +44,8 @@ class FileReport(BaseModel):
     lines_without_account: int = 0
     unstated: int = 0
     missing: int = 0
+    states: dict[str, int] = {}
+    frozen_may_pay: int = 0
     missing_accounts: list[MissingAccount] = []
     problems: list[LineProblem] = []
 
@@ -49,6 +53,13 @@ class FileReport(BaseModel):
         """Note a problem, if there is room for it."""
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(problem)
+
+    def count(self, change: AccountChange) -> None:
+        """Count what a valid line states."""
+        self.changes += 1
+        if change.status is not None:
+            self.states[change.status] = self.states.get(change.status, 0) + 1
+        self.frozen_may_pay += change.status == "frozen" and change.debit_allowed is True
 
     def reject(self, problem: LineProblem) -> None:
         """Reject the file for this problem, which is listed before its others."""

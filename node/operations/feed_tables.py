@@ -41,6 +41,7 @@ def _summary(report: FileReport) -> list[tuple[str, str]]:
     for name, value in (
         ("lines", report.lines),
         ("changes", report.changes),
+        ("… frozen accounts that may pay", report.frozen_may_pay),
         ("new accounts", report.new_accounts),
         ("attestations", report.attestations),
         ("changed since", report.changed_since),
@@ -51,6 +52,8 @@ def _summary(report: FileReport) -> list[tuple[str, str]]:
     ):
         if value or name in {"lines", "changes"}:
             rows.append((name, f"{value:,}"))
+        if name == "changes" and report.states:
+            rows.append(("states", ", ".join(f"{state} {count:,}" for state, count in sorted(report.states.items()))))
     return rows
 
 

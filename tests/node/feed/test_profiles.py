@@ -78,6 +78,21 @@ def test_a_profile_of_a_cores_export_can_be_drafted_edited_checked_and_used(
     wait_until(lambda: status_on_ledger(bank, grant) == Status.ACTIVE)
 
 
+def test_a_check_counts_what_a_profile_makes_of_the_states(book: Path, tmp_path: Path) -> None:
+    """A word that was filled in wrongly is seen by its count before any of it is published."""
+    profile = tmp_path / "core.toml"
+    assert _run("learn", str(book), "-o", str(profile)).exit_code == 0
+    text, _ = _filled_in(profile.read_text())
+    given_file = (str(book), "--profile", str(profile), "--as-of", "2026-01-01T02:00:00+08:00")
+    profile.write_text(text)
+    report = json.loads(_run("check", *given_file, "--json").stdout)
+    assert (report["states"], report["frozen_may_pay"]) == ({"active": 2, "frozen": 1}, 0)
+    before, debits, after = text.partition("[profile.words.debit_allowed]")
+    profile.write_text(before + debits + after.replace('"冻结" = false', '"冻结" = true', 1))
+    assert json.loads(_run("check", *given_file, "--json").stdout)["frozen_may_pay"] == 1
+    assert "active 2, frozen 1" in _run("check", *given_file).output
+
+
 def test_feed_check_prints_a_table_or_json_and_never_a_value(book: Path, tmp_path: Path) -> None:
     profile = tmp_path / "core.toml"
     profile.write_text(_filled_in(draft_profile(book))[0])
