@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Query
@@ -32,6 +33,8 @@ from standing.ledger.service.console.words import Words
 router = APIRouter()
 
 Binding = Annotated[Hex32, Path()]
+#: Any day that the form may name: decisions are recorded in milliseconds since 1970.
+_FIRST_DAY, _LAST_DAY = date(1970, 1, 2), date(9000, 1, 1)
 HoldId = Annotated[str, Path(pattern="^h_[0-9a-f]{24}$")]
 #: How many of the newest warnings the page shows.
 _WARNINGS = 2
@@ -70,19 +73,26 @@ async def decisions_page(
     visited: VisitDep,
     gateway: GatewayDep,
     cursor: Annotated[str | None, Query(alias="before", pattern=CURSOR_PATTERN, max_length=80)] = None,
+    day: Annotated[date | None, Query(ge=_FIRST_DAY, le=_LAST_DAY)] = None,
 ) -> Response:
-    """All decisions on the account, newest first. `before`: the next page begins after this decision."""
+    """All decisions on the account, newest first. `before`: the next page begins after this decision; `day`: the page
+    begins with the newest of this day of the bank, or before it."""
     stored = await gateway.bindings.find(bytes.fromhex(binding[2:]))
-    decisions, older = await Lookups(gateway.storage).decisions_of(stored.binding, cursor=cursor)
     bank = gateway.banks.get(stored.bank)
+    zone = bank.zone if bank is not None else None
+    if day is not None:
+        ends = datetime.combine(day + timedelta(days=1), time(), zone or visited.words.zone)
+        cursor = f"{int(ends.timestamp()) * 1000}~-"  # no id is less than a dash
+    decisions, older = await Lookups(gateway.storage).decisions_of(stored.binding, cursor=cursor)
     return visited.page(
         "decisions.html",
         stored=stored,
         binding=binding,
         bank_name=bank_name(gateway, stored.bank),
-        zone=bank.zone if bank is not None else None,
+        zone=zone,
         decisions=decisions,
         older=older,
+        day=day,
     )
 
 

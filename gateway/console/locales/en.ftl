@@ -92,7 +92,7 @@ status-lost = reported lost
 status-dormant = dormant
 status-closed = closed
 status-unbound = unbound
-status-unstated = unstated
+status-unstated = not stated at the moment
 
 limits = The bank’s limits
 
@@ -142,6 +142,9 @@ act-reason-example = User called, ticket 4711
 decisions = Recent decisions
 decisions-all = Decisions
 decisions-older = Older decisions
+decisions-none-then = No decision was made on this account up to that day.
+decisions-up-to = Up to the day
+decisions-show = Show
 decisions-none = No decision has been made on this account yet.
 
 column-time = Time
@@ -166,12 +169,12 @@ reservation-expired = expired
 
 reason-ledger_unreachable = Ledger unreachable
 reason-bank_suspended = Bank suspended
-reason-no_attestation = No attestation yet
+reason-no_attestation = Not confirmed by the bank yet
 reason-ledger_rolled_back = Ledger rolled back
-reason-attestation_unreadable = Attestation unreadable
+reason-attestation_unreadable = Bank’s confirmation unreadable
 reason-bank_silent = Bank silent for too long
 reason-unbound = Unbound
-reason-account_unstated = Account unstated
+reason-account_unstated = The bank cannot state the account’s status
 reason-account_closed = Account closed
 reason-account_lost = Account reported lost
 reason-account_frozen = Account frozen

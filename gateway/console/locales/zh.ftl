@@ -142,6 +142,9 @@ act-reason-example = 用户来电，工单 4711
 decisions = 最近的交易决策
 decisions-all = 交易决策
 decisions-older = 更早的交易决策
+decisions-none-then = 截至该日，该账户没有交易决策。
+decisions-up-to = 截至日期（含当日）
+decisions-show = 显示
 decisions-none = 该账户尚无交易决策。
 
 column-time = 时间

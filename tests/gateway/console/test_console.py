@@ -2,6 +2,8 @@
 
 import html
 import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import insert
@@ -13,6 +15,7 @@ from tests.console_browser import Browser
 from tests.gateway.gateway_rig import BICS, Rig
 from tests.world import wait_until
 
+_DAY_MS = 24 * 3_600_000
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -135,6 +138,26 @@ def test_the_trail_says_what_each_change_was(a_rig: Rig, staff: Browser) -> None
     wait_until(lambda: "<p>Frozen</p>" in staff.open(path))
     person.bank.change(person.number, status=Status.ACTIVE, debit_allowed=True, transaction_limit_minor=7)
     wait_until(lambda: "<p>Active again · Limits changed: One payment" in staff.open(path))
+
+
+def test_decisions_of_a_day_long_ago_are_found_by_its_date_at_the_bank(a_rig: Rig, staff: Browser) -> None:
+    person, ids = a_rig.bound(), []
+    # The next midnight in the bank's zone, UTC+8, in which a day has 24 hours.
+    midnight_ms = (a_rig.clock.now_ms() // _DAY_MS + 1) * _DAY_MS + 16 * 3_600_000
+    for at_ms in (midnight_ms - 1, midnight_ms, midnight_ms + 60 * _DAY_MS):
+        a_rig.clock.advance(at_ms - a_rig.clock.now_ms())
+        ids.append(person.decide()["transaction_id"])
+    staff.sign_in(a_rig.keys["support"])  # after two months
+    page = f"/console/accounts/{person.binding}/decisions"
+    assert [each in staff.open(page) for each in ids] == [True, True, True]
+    day = datetime.fromtimestamp(midnight_ms / 1000, ZoneInfo("Asia/Shanghai")).date()
+    assert [each in staff.open(f"{page}?day={day}") for each in ids] == [True, True, False]
+    assert f'value="{day}"' in staff.page.text
+    assert [each in staff.open(f"{page}?day={day - timedelta(days=1)}") for each in ids] == [True, False, False]
+    assert "up to that day" in staff.open(f"{page}?day=2001-01-01")
+    for wrong in ("", "yesterday", "1969-01-01", "9999-12-31"):
+        staff.open(f"{page}?day={wrong}")
+        assert staff.page.status_code == 404
 
 
 async def _unreachable(*_: object) -> bool:
