@@ -39,7 +39,7 @@ def make_targets() -> set[str]:
 def check_commands(text: str) -> list[str]:
     """Commands and options that do not exist: `standing-node a b --c`, as far as the arguments are subcommands."""
     found = []
-    one_line = re.sub(r"\\\n\s*", " ", text)
+    one_line = re.sub(r" *\\\n *", " ", text)
     for name, rest in sorted(set(re.findall(r"(standing-(?:node|gateway|network))((?: [^\s`|;>]+)*)", one_line))):
         command: Any = COMMANDS[name]
         called, words = name, rest.split()
