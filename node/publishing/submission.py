@@ -37,6 +37,9 @@ from standing.node.storage import schema
 #: How long the ledger's block gas limit is cached. It moves by less than a thousandth from block to block.
 _CEILING_LIFETIME_MS = 10_000
 
+#: After this part of the time until a transaction is late, the node asks whether its nonce was taken.
+_LOOKS_FOR_NONCE = 5
+
 _log = structlog.get_logger()
 
 
@@ -171,9 +174,7 @@ class Submitter:
             self.submit(row)
             return
         is_next = row.number == on_ledger.publication + 1
-        is_late = row.submitted_at_ms is not None and has_passed(
-            self._clock.now_ms(), row.submitted_at_ms, self._resend_after_ms
-        )
+        is_late = self._has_waited(row, self._resend_after_ms)
         if row.number in self._sent and not is_next and not is_late:
             return  # publications enter blocks in the order of their numbers, so this one waits for others
         failed = self._receipt(row.number, good=False)
@@ -195,6 +196,26 @@ class Submitter:
                 self._client.failover.doubt()
             if not is_next or not self._close_gap(row):
                 self._send_again(row, bump=True)
+        elif is_next and self._has_waited(row, self._resend_after_ms // _LOOKS_FOR_NONCE):
+            self._check_nonce(row)
+
+    def _has_waited(self, row: Row[Any], time_ms: int) -> bool:
+        """Whether a publication was submitted so long ago."""
+        return row.submitted_at_ms is not None and has_passed(self._clock.now_ms(), row.submitted_at_ms, time_ms)
+
+    def _check_nonce(self, row: Row[Any]) -> None:
+        """Check that the nonce of the next publication is still its own. Raises: NonceUsed, and the next step submits
+        it under another nonce; LedgerError."""
+        # In this order: where its own transaction has just entered a block, the ledger has the publication as well.
+        if row.transaction_nonce >= self._sender.next_nonce("latest"):
+            return
+        if self._client.bank(self._issuer.bic).publication >= row.number:
+            return
+        self._forget_transaction(row.number)
+        raise NonceUsed(
+            f"another transaction of {self._sender.address} has the nonce {row.transaction_nonce} of publication "
+            f"{row.number}: another program uses this bank's sending key; give the node a key of its own"
+        )
 
     def _is_ours(self) -> ColumnElement[bool]:
         """Which transactions have a nonce of the sending account, which is another one once its key was replaced."""

@@ -13,7 +13,7 @@ from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.attestations.terms import Status
 from standing.ledger.chain import governance
 from standing.ledger.chain.codec import encode_read
-from standing.ledger.chain.sender import Sender, Underpriced
+from standing.ledger.chain.sender import NonceUsed, Sender, Underpriced
 from standing.ledger.clock import ManualClock
 from standing.ledger.errors import LedgerUnreachable
 from standing.node.accounts.changes import FeedEntry
@@ -224,6 +224,30 @@ def test_a_nonce_that_another_program_took_a_moment_before_is_left_to_it_at_once
     stepped.world.chain.holding = True
     stepped.node.publisher.step()
     assert stepped.world.chain.mempool.taken[-1].nonce == taken.nonce + 1
+    stepped.world.chain.release()
+    stepped.settle()
+    assert stepped.on_ledger == before + 1
+
+
+def test_a_publication_whose_nonce_another_program_used_is_sent_under_the_next_before_it_is_late(
+    stepped: Stepped,
+) -> None:
+    """Both were accepted, by different ledger nodes. Each time, the bank had been silent until its own was late."""
+    before, other = stepped.on_ledger, Sender(stepped.world.client, stepped.bank.secrets.sender_key)
+    stepped.change_and_step(1)
+    lost = stepped.world.chain.mempool.taken[-1]
+    stepped.world.chain.lose()
+    other.transmit(other.prepare(encode_read([]), gas=100_000, nonce=lost.nonce))
+    stepped.world.chain.holding = True
+    assert stepped.node.publisher.step() == 1, "it may be in no block yet"
+    stepped.world.clock.advance(201)
+    with pytest.raises(
+        NonceUsed, match=f"has the nonce {lost.nonce} of .* another program uses this bank's sending key"
+    ):
+        stepped.node.publisher.step()
+    stepped.node.publisher.step()
+    again = stepped.world.chain.mempool.taken[-1]
+    assert (again.nonce, again.data) == (lost.nonce + 1, lost.data)
     stepped.world.chain.release()
     stepped.settle()
     assert stepped.on_ledger == before + 1
