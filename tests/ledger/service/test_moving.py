@@ -82,7 +82,7 @@ def test_a_nodes_store_moves_and_the_node_goes_on_publishing(a_world: World, tmp
     grant = site.bind_and_publish()
     site.feed({"number": CARD, "status": "frozen"})  # on its way to the ledger
     target = new_database(tmp_path, "target")
-    given = {"package": "standing.node.storage", "metadata": node_schema.metadata, "locks": ["leader"]}
+    given: dict[str, Any] = {"package": "standing.node.storage", "metadata": node_schema.metadata, "locks": ["leader"]}
     with pytest.raises(Conflict, match="a process is running"):
         move(source, target, **given)
     site.stop()
