@@ -109,7 +109,9 @@ async def found_page(
     try:
         typed = gateway.searches.unseal_text((sealed + "=" * (-len(sealed) % 4)).encode())
     except VaultError as error:
-        raise NotFound("no search of this gateway; allowed: one from the first page") from error
+        raise NotFound(
+            "this link leads to a search at another gateway, or is too old; search again on the first page"
+        ) from error
     found = await _search(gateway, typed)
     plain = _without_clutter(typed)
     if found.nothing and plain != typed:

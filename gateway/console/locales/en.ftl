@@ -61,6 +61,7 @@ account-staleness-unknown = cannot be read right now
 account-staleness-none = nothing published yet
 account-status = Status at the bank
 account-identity = Holder’s details since binding
+account-unstated-how = For the bank’s operations desk: their core system has sent data about this account that their node cannot interpret. Their node’s console lists it under “Unstated accounts”, with the reason. This ends by itself once the core sends valid data.
 account-bound = Bound
 warned = Early warning
 warned-chance = The model estimates that, of accounts like this one, { $percent } % have a use that fails within seven days.

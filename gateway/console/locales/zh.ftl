@@ -61,6 +61,7 @@ account-staleness-unknown = 暂时无法读取
 account-staleness-none = 尚未发布
 account-status = 银行登记的状态
 account-identity = 持有人信息与绑定时相比
+account-unstated-how = 请转告银行运维：核心系统上送的该账户数据，银行节点无法识别。银行节点控制台的“待修正数据”列有该账户及原因；核心系统重新上送正确数据后自动恢复。
 account-bound = 绑定时间
 warned = 失败前的预警
 warned-chance = 模型判断：此类账户有 { $percent }% 会在七天内出现交易失败。

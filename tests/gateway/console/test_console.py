@@ -160,6 +160,21 @@ def test_decisions_of_a_day_long_ago_are_found_by_its_date_at_the_bank(a_rig: Ri
         assert staff.page.status_code == 404
 
 
+def test_an_account_that_the_bank_calls_active_and_its_node_unstated_says_where_the_bank_finds_out_why(
+    a_rig: Rig, staff: Browser
+) -> None:
+    person = a_rig.bound()
+    path = f"/console/accounts/{person.binding}"
+    assert "Unstated accounts" not in staff.open(path)
+    person.bank.change(person.number, status=Status.UNSTATED, debit_allowed=False, credit_allowed=False)
+    assert "Their node’s console lists it under “Unstated accounts”" in staff.open(path)
+
+
+def test_a_link_to_a_search_at_another_gateway_says_so(staff: Browser) -> None:
+    assert "leads to a search at another gateway" in staff.open("/console/found/abcdef")
+    assert staff.page.status_code == 404
+
+
 async def _unreachable(*_: object) -> bool:
     raise BankNodeUnreachable("the node of YUNXCNB0 does not answer (test); try again later")
 
