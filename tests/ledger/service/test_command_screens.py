@@ -153,7 +153,7 @@ _SIGNER = to_checksum_address("0x" + "11" * 20)
 
 
 def test_what_a_recovery_would_do_is_shown_in_chinese(screen: StringIO) -> None:
-    counts = {field.name: 7 for field in fields(Findings)} | {"new_deployment": True}
+    counts: dict[str, Any] = {field.name: 7 for field in fields(Findings)} | {"new_deployment": True}
     node_commands._report(Findings(**counts), confirm=False)
     shown = screen.getvalue()
     assert "本地未知、将结束的绑定" in shown
