@@ -186,14 +186,14 @@ def _base(
 ) -> _Base:
     banks = BankDirectory(settings.banks)
     ledger = LedgerClient(settings.all_ledger_urls, settings.ledger_contract)
-    check_ledger(ledger, settings.chain_id)
     database = Database(settings.database_url)
     storage, meters = Storage(database), Meters()
     try:
+        if not upgrade:
+            check_version(database)
+        check_ledger(ledger, settings.chain_id)
         if upgrade:
             migrate(database, "standing.gateway.storage")
-        else:
-            check_version(database)
         return _Base(
             settings=settings,
             clock=clock,
