@@ -12,7 +12,7 @@ import tomlkit
 
 from standing.ledger.consortium.plan import Member, Plan
 
-#: Marks a QBFT or IBFT block: Keccak-256 of "Istanbul practical byzantine fault tolerance".
+#: Marks a QBFT or IBFT block: the end of "Istanbul practical byzantine fault tolerance", in ASCII.
 MIX_HASH = "0x63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365"
 _VANITY = bytes(32)
 _ETC = "/etc/standing"

@@ -1,11 +1,14 @@
-"""The worst age of each minute, kept for two days."""
+"""The worst age of each minute, kept for two days; and the ages at which a bank counts as silent."""
 
 from functools import partial
 from pathlib import Path
 
+import pytest
+
+from standing.gateway.decisions.policy import Policy
 from standing.gateway.following import bank_ages
 from standing.gateway.following.bank_ages import BankAges, MinuteAge
-from standing.gateway.following.bank_watch import BankSighting
+from standing.gateway.following.bank_watch import BankSighting, is_silent
 from standing.gateway.storage.database import Storage
 from standing.ledger.clock import MINUTE_MS
 from standing.ledger.service.database import Database, migrate
@@ -44,3 +47,10 @@ def test_bank_ages_are_stored_per_bank_replaced_within_a_minute_and_deleted_afte
     assert bank_ages.since(storage, 0) == {"YUNXCNB0": [MinuteAge("YUNXCNB0", late_ms, 3)]}
     assert bank_ages.since(storage, late_ms + 1) == {}
     storage.close()
+
+
+@pytest.mark.parametrize(("age_ms", "silent"), [(300_000, False), (300_001, True), (-15_000, False), (-15_001, True)])
+def test_a_bank_is_silent_beyond_the_policys_widest_bound_and_beyond_what_clocks_may_differ(
+    age_ms: int, silent: bool
+) -> None:
+    assert is_silent(_DAY_MS - age_ms, Policy(), _DAY_MS) is silent

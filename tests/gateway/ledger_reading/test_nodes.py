@@ -9,7 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from standing.gateway.app import create_app
-from standing.ledger.errors import LedgerUnreachable
+from standing.gateway.ledger_reading.node import LedgerNode
+from standing.gateway.ledger_reading.nodes import Dated
+from standing.ledger.errors import LedgerUnreachable, RequestTooLong
 from standing.ledger.service.serve import served
 from tests.gateway.faulty_ledger_node import proxied
 from tests.gateway.gateway_rig import rig
@@ -111,6 +113,9 @@ async def test_a_single_node_that_falls_too_far_behind_is_no_basis_for_decisions
             await it.read()
         node.head = 196
         assert await it.read() == 196
+        node.head = 194
+        with pytest.raises(LedgerUnreachable, match="6 blocks behind"):  # what was seen does not go back with it
+            await it.read()
         node.head = 300
         assert await it.read() == 300  # what is read between two looks counts as well
         node.head = 294
@@ -170,6 +175,20 @@ async def test_a_late_answer_counts_before_the_timeout_when_the_other_node_hangs
         first.head = 199
         second.gate.clear()
         assert await it.read() == 199
+
+
+async def test_a_call_too_long_for_one_node_is_said_to_be_so_where_no_other_answers() -> None:
+    """The reader then sends it in parts, and the node is as good as before."""
+    async with rigged(Node(), Node()) as it:
+
+        async def question(node: LedgerNode) -> Dated:
+            if node is it.reader.nodes.all[0]:
+                raise RequestTooLong("HTTP 413")
+            raise LedgerUnreachable("does not answer")
+
+        with pytest.raises(RequestTooLong):
+            await it.reader.nodes.ask(question)
+        assert it.states == ["fit", "failing"]
 
 
 async def test_a_lie_far_ahead_in_one_read_does_not_make_two_other_nodes_late() -> None:

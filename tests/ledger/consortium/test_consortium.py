@@ -102,9 +102,19 @@ def test_a_round_lasts_twice_the_block_period(block_period_s: int, timeout_s: in
     assert (qbft["blockperiodseconds"], qbft["requesttimeoutseconds"]) == (block_period_s, timeout_s)
 
 
+def _check_that_only_besu_listens_outside(services: dict[str, Any]) -> None:
+    assert {(each["network_mode"], each["restart"]) for each in services.values()} == {("host", "unless-stopped")}
+    assert "listen_addresses=127.0.0.1" in services["postgresql"]["command"]
+    assert "--web.listen-address=127.0.0.1:9090" in services["prometheus"]["command"]
+    assert services["standing"]["depends_on"]["postgresql"] == {"condition": "service_healthy"}
+
+
 def test_every_member_gets_a_complete_folder_for_one_common_network(tmp_path: Path) -> None:
-    folder = _written(tmp_path, plan_of())
+    plan = plan_of()
+    plan["members"][-1]["p2p_port"] = 30_304
+    folder = _written(tmp_path, plan)
     common = json.loads((folder / "genesis.json").read_text())
+    assert bytes.fromhex(common["mixHash"][2:]) == b"ctical byzantine fault tolerance", "the mark of QBFT"
     assert (common["config"]["chainId"], common["config"]["zeroBaseFee"], common["alloc"]) == (20_261, True, {})
     assert int(common["gasLimit"], 16) == 100_000_000
     # The contract is compiled for Cancun: a chain without it would refuse the deployment.
@@ -113,7 +123,7 @@ def test_every_member_gets_a_complete_folder_for_one_common_network(tmp_path: Pa
     members = sorted(path.name for path in (folder / "members").iterdir())
     assert members == ["bank-1", "bank-2", "bank-3", "bank-4", "jinqiao-pay"]
     everybody = {f"enode://{_key(index).public_key.to_bytes().hex()}@10.0.0.{index}:30303" for index in range(1, 5)}
-    observer = f"enode://{_key(99).public_key.to_bytes().hex()}@10.0.1.1:30303"
+    observer = f"enode://{_key(99).public_key.to_bytes().hex()}@10.0.1.1:30304"
     for name in members:
         own = folder / "members" / name
         assert (own / "genesis.json").read_text() == (folder / "genesis.json").read_text()
@@ -123,6 +133,12 @@ def test_every_member_gets_a_complete_folder_for_one_common_network(tmp_path: Pa
         configuration = tomllib.loads((own / "besu.toml").read_text())
         assert configuration["min-gas-price"] == 0
         assert {configuration["rpc-http-host"], configuration["metrics-host"]} == {"127.0.0.1"}
+        assert f"@{configuration['p2p-host']}:{configuration['p2p-port']}" in str(everybody | {observer})
+        assert configuration["rpc-http-enabled"]
+        assert configuration["metrics-enabled"]
+        assert "*" not in configuration["host-allowlist"], "any page in a browser on the machine could call it"
+        # Evidence of an old decision is proved by the state of its block.
+        assert (configuration["sync-mode"], configuration["data-storage-format"]) == ("FULL", "FOREST")
         # Anybody could connect, or send transactions, which cost nothing.
         assert not configuration["discovery-enabled"]
         for what in ("nodes", "accounts"):
@@ -132,6 +148,7 @@ def test_every_member_gets_a_complete_folder_for_one_common_network(tmp_path: Pa
         compose = yaml.safe_load((own / "compose.yaml").read_text())
         assert set(compose["services"]) == {"besu", "postgresql", "standing", "prometheus"}
         assert "password" not in str(compose["services"]).lower().replace("postgres_password_file", "")
+        _check_that_only_besu_listens_outside(compose["services"])
         assert json.loads((own / "dashboard.json").read_text())["panels"]
     votes = {
         name: "QBFT" in tomllib.loads((folder / "members" / name / "besu.toml").read_text())["rpc-http-api"]
@@ -194,6 +211,16 @@ def test_a_member_that_joins_later_changes_only_the_peers_and_permissions_of_the
             id="one key twice",
         ),
         pytest.param(lambda plan: plan["members"][0].update(name="bank-2"), "is listed twice", id="one name twice"),
+        pytest.param(
+            lambda plan: plan["members"][0].update(bank=plan["members"][1]["bank"]),
+            "bank: .* is listed twice",
+            id="one bank twice",
+        ),
+        pytest.param(
+            lambda plan: plan["members"][0].update(bank=None, platform="jinqiao-pay"),
+            "platform: .* is listed twice",
+            id="one platform twice",
+        ),
         pytest.param(lambda plan: plan["members"][0].update(bank="X"), "BIC", id="not a BIC"),
         pytest.param(lambda plan: plan["members"][0].update(platform="p"), "either bank or platform", id="both"),
         pytest.param(lambda plan: plan["members"][0].update(host="bank.example"), "host", id="a name for an address"),
