@@ -131,8 +131,10 @@ def test_a_dry_run_without_the_role_is_refused_and_changes_nothing(client: Ledge
     ):
         with pytest.raises(LedgerRejected):
             governance.dry_run(client, step, LocalSigner(outsider).address)
+        sent = Sender(client, outsider).next_nonce()
         with pytest.raises(LedgerRejected):
             governance.execute(client, step, outsider)
+        assert Sender(client, outsider).next_nonce() == sent, "it is not sent, and costs nothing"
     with pytest.raises(LedgerRejected, match="the caller does not have the role GUARDIAN_ROLE"):
         governance.dry_run(client, governance.suspend(_BIC), LocalSigner(REGISTRAR).address)
     assert not client.bank(_BIC).suspended

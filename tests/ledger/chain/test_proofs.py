@@ -96,6 +96,20 @@ def test_an_odd_node_at_the_root_of_a_trie_proves_nothing(where: str, odd: Any) 
         prove(stated, Header(1, 1, b"", root), contract=_CONTRACT, bank=BICS[0], binding=_BINDING)
 
 
+@pytest.mark.parametrize(("left", "problem"), [(4, "leaves out storage slot"), (5, "not a list of nodes")])
+def test_a_proof_that_leaves_a_slot_out_or_is_longer_than_any_path_proves_nothing(left: int, problem: str) -> None:
+    storage = HexaryTrie({})
+    storage[b"\x01"] = b"\x01"
+    root, account_proof = _account_of(storage.root_hash)
+    path = ["0x" + storage.db[storage.root_hash].hex()]
+    entries = [{"key": "0x" + slot.hex(), "proof": path} for slot in storage_slots(BICS[0], _BINDING)[:left]]
+    if left == 5:
+        entries[-1]["proof"] = path * 65
+    stated = {"accountProof": ["0x" + node.hex() for node in account_proof], "storageProof": entries}
+    with pytest.raises(ProofWrong, match=problem):
+        prove(stated, Header(1, 1, b"", root), contract=_CONTRACT, bank=BICS[0], binding=_BINDING)
+
+
 @pytest.mark.parametrize(
     "odd", [rlp.encode(b"\x01" * 33), rlp.encode([b"\x01"]), b"\xff"], ids=["long", "list", "no RLP"]
 )
