@@ -31,6 +31,7 @@ _FEW_DIGITS = 4
 _CHINESE_PHONE = re.compile(
     r"(?:(?:00)?86[ -]?)?(?:1[3-9]\d[ -]?\d{4}[ -]?\d{4}|0(?:10|2\d)[ -]?\d{8}|0[3-9]\d\d[ -]?\d{7,8})(?!\d)"
 )
+_TAX_NUMBER = re.compile(r"[A-Z]{5}\d{4}[A-Z]")
 _ZERO = re.compile(r"0+(?:[.,]0+)?")
 #: What to do about times in no form of strptime, such as R8.11.28.
 _WITHOUT_TIMES = "without the column, changes count from the file's time"
@@ -93,17 +94,27 @@ def _put_columns(draft: Draft, sample: Sample, guess: ColumnGuess) -> None:
 def _doubt(sample: Sample, name: str, index: int) -> str:
     """Why a column that is named as a field may hold something else; empty where nothing speaks against it."""
     cells = [unicodedata.normalize("NFKC", row[index]) for row in sample.rows if index < len(row)]
-    if name == "holder_name" and len(cells) > 1 and len(set(cells)) == 1:
+    if name == "holder_name":
+        return _doubt_of_names(cells)
+    return _doubt_of_numbers(name, cells) if name in {"number", "id_document_number"} else ""
+
+
+def _doubt_of_names(cells: Sequence[str]) -> str:
+    if len(cells) > 1 and len(set(cells)) == 1:
         return "the same on every record: is it a product's or a branch's?"
-    if name == "holder_name" and sum("*" in cell for cell in cells) * 2 > len(cells):
-        return "most are masked: no holder's claim would match"
-    if name not in {"number", "id_document_number"}:
-        return ""
+    return (
+        "most are masked: no holder's claim would match" if sum("*" in cell for cell in cells) * 2 > len(cells) else ""
+    )
+
+
+def _doubt_of_numbers(name: str, cells: Sequence[str]) -> str:
     numbers = LongNumbers()
     for cell in cells:
         numbers.add(cell)
     if numbers.look_rounded:
         return "all end in zeros: has a spreadsheet rounded them?"
+    if name == "number" and any(cells) and all(_TAX_NUMBER.fullmatch(cell) for cell in cells if cell):
+        return "these are tax numbers of India: PAN is no card's number there"
     if name == "number" and max(Counter(filter(None, cells)).values(), default=1) > 1:
         return "some occur twice: has an account several rows, as for sub-accounts? A list of columns is joined"
     return ""

@@ -130,6 +130,13 @@ def test_an_account_of_several_rows_leaves_its_number_open(tmp_path: Path) -> No
     assert drafted_profile(tmp_path, "账号,子户号,币种,账户状态", *rows)["columns"]["number"] == "?"
 
 
+def test_tax_numbers_of_india_are_not_drafted_as_numbers_of_accounts(tmp_path: Path) -> None:
+    rows = ("50100012345678,ABCPK1234F,Active", "50100012345679,ABCPS1234G,Active")
+    assert drafted_profile(tmp_path, "Loan Ref,PAN,Status", *rows)["columns"]["number"] == "?"
+    cards = ("1,6222020200112345678,Active", "2,6222020200112345679,Active")
+    assert drafted_profile(tmp_path, "Id,PAN,Status", *cards)["columns"]["number"] == "PAN"
+
+
 @pytest.mark.parametrize("names", [("李*明", "王*"), ("*娜", "欧阳＊"), ("J*** S****", "A** B***")])
 def test_masked_names_are_not_drafted_as_names(names: tuple[str, str], tmp_path: Path) -> None:
     rows = (f"{number},{name},正常" for number, name in zip(_ACCOUNTS, names, strict=True))
