@@ -33,7 +33,7 @@ _ANSWERING = (
 )
 #: Commands, settings and start-up code: their messages are for operators, on a terminal or in a log.
 _ELSEWHERE = re.compile(
-    r"(cli|settings|\w*commands?|doctor|init_\w+|rekey|policy_file|vault|database|diagnosis|files|bank_secrets|payout)\.py$"
+    r"(cli|settings|\w*commands?|doctor|init_\w+|rekey|moving|policy_file|vault|database|diagnosis|files|bank_secrets|payout)\.py$"
     r"|auditing|verification|migrations|/console/words\.py|ledger/service/client_command"
     r"|attestations/(sealing|publication|terms|grant)\.py"
 )

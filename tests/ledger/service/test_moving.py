@@ -20,7 +20,7 @@ from standing.node.storage import schema as node_schema
 from tests.databases import new_database
 from tests.gateway.gateway_rig import rig
 from tests.node.stepped_node import CARD, SteppedNode
-from tests.world import World
+from tests.world import World, wait_until
 
 _PACKAGE = "standing.gateway.storage"
 _ENTRY = {"at_ms": 1, "caller": "c", "role": "support", "action": "a", "subject": "s", "reason_sealed": b"why"}
@@ -59,6 +59,7 @@ def test_a_gateways_whole_database_moves_with_its_usage_and_holds_and_not_while_
             times = {"began_at_ms": 1, "ends_at_ms": 2}
             connection.execute(insert(schema.holds).values(hold_id="h", why_zh="w", whole=True, **hold, **times))
             connection.execute(insert(schema.audit).values(_ENTRY))
+        wait_until(lambda: _rows(source, schema.metadata)["events"])  # so the gateway leads, too
         with pytest.raises(Conflict, match="a process is running"):
             _gateway_move(source, target)
     before = _rows(source, schema.metadata)
