@@ -207,7 +207,7 @@ class Profile(BaseModel):
     def _check_frozen(self) -> None:
         """A frozen account may do what is allowed beside its status, so that must not be the same for every account."""
         meanings = self.words.get("status", {"": "frozen"}).values()
-        allowed = str(self.constants.get("debit_allowed", "false")).lower() in {"true", "1"}
+        allowed = str(self.constants.get("debit_allowed", "false")).lower() == "true"
         if allowed and "status" in self.columns and "frozen" in meanings:
             raise ValueError(
                 "constants.debit_allowed: true, and a frozen account could still pay; "

@@ -35,6 +35,7 @@ def _status(column: str, cell: Any, *, state: str = "A") -> tuple[object, list[s
         "１１５１００１",
         "R8.10.1",
         "2099-01-01",
+        45931,  # a spreadsheet's number of a day
     ],
 )
 def test_a_date_of_closing_closes_an_account_that_is_active_beside_it(written: Any) -> None:
@@ -97,7 +98,8 @@ def test_a_date_without_any_value_in_the_sample_is_drafted_too(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "heading", ["开户日期", "解冻日期", "状态变更日期", "Date Opened", "Status Date", "止付日限额", "Expiry Date"]
+    "heading",
+    ["开户日期", "解冻日期", "冻结解冻日期", "状态变更日期", "Date Opened", "Status Date", "止付日限额", "Expiry Date"],
 )
 def test_other_dates_are_no_part_of_the_status(heading: str, tmp_path: Path) -> None:
     drafted = drafted_profile(tmp_path, f"账号,账户状态,{heading}", "11050137001000000771,正常,20261001")
@@ -108,6 +110,22 @@ def test_flags_that_have_eight_digits_are_no_dates(tmp_path: Path) -> None:
     rows = ("11050137001000000771,正常,00000000", "11050137001000000772,正常,01000000")
     drafted = drafted_profile(tmp_path, "账号,账户状态,卡状态位图", *rows)
     assert ("dates" in drafted, set(drafted["words"]["status"])) == (False, {"正常 00000000", "正常 01000000"})
+
+
+@pytest.mark.parametrize(("code", "status"), [("0", "active"), ("20261", "frozen")])
+def test_a_code_beside_a_date_stays_a_code(code: str, status: str) -> None:
+    """Zeros would be no date, and five digits one."""
+    words = {"0 -": "active", "20261 -": "frozen", "- -": "closed", "date -": "closed"}
+    columns = {"number": "number", "status": ["state", "closed_on"]}
+    profile = Profile.model_validate({"columns": columns, "dates": ["closed_on"], "words": {"status": words}})
+    assert Translator(profile).record({"number": "1", "state": code, "closed_on": ""})[0]["status"] == status
+
+
+def test_a_draft_allows_nothing_unless_the_account_is_active(tmp_path: Path) -> None:
+    states = ("正常", "冻结", "挂失", "不动户", "销户")
+    rows = [f"1105013700100000077{at},{state}" for at, state in enumerate(states)]
+    words = drafted_profile(tmp_path, "账号,账户状态", *rows)["words"]
+    assert words["debit_allowed"] == words["credit_allowed"] == dict.fromkeys(states, False) | {"正常": True}
 
 
 def test_dates_of_columns_without_words_are_refused() -> None:
