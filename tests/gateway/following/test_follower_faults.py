@@ -67,13 +67,15 @@ def test_a_node_that_is_only_behind_undoes_nothing(rig: FollowRig) -> None:
     rig.follow()
     with rig.other_chain():
         rig.bank.change(person.number, status=Status.FROZEN)
+        for _ in range(5):
+            rig.bank.publish()
         rig.follow()
     # The chain as seen by a node that is behind: a prefix.
     assert rig.follow() == []
     states = rig.following.follower.status
     assert states.block_number is not None
     assert states.block_number > rig.ledger.block_number()
-    rig.heartbeat()  # now the chains certainly differ
+    rig.heartbeat()  # now the chains certainly differ, although this one is shorter still
     assert kinds(rig.follow(), person) == ["binding.cleared"]
 
 
