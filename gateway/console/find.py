@@ -17,10 +17,12 @@ from standing.gateway.bindings.flow import PendingBinding
 from standing.gateway.bindings.schemas import USER_PATTERN
 from standing.gateway.bindings.service import StoredBinding
 from standing.gateway.composition import Gateway
-from standing.gateway.console.lookups import Listed, Lookups
+from standing.gateway.console.lookups import Listed, Lookups, cursor_of
 from standing.gateway.console.visits import GatewayDep
 from standing.gateway.decisions.holds import StoredHold
+from standing.gateway.decisions.search import CURSOR_PATTERN
 from standing.ledger.attestations.numbers import canonical_number, visible
+from standing.ledger.clock import MINUTE_MS
 from standing.ledger.errors import InvalidValue, NotFound
 from standing.ledger.service.console.pages import HOME, PATH, segment
 from standing.ledger.service.console.visits import Visit, VisitDep
@@ -36,7 +38,6 @@ _DASHES = re.compile("[\u2010-\u2015\u2212]")
 #: What is pasted around an id: quotes, brackets, a spreadsheet's `="…"`, the end of a sentence, 交易号：, 尾号.
 _AROUND = re.compile("^[^A-Za-z0-9]+|[^A-Za-z0-9]+$")
 _BINDING_PASTED = re.compile(r"(?:0[xX])?([0-9a-fA-F]{64})")
-_MINUTE_MS = 60_000
 
 
 class Done(StrEnum):
@@ -125,6 +126,17 @@ async def found_page(
     return await _page(visited, gateway, typed=typed, found=found)
 
 
+@router.get("/reviews")
+async def reviews_page(
+    visited: VisitDep,
+    gateway: GatewayDep,
+    cursor: Annotated[str, Query(alias="after", pattern=CURSOR_PATTERN, max_length=80)],
+) -> Response:
+    """Further open reviews, oldest first. `after`: the page begins behind this decision."""
+    reviews, later = await Lookups(gateway.storage).open_reviews_after(cursor)
+    return visited.page("reviews.html", reviews=reviews, later=later)
+
+
 def bank_name(gateway: Gateway, bic: str) -> Localized:
     """The name of a stored binding's bank; its BIC if it is no longer in the settings."""
     bank = gateway.banks.get(bic)
@@ -136,6 +148,7 @@ async def _page(visited: Visit, gateway: Gateway, **values: Any) -> Response:
     queue: dict[str, Any] = {
         "holds": await lookups.open_holds(now_ms),
         "reviews": await lookups.open_reviews(),
+        "cursor_of": cursor_of,
         "bank_name": partial(bank_name, gateway),
         "bounds": gateway.binding_flow.bounds,
     }
@@ -187,7 +200,7 @@ async def _find_user(gateway: Gateway, user_id: str, found: Found) -> None:
     now_ms = gateway.clock.now_ms()
     held = await gateway.holds.listed(user_id=user_id)
     found.holds = [hold for hold in held if hold.lifted_at_ms is None and hold.ends_at_ms > now_ms]
-    since_ms = now_ms - gateway.binding_flow.bounds.within_minutes * _MINUTE_MS
+    since_ms = now_ms - gateway.binding_flow.bounds.within_minutes * MINUTE_MS
     found.refusals = await Lookups(gateway.storage).refusals_since(user_id, since_ms)
     if not (stored or found.pending or held or found.refusals):
         return

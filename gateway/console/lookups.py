@@ -15,6 +15,8 @@ from standing.gateway.storage.database import Storage
 MAX_LISTED = 50
 
 _decisions, _bindings, _holds = schema.decisions.c, schema.bindings.c, schema.holds.c
+#: What decisions are ordered by.
+_ORDER = tuple_(_decisions.decided_at_ms, _decisions.transaction_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,9 @@ class Lookups:
         """A page of a binding's decisions, newest first, and the cursor of the next page; None on the last one."""
         query = _lines().where(_decisions.binding == binding)
         if cursor is not None:
-            query = query.where(tuple_(_decisions.decided_at_ms, _decisions.transaction_id) < parse_cursor(cursor))
+            query = query.where(parse_cursor(cursor) > _ORDER)
         query = query.order_by(_decisions.decided_at_ms.desc(), _decisions.transaction_id.desc())
-        found = [_line(row) for row in await self._rows(query.limit(limit + 1))]
-        lines = found[:limit]
-        return lines, cursor_after(lines[-1].decided_at_ms, lines[-1].transaction_id) if len(found) > limit else None
+        return _page([_line(row) for row in await self._rows(query.limit(limit + 1))], limit)
 
     async def open_holds(self, now_ms: int) -> Listed[Row[Any]]:
         """Holds in force now, oldest first."""
@@ -111,8 +111,12 @@ class Lookups:
 
     async def open_reviews(self) -> Listed[DecisionLine]:
         """Transactions whose review is still open, oldest first."""
-        query = _lines().where(schema.REVIEW_IS_OPEN)
-        return await self._listed(query.order_by(_decisions.decided_at_ms), _line)
+        return await self._listed(_open_reviews(), _line)
+
+    async def open_reviews_after(self, cursor: str) -> tuple[list[DecisionLine], str | None]:
+        """The page of open reviews that follows a decision, and the cursor of the next page; None on the last one."""
+        query = _open_reviews().where(parse_cursor(cursor) < _ORDER)
+        return _page([_line(row) for row in await self._rows(query.limit(MAX_LISTED + 1))], MAX_LISTED)
 
     async def _listed(self, query: Select[Any], of_row: Callable[[Row[Any]], _T]) -> Listed[_T]:
         def read() -> Listed[_T]:
@@ -138,6 +142,22 @@ def _lines() -> Select[Any]:
     return select(schema.decisions, reviewed.outcome.label("reviewed")).select_from(
         schema.decisions.outerjoin(schema.reviews, reviewed.transaction_id == _decisions.transaction_id)
     )
+
+
+def _open_reviews() -> Select[Any]:
+    query = _lines().where(schema.REVIEW_IS_OPEN)
+    return query.order_by(_decisions.decided_at_ms, _decisions.transaction_id)
+
+
+def _page(found: list[DecisionLine], limit: int) -> tuple[list[DecisionLine], str | None]:
+    """The first `limit` lines, and the cursor of the next page if there are more."""
+    lines = found[:limit]
+    return lines, cursor_of(lines[-1]) if len(found) > limit else None
+
+
+def cursor_of(line: DecisionLine) -> str:
+    """The cursor of the page that follows a line."""
+    return cursor_after(line.decided_at_ms, line.transaction_id)
 
 
 def _line(row: Row[Any]) -> DecisionLine:

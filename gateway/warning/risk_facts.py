@@ -16,9 +16,8 @@ from standing.gateway.decisions.question import Kind
 from standing.gateway.decisions.rules import Reason
 from standing.gateway.events.types import EventType
 from standing.ledger.attestations.money import NO_LIMIT
-from standing.ledger.clock import HOUR_MS
+from standing.ledger.clock import DAY_MS
 
-DAY_MS = 24 * HOUR_MS
 #: Reasons that are not about one binding: those of the whole bank or ledger, which `bank.slowing`, `bank.silent` and
 #: `bank.suspended` report, and the platform's own rules.
 NOT_OF_THE_BINDING = frozenset(

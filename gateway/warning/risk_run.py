@@ -25,7 +25,7 @@ from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.gateway.warning import risk_store
 from standing.gateway.warning.check_up import seen_of, signs_of
-from standing.gateway.warning.risk_facts import DAY_MS, HORIZON_MS, features
+from standing.gateway.warning.risk_facts import HORIZON_MS, features
 from standing.gateway.warning.risk_model import RiskModel
 from standing.gateway.warning.risk_reads import OnRecord, batch, on_record
 from standing.gateway.warning.risk_rules import causes
@@ -34,7 +34,7 @@ from standing.gateway.warning.risk_watch import next_warning
 from standing.gateway.warning.risk_words import sign_of
 from standing.gateway.warning.settings import WarningSettings
 from standing.gateway.warning.signs import Sign
-from standing.ledger.clock import Clock
+from standing.ledger.clock import DAY_MS, Clock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.vault import Vault
 

@@ -24,12 +24,12 @@ from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.question import Kind, Question
 from standing.gateway.decisions.rules import Decision, Reason, decide
 from standing.gateway.events.types import binding_changes
-from standing.gateway.warning.risk_facts import DAY_MS, NOT_OF_THE_BINDING, Use
+from standing.gateway.warning.risk_facts import NOT_OF_THE_BINDING, Use
 from standing.ledger.attestations.limits import Limits
 from standing.ledger.attestations.money import NO_LIMIT
 from standing.ledger.attestations.terms import IdentityTags, Status, Terms
 from standing.ledger.chain.codec import Record
-from standing.ledger.clock import HOUR_MS, MINUTE_MS
+from standing.ledger.clock import DAY_MS, HOUR_MS, MINUTE_MS
 
 DAYS = 90
 USERS = 5_000

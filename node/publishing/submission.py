@@ -37,8 +37,8 @@ from standing.node.storage import schema
 #: How long the ledger's block gas limit is cached. It moves by less than a thousandth from block to block.
 _CEILING_LIFETIME_MS = 10_000
 
-#: After this part of the time until a transaction is late, the node asks whether its nonce was taken.
-_LOOKS_FOR_NONCE = 5
+#: After this fraction of the time until a transaction is late, the node checks that nobody took its nonce.
+_NONCE_CHECK_FRACTION = 5
 
 _log = structlog.get_logger()
 
@@ -196,7 +196,7 @@ class Submitter:
                 self._client.failover.doubt()
             if not is_next or not self._close_gap(row):
                 self._send_again(row, bump=True)
-        elif is_next and self._has_waited(row, self._resend_after_ms // _LOOKS_FOR_NONCE):
+        elif is_next and self._has_waited(row, self._resend_after_ms // _NONCE_CHECK_FRACTION):
             self._check_nonce(row)
 
     def _has_waited(self, row: Row[Any], time_ms: int) -> bool:

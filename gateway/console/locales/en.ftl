@@ -43,6 +43,7 @@ queue-holds = Open holds
 queue-holds-none = There are no open holds.
 queue-reviews = Awaiting review
 queue-reviews-none = No transaction is awaiting review.
+queue-reviews-later = Later ones
 
 hold-until = until { $at }
 hold-account = account

@@ -43,6 +43,7 @@ queue-holds = 生效中的风控限制
 queue-holds-none = 没有生效中的限制。
 queue-reviews = 待人工审核的交易
 queue-reviews-none = 没有待人工审核的交易。
+queue-reviews-later = 后续交易
 
 hold-until = 至 { $at }
 hold-account = 查看账户

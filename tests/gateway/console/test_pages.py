@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 
 from standing.gateway.console.webhooks import told
 from standing.gateway.following.reconcile_report import BankFinding, DeadFinding, Drift, DriftFinding, Report
@@ -132,7 +132,7 @@ def test_the_reconciliation_page_names_banks_and_says_what_it_leaves_out(a_rig: 
     assert "bank_not_served" not in text
 
 
-def test_a_list_longer_than_the_page_says_so_with_the_true_count(
+def test_a_list_longer_than_the_page_says_so_with_the_true_count_and_leads_to_every_open_review(
     a_rig: Rig, admin: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("standing.gateway.console.lookups.MAX_LISTED", 2)
@@ -150,11 +150,20 @@ def test_a_list_longer_than_the_page_says_so_with_the_true_count(
     counts = [int(count) for count in re.findall(r'<span class="count">([0-9]+)</span>', text)]
     assert counts[0] == 3
     assert counts[1] >= 3
+    shown = re.findall('/console/decisions/([^"/]+)', text)
+    while later := re.search(r'href="([^"]+/reviews\?after=[^"]+)">Later ones', text):
+        text = admin.open(later[1])
+        shown += re.findall('/console/decisions/([^"/]+)', text)
+    ids = select(schema.decisions.c.transaction_id).where(schema.REVIEW_IS_OPEN)
+    with a_rig.app.state.gateway.storage.read() as connection:
+        assert shown == list(connection.scalars(ids.order_by("decided_at_ms", "transaction_id")))
     with a_rig.app.state.gateway.storage.write() as connection:
         connection.execute(update(schema.bindings).values(number_masked="****4821"))
     found = admin.submit("/console/find", q="4821")
     assert "Only the 2 newest are shown." in found
     assert found.count('href="/console/accounts/0x') == 2
+    admin.open("/console/reviews?after=none")
+    assert admin.page.status_code == 404
 
 
 def test_staff_cannot_overrule_the_banks_attestation(a_rig: Rig, admin: Browser) -> None:

@@ -8,7 +8,8 @@ import pytest
 from bench import backtest
 from bench.risk_world import OFFSET_MS, START_MS, BindingLife, World
 from standing.gateway.decisions.question import Kind
-from standing.gateway.warning.risk_facts import DAY_MS, FEATURES, HORIZON_MS, Calendar, features
+from standing.gateway.warning.risk_facts import FEATURES, HORIZON_MS, Calendar, features
+from standing.ledger.clock import DAY_MS
 
 USERS = 40
 

@@ -7,9 +7,10 @@ import pytest
 
 from standing.gateway.decisions.caps import Caps, Used
 from standing.gateway.decisions.question import Kind
-from standing.gateway.warning.risk_facts import DAY_MS, FEATURES, Calendar, Facts, Use, features
+from standing.gateway.warning.risk_facts import FEATURES, Calendar, Facts, Use, features
 from standing.gateway.warning.risk_words import sign_of
 from standing.ledger.attestations.money import NO_LIMIT
+from standing.ledger.clock import DAY_MS
 
 NOW_MS = int(datetime(2026, 3, 20, 16, tzinfo=UTC).timestamp()) * 1000  # midnight of the 21st in Shanghai
 OFFSET_MS = 8 * 3_600_000

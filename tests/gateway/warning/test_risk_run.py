@@ -11,11 +11,12 @@ from sqlalchemy import func, select
 import standing.gateway.decisions
 from standing.gateway.storage import schema
 from standing.gateway.warning import risk_run, risk_store
-from standing.gateway.warning.risk_facts import DAY_MS, FEATURES, HORIZON_MS
+from standing.gateway.warning.risk_facts import FEATURES, HORIZON_MS
 from standing.gateway.warning.risk_model import MIN_FAILURES, MIN_LEARNED, RiskModel
 from standing.gateway.warning.risk_reads import on_record
 from standing.gateway.warning.risk_run import Run
 from standing.gateway.warning.risk_schedule import RiskSchedule
+from standing.ledger.clock import DAY_MS
 from standing.ledger.service.leader import Leader, NoLock
 from tests.gateway.follower_rig import FollowRig, follow_rig
 from tests.gateway.gateway_rig import Person

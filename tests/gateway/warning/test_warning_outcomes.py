@@ -10,10 +10,11 @@ import pytest
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from standing.gateway.decisions.rules import Reason
-from standing.gateway.warning.risk_facts import DAY_MS, FEATURES, HORIZON_MS, NOT_OF_THE_BINDING
+from standing.gateway.warning.risk_facts import FEATURES, HORIZON_MS, NOT_OF_THE_BINDING
 from standing.gateway.warning.risk_model import MIN_FAILURES, MIN_LEARNED
 from standing.gateway.warning.risk_rules import FORETOLD, RULES, causes
 from standing.gateway.warning.risk_schedule import RiskSchedule
+from standing.ledger.clock import DAY_MS
 from standing.ledger.service.leader import Leader, NoLock
 from tests.gateway.follower_rig import FollowRig, follow_rig
 from tests.gateway.gateway_rig import Person

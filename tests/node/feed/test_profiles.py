@@ -113,36 +113,6 @@ def test_feed_check_prints_a_table_or_json_and_never_a_value(book: Path, tmp_pat
     assert table.exit_code == 0, "the other lines can be loaded"
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["no mark", "mark"])
-def test_every_encoding_is_read_with_or_without_its_byte_order_mark(tmp_path: Path, encoding: str, mark: str) -> None:
-    path = tmp_path / "book.csv"
-    # Characters whose bytes hold a 10, which ends no line.
-    rows = [["number", "holder_name"], ["7300000001", "王\u010a\u0a0a㐊"], ["7300000002", "two\nlines"]]
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    path.write_bytes((mark + text.getvalue()).encode("utf-16-le" if encoding == "utf-16" else encoding))
-    profile = Profile(encoding=encoding, columns={"number": "number", "holder_name": "holder_name"})
-    assert [(line.number, line.record["holder_name"]) for line in read_lines(path, "csv", profile)] == [
-        (2, rows[1][1]),
-        (3, rows[2][1]),
-    ]
-    assert draft_profile(path)
-
-
-@pytest.mark.parametrize("before", [0, 3_000], ids=["at once", "after what is read ahead"])
-def test_an_undecodable_byte_is_reported_by_line_and_field_and_spoils_no_other_line(
-    tmp_path: Path, before: int
-) -> None:
-    path = tmp_path / "changes-20260101T000000Z.csv"
-    good = [b"7300%06d,active,x\n" % index for index in range(before)]
-    path.write_bytes(b"number,status,holder_name\n" + b"".join(good) + b"7399999991,active,a\xffb\n7399999992,lost,y\n")
-    profile = Profile(columns={"number": "number", "status": "status", "holder_name": "holder_name"})
-    *_, bad, last = read_lines(path, "csv", profile)
-    assert [(each.line, each.field) for each in bad.problems] == [(before + 2, "holder_name")]
-    assert (bad.record["number"], last.record["status"], last.problems) == ("7399999991", "lost", ())
-
-
 @pytest.mark.parametrize("delimiter", [",", "|"])
 def test_two_stray_quotes_do_not_join_their_lines_into_one_account(tmp_path: Path, delimiter: str) -> None:
     path = tmp_path / "changes-20260101T000000Z.csv"
@@ -155,21 +125,6 @@ def test_two_stray_quotes_do_not_join_their_lines_into_one_account(tmp_path: Pat
     assert (third.record["number"], third.record["status"], third.problems) == ("7399999993", "lost", ())
     joined = Profile(delimiter=delimiter, multiline=True, columns=columns)
     assert [line.record["status"] for line in read_lines(path, "csv", joined)] == ["frozen", "lost"]
-
-
-def test_half_a_character_before_a_delimiter_does_not_shift_the_values_of_its_line(tmp_path: Path) -> None:
-    path = tmp_path / "changes-20260101T000000Z.csv"
-    # In GB18030, C4 and a bar are one character: the line has lost a delimiter.
-    lines = [b"7399999991|A|active|", b"7399999992|\xc0\xee\xc4|frozen|", b"7399999993|B|lost|"]
-    columns: Any = {"number": "number", "status": "status", "holder_name": "holder_name"}
-    for first in range(3):
-        path.write_bytes(b"\n".join([b"number|holder_name|status", *lines[first:], *lines[:first], b""]))
-        read = read_lines(path, "csv", Profile(encoding="gb18030", delimiter="|", columns=columns))
-        found = {line.record["number"]: line for line in read}
-        assert [found[number].record["status"] for number in ("7399999991", "7399999993")] == ["active", "lost"]
-        bad = found["7399999992"]
-        assert bad.record == {"number": "7399999992"}, "only the first cell is certainly in its place"
-        assert [problem.field for problem in bad.problems] == ["line"]
 
 
 def test_a_misplaced_quote_spoils_only_its_own_line(tmp_path: Path) -> None:
