@@ -19,7 +19,6 @@ from standing.gateway.decisions.question import Kind
 from standing.gateway.events.types import EventType
 from standing.gateway.warning.check_up import Seen, signs_of
 from standing.gateway.warning.risk_facts import (
-    DAY_MS,
     EVENTS_MS,
     FEATURES,
     HORIZON_MS,
@@ -34,6 +33,7 @@ from standing.gateway.warning.risk_model import RiskModel
 from standing.gateway.warning.risk_rules import causes
 from standing.gateway.warning.risk_watch import next_warning
 from standing.gateway.warning.settings import WARN_PER_MILLE
+from standing.ledger.clock import DAY_MS
 
 #: The first evenings are learned from and not counted; the last ones lack outcomes.
 FIRST_DAY = 30
