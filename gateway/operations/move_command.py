@@ -1,12 +1,9 @@
 """`standing-gateway move-database`."""
 
-from rich.progress import Progress
-
 from standing.gateway.settings import GatewaySettings
 from standing.gateway.storage import schema
-from standing.ledger.service.command_language import in_language
-from standing.ledger.service.commands import Config, console, one_line_errors, say
-from standing.ledger.service.moving import NewDatabase, move
+from standing.ledger.service.commands import Config, one_line_errors
+from standing.ledger.service.moving import NewDatabase, move_and_tell
 from standing.ledger.service.settings import load
 
 #: A running gateway holds one of these at least, or another gateway on its database does.
@@ -19,16 +16,10 @@ def move_database(url: NewDatabase, config: Config = None) -> None:
     Either all of it is moved, or nothing. The file is renamed at the end. Then set `database_url` to the new database.
     """
     with one_line_errors():
-        settings = load(GatewaySettings, config)
-        with Progress(console=console, transient=True) as progress:
-            task = progress.add_task("rows", total=None)
-            rows, left = move(
-                settings.database_url,
-                url,
-                package="standing.gateway.storage",
-                metadata=schema.metadata,
-                locks=_LOCKS,
-                progress=lambda count: progress.update(task, completed=count),
-            )
-        done = f"{rows} rows moved; the file is now {left}; now: set database_url to the new database, and start"
-        say(in_language(done))
+        move_and_tell(
+            load(GatewaySettings, config).database_url,
+            url,
+            package="standing.gateway.storage",
+            metadata=schema.metadata,
+            locks=_LOCKS,
+        )

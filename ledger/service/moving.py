@@ -16,6 +16,7 @@ from sqlalchemy import Connection, MetaData, insert, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
+from standing.ledger.service.commands import tell
 from standing.ledger.service.database import (
     Database,
     check_url,
@@ -26,6 +27,7 @@ from standing.ledger.service.database import (
     unusable,
 )
 from standing.ledger.service.leader import lock_of
+from standing.ledger.service.progress import progress_bar
 from standing.ledger.service.settings import SettingsError
 
 _CHUNK = 500
@@ -89,6 +91,20 @@ def move(
         source.close()  # its write-ahead log becomes part of the file
         file.rename(moved)
     return rows, moved
+
+
+def move_and_tell(source_url: str, target_url: str, *, package: str, metadata: MetaData, locks: Sequence[str]) -> None:
+    """`move` for a command: with a progress bar, and what to do next. Raises: as `move`."""
+    with progress_bar("rows moved") as progress:
+        rows, left = move(
+            source_url,
+            target_url,
+            package=package,
+            metadata=metadata,
+            locks=locks,
+            progress=lambda count: progress(count, None),
+        )
+    tell(f"{rows} rows moved; the file is now {left}; now: set database_url to the new database, and start")
 
 
 @contextmanager
