@@ -110,8 +110,7 @@ def check_version(database: Database) -> None:
     try:
         ready = is_of_this_version(database, "standing.gateway.storage")
     except SQLAlchemyError as error:
-        url = database.engine.url.render_as_string(hide_password=False)
-        raise StorageUnavailable(unusable(url, error), _RETRY_AFTER_S) from error
+        raise StorageUnavailable(unusable(database.engine.url, error), _RETRY_AFTER_S) from error
     if not ready:
         raise NotFound(
             "the gateway's database is not there yet, or another version's: check database_url, or start the "

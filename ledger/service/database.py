@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import AfterValidator
-from sqlalchemy import BigInteger, Connection, Engine, Table, create_engine, event, func, inspect, make_url, select
+from sqlalchemy import URL, BigInteger, Connection, Engine, Table, create_engine, event, func, inspect, make_url, select
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.functions import FunctionElement
@@ -242,28 +242,27 @@ def error_kind(error: SQLAlchemyError) -> str:
     return type(original).__name__ + (f" {code}" if code is not None else "")
 
 
-def shown(url: str) -> str:
+def shown(url: str | URL) -> str:
     """A database's URL without its secrets."""
     parsed = make_url(url)
-    return parsed.difference_update_query(_secret_names(url)).render_as_string(hide_password=True)
+    return parsed.difference_update_query(_secret_names(parsed)).render_as_string(hide_password=True)
 
 
-def unusable(url: str, error: SQLAlchemyError) -> str:
+def unusable(url: str | URL, error: SQLAlchemyError) -> str:
     """A sentence for an operator: which database cannot be used, what its driver says, and what to look at."""
     parsed = make_url(url)
-    secrets = [str(each) for each in (parsed.password, *(parsed.query[name] for name in _secret_names(url))) if each]
+    secrets = [str(each) for each in (parsed.password, *(parsed.query[name] for name in _secret_names(parsed))) if each]
     text = str(error.orig).partition("\n")[0] if isinstance(error, DBAPIError) else ""
     # The driver's first line; only the kind of error where that holds a secret of the URL.
     why = type(error).__name__ if not text or any(secret in text for secret in secrets) else text
+    cannot = f"{shown(parsed)} cannot be used ({why})"
     if parsed.get_backend_name() == "sqlite":
-        return (
-            f"{shown(url)} cannot be used ({why}): is it the right file, and may this user write to it and its folder?"
-        )
-    return f"{shown(url)} cannot be used ({why}): is the server up, and does the user have access?"
+        return f"{cannot}: is it the right file, and may this user write to it and its folder?"
+    return f"{cannot}: is the server up, and does the user have access?"
 
 
-def _secret_names(url: str) -> list[str]:
-    return [name for name in make_url(url).query if "password" in name]
+def _secret_names(url: URL) -> list[str]:
+    return [name for name in url.query if "password" in name]
 
 
 def take_time(connection: Connection) -> None:

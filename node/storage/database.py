@@ -84,8 +84,7 @@ def _first_use(database: NodeDatabase) -> Iterator[None]:
     except DatabaseUnavailable as error:
         cause = error.__cause__
         assert isinstance(cause, SQLAlchemyError)  # `database_errors` raised it
-        url = database.engine.url.render_as_string(hide_password=False)
-        raise DatabaseUnavailable(unusable(url, cause), _RETRY_AFTER_S) from error
+        raise DatabaseUnavailable(unusable(database.engine.url, cause), _RETRY_AFTER_S) from error
 
 
 def in_chunks(keys: Sequence[_T]) -> Iterator[Sequence[_T]]:
