@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, update
 
 from standing.gateway.events.types import Event, LoggedEvent, new_event_id
 from standing.gateway.storage import schema
@@ -26,10 +26,14 @@ class EventLog:
             return page(connection, after, limit, binding)
 
     def ends(self) -> tuple[int, int]:
-        """The positions of the oldest and the newest event in the log; (0, 0) for an empty log."""
+        """The position from which on no event is missing, and that of the newest event; (0, 0) for an empty log.
+
+        Events that wait for an endpoint are kept longer than later ones, so there may be older events.
+        """
         with self._storage.read() as connection:
-            table = schema.events.c
-            oldest, newest = connection.execute(select(func.min(table.position), func.max(table.position))).one()
+            table, pruned_to = schema.events.c, connection.scalar(select(schema.follower.c.pruned_to)) or 0
+            oldest = connection.scalar(select(func.min(table.position)).where(table.position > pruned_to))
+            newest = connection.scalar(select(func.max(table.position)))
         return (oldest or 0, newest or 0)
 
 
@@ -100,6 +104,8 @@ def prune(connection: Connection, before_ms: int, limit: int) -> int:
     if positions:
         connection.execute(delete(deliveries).where(deliveries.c.position.in_(positions)))
         connection.execute(delete(table).where(table.c.position.in_(positions)))
+        pruned_to = func.coalesce(schema.follower.c.pruned_to, 0)
+        connection.execute(update(schema.follower).where(pruned_to < positions[-1]).values(pruned_to=positions[-1]))
     seen = schema.observations
     old_hops = (
         select(seen.c.binding, seen.c.publication)

@@ -82,7 +82,7 @@ class EventList(BaseModel):
 
     events: list[EventDocument]
     next_after: int
-    oldest: int = Field(description="The oldest position still kept; 0 for an empty log")
+    oldest: int = Field(description="From this position on, every event is kept; 0 for an empty log")
 
 
 class EndpointBody(BaseModel):

@@ -152,6 +152,7 @@ usage = Table(
 )
 
 #: How far the ledger is followed: one row. All bindings made before `adopted_to_ms` have a row in `binding_states`.
+#: `pruned_to`: the newest position that was pruned from `events`.
 follower = Table(
     "follower",
     metadata,
@@ -160,6 +161,7 @@ follower = Table(
     Column("block_hash", LargeBinary, nullable=False),
     Column("adopted_to_ms", BigInteger, nullable=False),
     Column("ledger", String(128)),
+    Column("pruned_to", BigInteger),
 )
 
 #: Hashes of the newest followed blocks, by which a reorg is noticed.

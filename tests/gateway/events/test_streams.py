@@ -8,10 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import delete, insert
 
 from standing.gateway.app import create_app
 from standing.gateway.events import log as event_log
 from standing.gateway.events.types import Event, EventType
+from standing.gateway.storage import schema
 from standing.ledger.service.serve import served
 from tests.gateway.follower_rig import FollowRig, follow_rig
 from tests.world import wait_until
@@ -159,6 +161,31 @@ def test_a_gap_is_reported_even_when_every_missed_and_later_event_was_pruned(
         message = client.event()
         assert (message["event"], json.loads(message["data"])["oldest"]) == ("gap", positions[2])
     assert rig.platform("GET", f"/v1/events?after={positions[0]}").json()["oldest"] == positions[2]
+
+
+def test_a_gap_is_reported_behind_an_event_that_waits_for_its_endpoint_and_so_outlived_later_ones(
+    rig: FollowRig,
+) -> None:
+    rig.following.follower.step()
+    waiting, pruned, kept = write_events(rig, 3)
+    endpoint = {"url_sealed": b"", "secret_sealed": b"", "created_at_ms": 0, "disabled_at_ms": 0, "queued_to": kept}
+    delivery = {"state": "pending", "attempts": 1, "queued_at_ms": 0, "next_attempt_at_ms": 0}
+    with rig.app.state.gateway.storage.write() as connection:
+        connection.execute(insert(schema.webhook_endpoints).values(id="we_off", **endpoint))
+        connection.execute(insert(schema.webhook_deliveries).values(endpoint="we_off", position=waiting, **delivery))
+        event_log.prune(connection, rig.clock.now_ms() + 1, 1_000)
+    with stream(rig, **{"last-event-id": str(waiting)}) as client:
+        message = client.event()
+        assert (message["event"], json.loads(message["data"])) == ("gap", {"after": waiting, "oldest": kept})
+        assert client.positions(1) == [kept]
+    listed = rig.platform("GET", f"/v1/events?after={waiting}").json()
+    assert (listed["oldest"], [event["position"] for event in listed["events"]]) == (kept, [kept])
+    with rig.app.state.gateway.storage.write() as connection:
+        connection.execute(delete(schema.webhook_deliveries))
+        event_log.prune(connection, rig.clock.now_ms() + 1, 1_000)
+    assert rig.platform("GET", f"/v1/events?after={pruned}").json()["oldest"] == kept
+    with rig.app.state.gateway.storage.write() as connection:
+        connection.execute(delete(schema.webhook_endpoints))
 
 
 def test_after_a_restored_backup_a_client_that_was_ahead_misses_nothing_new(rig: FollowRig) -> None:
