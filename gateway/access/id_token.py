@@ -24,7 +24,8 @@ PREFIX = "openid:"
 MAX_NAME = 64 - len(PREFIX)
 
 _LEEWAY_S = 60
-_KEY_TYPES = ("RSA", "EC")
+#: Of the elliptic curves, those of ALGORITHMS.
+_CURVES = ("P-256", "P-384", "P-521")
 
 
 class OpenIdError(StandingError):
@@ -100,7 +101,7 @@ def verified_claims(
 
     Raises: JoseError (an invalid part), ValueError (not a token, or not a key set).
     """
-    usable = [key for key in keys["keys"] if key.get("kty") in _KEY_TYPES and key.get("use", "sig") == "sig"]
+    usable = [key for key in keys["keys"] if _is_supported(key) and key.get("use", "sig") == "sig"]
     # 6, 7, 8: the provider's signature, by one of ALGORITHMS
     token = jwt.decode(
         id_token, KeySet.import_key_set({"keys": usable}), registry=JWSRegistry(algorithms=list(ALGORITHMS))
@@ -116,6 +117,12 @@ def verified_claims(
     )
     claims.validate(now=now_ms // 1_000, leeway=_LEEWAY_S)  # 9, 10
     return dict(claims)
+
+
+def _is_supported(key: Mapping[str, Any]) -> bool:
+    """Whether a key can belong to one of ALGORITHMS. Others are ignored (RFC 7517, section 5); joserfc would refuse the
+    whole set because of them."""
+    return key.get("kty") == "RSA" or (key.get("kty") == "EC" and key.get("crv") in _CURVES)
 
 
 def caller_of(claims: Mapping[str, Any], settings: OpenIdSettings) -> Caller:

@@ -99,7 +99,11 @@ class Provider:
 
     async def _keys(self, _request: Request) -> Response:
         encryption = _rsa_key(2, kid="enc", use="enc").as_dict(private=False)
-        return JSONResponse({"keys": [encryption, self.public_key]})
+        unsupported = [
+            {"kty": "EC", "crv": "BP-256", "use": "sig", "kid": "brainpool", "x": "AAAA", "y": "AAAA"},
+            {"kty": "OKP", "crv": "Ed25519ph", "use": "sig", "kid": "edwards", "x": "AAAA"},
+        ]
+        return JSONResponse({"keys": [*unsupported, encryption, self.public_key]})
 
     async def _authorize(self, request: Request) -> Response:
         asked = dict(request.query_params)
@@ -157,6 +161,7 @@ class Provider:
         }
         claims = {name: value for name, value in claims.items() if value is not None}
         header = {"alg": "RS256", "kid": self._key.kid} | self.header
+        header = {name: value for name, value in header.items() if value is not None}
         registry = JWSRegistry(algorithms=[header["alg"]])
         return jwt.encode(header, claims, self.signing or self._key, registry=registry)
 

@@ -129,10 +129,13 @@ def test_the_highest_of_several_roles_counts_and_actions_are_audited_under_the_p
     assert "ticket 7" in browser.page.text
 
 
-def test_a_key_rotation_at_the_provider_is_followed(honest: Provider, browser: Browser) -> None:
-    for _ in range(2):
-        return_to_gateway(browser, sign_in_at_provider(browser))
-        assert "openid:li.na" in browser.open("/console/banks")
+def test_a_key_rotation_beside_unsupported_keys_is_followed_whether_or_not_tokens_name_their_key(
+    honest: Provider, browser: Browser
+) -> None:
+    named: dict[str, Any]
+    for named in ({}, {"kid": None}):
+        honest.header = named
+        assert "You are signed in" in return_to_gateway(browser, sign_in_at_provider(browser))
         honest.rotate()
 
 

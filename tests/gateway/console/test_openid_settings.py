@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from standing.gateway.access.id_token import caller_of
+from standing.gateway.access.id_token import NoRole, caller_of
 from standing.gateway.access.settings import OpenIdSettings
 from standing.gateway.app import create_app
 from standing.gateway.settings import EXAMPLE, GatewaySettings
@@ -41,6 +41,8 @@ def test_a_role_is_found_under_a_nested_path_and_as_a_single_value(tmp_path: Pat
     nested = OpenIdSettings(**stated, role_claim="realm_access.roles")
     assert nested.public_url == "https://gateway.example"
     assert caller_of({"sub": "1", "realm_access": {"roles": ["s"]}}, nested).role == "support"
+    with pytest.raises(NoRole):
+        caller_of({"sub": "1", "realm_access": ["roles"]}, nested)
     dotted = OpenIdSettings(**stated, role_claim="https://id.example/role")
     assert caller_of({"sub": "1", "https://id.example/role": "a"}, dotted).role == "admin"
 
