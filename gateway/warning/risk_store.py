@@ -123,10 +123,15 @@ def _save(connection: Connection, values: dict[str, Any]) -> None:
 
 
 def figures(connection: Connection, warn_per_mille: int) -> RiskFigures:
-    """Totals over all bindings."""
-    risks = schema.binding_risks.c
+    """Totals over all bindings; at risk are only those that have not ended."""
+    risks, own = schema.binding_risks.c, schema.bindings.c
     by_rule = and_(risks.per_mille.is_(None), risks.factors != NO_FACTORS)
-    at_risk = connection.scalar(select(func.count()).where(or_(risks.per_mille >= warn_per_mille, by_rule))) or 0
+    query = (
+        select(func.count())
+        .join_from(schema.binding_risks, schema.bindings, own.binding == risks.binding)
+        .where(or_(risks.per_mille >= warn_per_mille, by_rule), own.ended_at_ms.is_(None))
+    )
+    at_risk = connection.scalar(query) or 0
     try:
         learned = load_model(connection).learned
     except InvalidValue:

@@ -171,6 +171,8 @@ def test_a_requested_run_is_made_audited_and_reported(it: FollowRig) -> None:
     assert not it.app.state.gateway.risk_schedule._is_requested()  # one request, one run
     entries = it.client("admin")("GET", "/v1/audit?subject=/v1/scoring").json()["entries"]
     assert [(each["action"], each["reason"]) for each in entries] == [("run_scoring", "Ticket 4711")]
+    assert it.platform("DELETE", f"/v1/bindings/{person.binding}").status_code == 204
+    assert it.client("support")("GET", "/v1/scoring").json()["at_risk"] == 0, "its last score stays"
 
 
 def test_a_woken_schedule_checks_at_once_and_stops_on_request(it: FollowRig) -> None:
