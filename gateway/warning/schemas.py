@@ -57,8 +57,8 @@ class OwnFiguresDocument(BaseModel):
         description="Time between a change taking effect at the bank and this gateway seeing it on the ledger"
     )
     effective_to_seen_p99_ms: int | None
-    deposits_asked: int
-    deposits_done: int
+    deposits_asked: int = Field(description="Micro-deposits requested. An expired one is deleted and not counted")
+    deposits_done: int = Field(description="Those of them that were completed")
 
 
 class ScoreCardDocument(BaseModel):
