@@ -1,7 +1,5 @@
 """The gateway's API over HTTP: the roles of every route, and a complete OpenAPI document."""
 
-import pytest
-
 from standing.gateway.bindings.schemas import BindAnswer, BindBody
 from standing.gateway.decisions.schemas import DecisionDocument
 from tests.gateway.answers import kind_of
@@ -60,7 +58,6 @@ MAY: dict[tuple[str, str], set[str | None]] = {
 }
 
 
-@pytest.mark.long
 def test_every_route_is_open_to_its_roles_and_to_no_other(a_rig: Rig) -> None:
     routes = {(method.upper(), path) for path, methods in a_rig.openapi["paths"].items() for method in methods}
     assert routes == MAY.keys()
