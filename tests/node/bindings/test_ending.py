@@ -44,15 +44,6 @@ def test_bank_or_platform_can_end_one_binding_without_touching_others(staffed: S
 
 
 @pytest.mark.long
-def test_a_platform_cannot_end_anothers_binding(staffed: Staffed, bank: Bank) -> None:
-    bank.feed(ACCOUNT)
-    grant = bound(staffed)
-    assert staffed.delete(grant, staffed.other_key).status_code == 404
-    bank.heartbeat()
-    assert status_on_ledger(bank, grant) == Status.ACTIVE
-
-
-@pytest.mark.long
 def test_a_replacement_binding_ends_the_old_one_in_the_same_step_and_is_made_once(staffed: Staffed, bank: Bank) -> None:
     bank.feed(ACCOUNT)
     old, others = bound(staffed), bound(staffed, key=staffed.other_key)
@@ -74,17 +65,6 @@ def test_a_refused_claim_ends_no_binding_that_it_would_replace(staffed: Staffed,
     assert answer.json()["outcome"] == "refused"
     bank.heartbeat()
     assert status_on_ledger(bank, old) == Status.ACTIVE
-
-
-@pytest.mark.long
-def test_a_request_cannot_end_a_binding_of_another_account_or_platform_by_its_id(staffed: Staffed, bank: Bank) -> None:
-    bank.feed(ACCOUNT, account(1))
-    kept, others = bound(staffed), bound(staffed, account(1), staffed.other_key)
-    bound(staffed, account(1))
-    assert staffed.bind(account(1), replaces=kept["binding"]).status_code == 409
-    assert staffed.bind(account(1), replaces=others["binding"]).status_code == 409
-    bound(staffed, key=staffed.other_key, replaces=kept["binding"])
-    assert status_on_ledger(bank, kept) == status_on_ledger(bank, others) == Status.ACTIVE
 
 
 @pytest.mark.long

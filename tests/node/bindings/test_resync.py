@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-import pytest
 from sqlalchemy import func, select
 
 from standing.ledger.attestations.terms import Status
@@ -128,28 +127,3 @@ def test_a_resync_adds_nothing_while_the_newest_terms_are_signed_but_unmined(
 def _outbox_rows(bank: Bank) -> int:
     with bank.node.database.read() as connection:
         return connection.execute(select(func.count()).select_from(schema.outbox)).scalar_one()
-
-
-@pytest.mark.long
-def test_resyncs_are_rate_limited_with_a_retry_time(staffed: Staffed, bank: Bank) -> None:
-    bank.feed(ACCOUNT)
-    grant = bound(staffed)
-    bank.wait_until_published()
-    asked = 0
-    while True:
-        answer = _resync(staffed, grant)
-        if answer.status_code != 200:
-            break
-        asked += answer.json()["queued"]
-        bank.wait_until_published()
-    assert (asked, answer.status_code) == (60, 429)
-    bank.clock.advance(int(answer.headers["retry-after"]) * 1000)
-    assert _resync(staffed, grant).status_code == 200
-
-
-def test_a_platform_can_resync_only_its_own_bindings(staffed: Staffed, bank: Bank) -> None:
-    bank.feed(ACCOUNT)
-    grant = bound(staffed)
-    assert _resync(staffed, grant, staffed.other_key).status_code == 404
-    assert _resync(staffed, {"binding": "0x" + "00" * 32}, staffed.operator_key).status_code == 404
-    assert _resync(staffed, grant, bank.core_key).status_code == 403
