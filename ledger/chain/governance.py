@@ -27,6 +27,7 @@ from standing.ledger.chain.sender import NotInBlock, Prepared, Sender, insuffici
 from standing.ledger.errors import InvalidValue, LedgerError, LedgerRejected, LedgerUnreachable
 
 _DEPLOY_TIMEOUT_S = 120.0
+_DEPLOYMENT_GAS = 4_000_000
 _GOVERNANCE_GAS = 300_000
 _RESEND_AFTER_S = 15.0
 _STEPS = ("admit", "suspend", "reinstate", "rotateSigner")
@@ -164,13 +165,13 @@ def deploy(
                 "nonce": quantity(w3.eth.get_transaction_count(account.address, "pending"), "nonce"),
                 "chainId": quantity(w3.eth.chain_id, "chain id"),
                 "gasPrice": quantity(w3.eth.gas_price, "gas price"),
-                "gas": 4_000_000,
+                "gas": _DEPLOYMENT_GAS,
             }
         )
         try:
             transaction_hash = w3.eth.send_raw_transaction(account.sign_transaction(transaction).raw_transaction)
         except Web3RPCError as error:
-            poor = insufficient_funds(w3, account.address, error)
+            poor = insufficient_funds(w3, account.address, _DEPLOYMENT_GAS, error)
             if poor is not None:
                 raise poor from error
             raise

@@ -120,16 +120,17 @@ class InsufficientFunds(LedgerError):
     """The sending account cannot pay for the gas. The text names its address and what to do."""
 
 
-def insufficient_funds(w3: Web3, account: ChecksumAddress, error: Web3RPCError) -> InsufficientFunds | None:
-    """The error for a node's refusal of a transaction that `account` cannot pay for; None for another refusal."""
+def insufficient_funds(w3: Web3, account: ChecksumAddress, gas: int, error: Web3RPCError) -> InsufficientFunds | None:
+    """The error for a node's refusal of a transaction of `gas` that `account` cannot pay for; None for another
+    refusal."""
     if not _says(str(error).lower(), _NO_FUNDS):
         return None
     with ledger_errors():
         balance = quantity(w3.eth.get_balance(account), "balance")
         price = quantity(w3.eth.gas_price, "gas price")
     return InsufficientFunds(
-        f"the account {account} cannot pay for gas: it holds {balance} wei, and the ledger asks {price} wei per unit "
-        "of gas; fund this address on the ledger"
+        f"the account {account} cannot pay for {gas} gas and what it has on its way: it holds {balance} wei, and the "
+        f"ledger asks {price} wei per unit of gas; fund this address on the ledger"
     )
 
 
@@ -152,6 +153,7 @@ class Prepared:
     hash: bytes
     nonce: int
     gas_price_wei: int
+    gas: int
 
 
 class Sender:
@@ -227,7 +229,7 @@ class Sender:
         signature = self._signer.sign(keccak(rlp.encode([*fields, chain_id, 0, 0])))
         v = signature[64] - 27 + 35 + 2 * chain_id
         raw = rlp.encode([*fields, v, int.from_bytes(signature[:32]), int.from_bytes(signature[32:64])])
-        return Prepared(bytes(raw), keccak(raw), nonce, gas_price_wei)
+        return Prepared(bytes(raw), keccak(raw), nonce, gas_price_wei, gas)
 
     def transmit(self, prepared: Prepared) -> None:
         """Send a prepared transaction. One that the node knows already is not an error.
@@ -243,7 +245,7 @@ class Sender:
                 if _says(text.replace("unknown transaction", ""), _KNOWN):
                     return
                 self._judge(text, prepared, error)
-                poor = insufficient_funds(self._client.w3, self.address, error)
+                poor = insufficient_funds(self._client.w3, self.address, prepared.gas, error)
                 if poor is not None:
                     raise poor from error
                 # Perhaps it is this node alone that takes none, as with a full pool: the next attempt asks another.

@@ -1,8 +1,9 @@
 """Submission: stored publications on their way into a block, each exactly as it was signed.
 
 Every transaction is stored before it is sent. One that is not in a block in time, or that this process has not sent
-itself, is sent again with the same nonce and payload; only its fee grows. The ledger's state, not the fate of a
-transaction, shows whether a publication is there: another party may have submitted it.
+itself, is sent again with the same nonce and payload; only its fee grows, and only while the ledger makes blocks:
+otherwise it would empty the account once they come again. The ledger's state, not the fate of a transaction, shows
+whether a publication is there: another party may have submitted it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from standing.ledger.attestations.publication import ATTESTATION_SIZE, Domain
 from standing.ledger.chain.client import BankState, LedgerClient, Receipt
 from standing.ledger.chain.codec import encode_publish
 from standing.ledger.chain.sender import (
+    InsufficientFunds,
     NonceAhead,
     NonceUsed,
     Prepared,
@@ -80,6 +82,8 @@ class Submitter:
         self._faults = faults
         # Numbers whose transaction this process has passed to a node. All others are sent at once, also after a start.
         self._sent: set[int] = set()
+        # The ledger's newest block when a number was last found late.
+        self._late_at: dict[int, int] = {}
         self._ceiling_gas: int | None = None
         self._ceiling_asked_ms = 0
 
@@ -91,6 +95,7 @@ class Submitter:
         self._note_blocks({row.number: receipt for row, receipt in there}, now_ms)
         for row, receipt in there:
             self._sent.discard(row.number)
+            self._late_at.pop(row.number, None)
             self._meters.publications.inc()
             self._meters.attestations.inc(len(row.attestations) // ATTESTATION_SIZE)
             self._meters.publication_latency.observe(max(0, now_ms - row.signed_at_ms) / 1000)
@@ -195,12 +200,13 @@ class Submitter:
                 # another node the second.
                 self._client.failover.doubt()
             if not is_next or not self._close_gap(row):
-                self._send_again(row, bump=True)
+                newest = self._client.block_number()
+                self._send_again(row, bump=newest != self._late_at.get(row.number))
+                self._late_at[row.number] = newest
         elif is_next and self._has_waited(row, self._resend_after_ms // _NONCE_CHECK_FRACTION):
             self._check_nonce(row)
 
     def _has_waited(self, row: Row[Any], time_ms: int) -> bool:
-        """Whether a publication was submitted so long ago."""
         return row.submitted_at_ms is not None and has_passed(self._clock.now_ms(), row.submitted_at_ms, time_ms)
 
     def _check_nonce(self, row: Row[Any]) -> None:
@@ -262,8 +268,19 @@ class Submitter:
         """Send the same transaction again, with a higher fee if `bump` is set and the maximum allows it.
 
         Even without `bump` it offers what the network asks by now: a node that has lost it may not accept it for less.
+        An account that cannot pay what it has offered before offers just that.
         """
-        price_wei = self._sender.replacement_gas_price_wei(self._paid_wei(row.number, row.transaction_nonce), bump=bump)
+        paid_wei = self._paid_wei(row.number, row.transaction_nonce)
+        price_wei = self._sender.replacement_gas_price_wei(paid_wei, bump=bump)
+        try:
+            self._repeat(row, price_wei)
+        except InsufficientFunds:
+            asked_wei = self._sender.gas_price_wei()
+            if asked_wei >= price_wei:
+                raise
+            self._repeat(row, asked_wei)
+
+    def _repeat(self, row: Row[Any], price_wei: int) -> None:
         _log.warning("transaction_sent_again", number=row.number, nonce=row.transaction_nonce, gas_price_wei=price_wei)
         self._meters.sent_again.inc()
         self._transmit(row, self._prepare(row, Attempt(row.transaction_nonce, price_wei)))
@@ -334,10 +351,9 @@ class Submitter:
         except LedgerError as error:
             if isinstance(error, NonceAhead):
                 self._sent.clear()  # an earlier one was lost: all are sent again, in order
-            if row.submitted_at_ms is None:
-                # The time was stored before sending. No node has taken the transaction yet, so the trail must not tell
-                # a platform that it waits for a block.
-                self._update(row.number, submitted_at_ms=None)
+            self._sent.discard(row.number)  # each step tries again until a node takes it, and says why none does
+            # The time was stored before sending: the trail must not tell a platform that it waits for a block since.
+            self._update(row.number, submitted_at_ms=row.submitted_at_ms)
             raise
         self._sent.add(row.number)
         self._faults("submitted")

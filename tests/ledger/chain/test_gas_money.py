@@ -28,16 +28,17 @@ from tests.world import World
 def test_every_nodes_insufficient_funds_error_is_recognised(a_world: World, reported: str) -> None:
     address = Account.create().address
     error = Web3RPCError(reported, rpc_response={"error": {"code": -32000, "message": reported}})
-    refusal = insufficient_funds(connect(a_world.chain.url), address, error)
+    refusal = insufficient_funds(connect(a_world.chain.url), address, 172_000, error)
     assert refusal is not None
     assert address in str(refusal)
+    assert "cannot pay for 172000 gas" in str(refusal)
     assert "holds 0 wei" in str(refusal)
     assert "fund this address" in str(refusal)
 
 
 def test_other_refusals_are_not_mistaken_for_insufficient_funds(a_world: World) -> None:
     error = Web3RPCError("nonce too low")
-    assert insufficient_funds(connect(a_world.chain.url), Account.create().address, error) is None
+    assert insufficient_funds(connect(a_world.chain.url), Account.create().address, 172_000, error) is None
 
 
 def test_a_sender_without_money_is_named_in_the_error(a_world: World) -> None:

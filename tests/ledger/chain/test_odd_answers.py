@@ -126,8 +126,8 @@ CALLS: Mapping[str, Callable[[LedgerClient], Any]] = {
     "next_nonce": lambda client: Sender(client, _KEY).next_nonce(),
     "gas_price_wei": lambda client: Sender(client, _KEY).gas_price_wei(),
     "prepare": lambda client: Sender(client, _KEY).prepare(b"", gas=1),
-    "transmit": lambda client: Sender(client, _KEY).transmit(Prepared(b"\x01", _WORD, 3, 1)),
-    "wait": lambda client: Sender(client, _KEY).wait(Prepared(b"\x01", _WORD, 3, 1), timeout_s=0.01),
+    "transmit": lambda client: Sender(client, _KEY).transmit(Prepared(b"\x01", _WORD, 3, 1, 21_000)),
+    "wait": lambda client: Sender(client, _KEY).wait(Prepared(b"\x01", _WORD, 3, 1, 21_000), timeout_s=0.01),
     "dry_run": lambda client: governance.dry_run(client, governance.suspend(_BIC), _ADDRESS),
     "newest": lambda client: History(client, _BIC).newest(20),
     "after": lambda client: list(History(client, _BIC).after(0, 20)),
@@ -161,7 +161,7 @@ def test_nonsense_from_a_ledger_node_raises_only_the_clients_own_errors(
 
 def test_a_refusal_of_an_unknown_transaction_type_is_not_read_as_a_known_transaction(node: OddNode) -> None:
     client = LedgerClient(node.url, _ADDRESS)
-    sent = Prepared(b"\x01", _WORD, 3, 1)
+    sent = Prepared(b"\x01", _WORD, 3, 1, 21_000)
     node.error({"code": -32000, "message": "Known transaction"})
     Sender(client, _KEY).transmit(sent)
     node.error({"code": -32000, "message": "unknown transaction type"})

@@ -16,7 +16,7 @@ from standing.ledger.service.serve import served
 
 _KEY = b"\x07" * 32
 _ADDRESS = LocalSigner(_KEY).address
-_SENT = Prepared(b"\x01", b"\x01" * 32, 3, 1)
+_SENT = Prepared(b"\x01", b"\x01" * 32, 3, 1, 21_000)
 
 
 class RefusingNode:

@@ -5,6 +5,8 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from standing.ledger.attestations.binding_protocol import BindingRequest
+from standing.ledger.chain.codec import encode_read
+from standing.ledger.chain.sender import Sender
 from standing.ledger.service.database import level_sequences, migrate
 from standing.node.accounts.changes import FeedEntry
 from standing.node.composition import Node, build
@@ -12,7 +14,7 @@ from standing.node.publishing import outbox
 from standing.node.storage import schema
 from standing.node.storage.database import NodeDatabase
 from tests.databases import new_database
-from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, Bank, World
+from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, REGISTRAR, Bank, World
 
 NUMBER = ACCOUNT["number"]
 
@@ -53,6 +55,12 @@ class Stepped:
             if self.node.publisher.step() == 0 and not waiting:
                 return
         raise AssertionError("the publisher does not come to rest")
+
+    def make_block(self) -> None:
+        """A block with a stranger's transaction alone, while the bank's are held."""
+        stranger = Sender(self.world.client, REGISTRAR)
+        raw = stranger.prepare(encode_read([]), gas=100_000).raw
+        self.world.chain.devnet.call({"id": 0, "method": "eth_sendRawTransaction", "params": ["0x" + raw.hex()]})
 
     def copy(self) -> Node:
         """A node on a copy of the current store."""

@@ -74,6 +74,7 @@ def test_the_publications_of_one_step_cost_one_round_of_calls_to_the_node(
 def test_a_stuck_transaction_is_resent_with_the_same_nonce_and_payload_for_an_eighth_more(stepped: Stepped) -> None:
     assert stepped.change_and_step(1) == 1
     for _ in range(3):
+        stepped.make_block()
         stepped.world.clock.advance(1_001)
         stepped.node.publisher.step()
     taken = stepped.world.chain.mempool.taken
@@ -109,6 +110,7 @@ def test_a_fee_never_grows_above_the_maximum(a_world: World) -> None:
     made.node.publisher._submitter._sender._max_gas_price_wei = asked + asked // 10
     made.change_and_step(1)
     for _ in range(4):
+        made.make_block()
         a_world.clock.advance(1_001)
         made.node.publisher.step()
     assert max(held.gas_price_wei for held in a_world.chain.mempool.taken) == asked + asked // 10
