@@ -68,6 +68,10 @@ class Mempool:
         self.taken.append(new)
         return {"jsonrpc": "2.0", "id": call["id"], "result": new.hash}
 
+    def held_of(self, account: str) -> int:
+        """How many transactions of an account are held."""
+        return sum(1 for sender, _nonce in self._held if sender == account)
+
     def drain(self) -> list[dict[str, Any]]:
         """Remove and return all held transactions, in the order in which they can be mined."""
         calls = [held.call for held in sorted(self._held.values(), key=lambda held: held.nonce)]

@@ -93,6 +93,8 @@ class Chain:
         self.devnet = Devnet(now_s=lambda: clock.now_ms() // 1000)
         self.down = False
         self.holding = False
+        #: Whether the nonce after pending transactions counts those that are held, as a real node's does.
+        self.counts_held = False
         #: The gas limit that blocks state; transactions above it are refused, as nodes do.
         self.block_gas_limit: int | None = None
         self.url = ""
@@ -126,6 +128,9 @@ class Chain:
                 if self.holding:
                     count = {"method": "eth_getTransactionCount", "params": [parse(call).sender, "latest"], "id": 0}
                     return self.mempool.take(call, int(self.devnet.call(count)["result"], 16))
+        if call["method"] == "eth_getTransactionCount" and self.counts_held and call["params"][1] == "pending":
+            answer = self.devnet.call(call)
+            return {**answer, "result": hex(int(answer["result"], 16) + self.mempool.held_of(call["params"][0]))}
         if call["method"] == "eth_gasPrice" and self.mempool.least_wei:
             return {"jsonrpc": "2.0", "id": call["id"], "result": hex(self.mempool.least_wei)}
         answer = self.devnet.call(call)

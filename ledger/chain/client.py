@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import structlog
 from eth_typing import ChecksumAddress, HexStr
+from eth_utils import to_checksum_address
 from hexbytes import HexBytes
 from web3.exceptions import TransactionNotFound, Web3RPCError
 from web3.types import BlockIdentifier, EventData, RPCEndpoint, RPCResponse, TxParams, TxReceipt
@@ -368,6 +369,20 @@ class LedgerClient:
                 if "indexing" in str(error):
                     return None
                 raise
+
+    def in_flight(self, account: str) -> int:
+        """How many transactions of an account the node knows that are in no block. Raises: LedgerUnreachable."""
+        address, count = to_checksum_address(account), self.w3.eth.get_transaction_count
+        with ledger_errors():  # in this order: a transaction that enters a block in between is not pending
+            return max(0, quantity(count(address, "pending"), "nonce") - quantity(count(address, "latest"), "nonce"))
+
+    def account_of(self, transaction_hash: bytes) -> str | None:
+        """The account that sent a transaction; None where the node does not know it. Raises: LedgerUnreachable."""
+        with ledger_errors():
+            try:
+                return to_checksum_address(self.w3.eth.get_transaction(HexBytes(transaction_hash))["from"])
+            except TransactionNotFound:
+                return None
 
     def why_failed(self, receipt: Receipt) -> LedgerError:
         """The error behind a failed transaction, found by replaying it on the state before its block.

@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from sqlalchemy import Connection
 
+from standing.ledger.chain.connection import parse_address
 from standing.ledger.chain.sender import Sender, attestations_within
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import LedgerError
@@ -191,6 +192,14 @@ def recover(
         bool, typer.Option("--fed-again", help="The core has fed again what the recovery asked for: resume signing")
     ] = False,
     from_block: Annotated[int, typer.Option(min=0, help="Where the bank's history on the ledger begins")] = 0,
+    stranger: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--stranger",
+            help="An account that submitted the bank's newest publication and is not the bank's, or no longer: its "
+            "transactions are not waited for",
+        ),
+    ] = None,
 ) -> None:
     """Bring the store back in sync with the ledger after a disaster; see docs/OPERATIONS.md. Stop the node first."""
     with one_line_errors():
@@ -210,6 +219,7 @@ def recover(
                 take_ledger=take_ledger,
                 give_up_oversized=give_up_oversized,
                 from_block=from_block,
+                strangers=[parse_address(account, "stranger") for account in stranger or ()],
             )
         _report(findings, confirm=confirm)
 
@@ -225,7 +235,7 @@ def _recovery(
         issuer_of(settings, secrets, database),
         SystemClock(),
         platforms=[key.platform for key in settings.api_keys if key.platform is not None],
-        in_flight=lambda: max(0, sender.next_nonce("pending") - sender.next_nonce("latest")),
+        account=sender.address,
         max_attestations=lambda: attestations_within(sender.gas_ceiling()),
         progress=progress,
         faults=faults_of(settings.fault_point),

@@ -54,8 +54,8 @@ class _OnlyLooked(Exception):
 class Recovery:
     """Makes one store level with the ledger. No node may lead on it meanwhile.
 
-    `platforms`: those for which a record of an unknown binding may be sealed. `progress` is called with how many blocks
-    are done and how many there are.
+    `platforms`: those for which a record of an unknown binding may be sealed. `account`: the sending account.
+    `progress` is called with how many blocks are done and how many there are.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Recovery:
         clock: Clock,
         *,
         platforms: Iterable[str],
-        in_flight: Callable[[], int],
+        account: str,
         max_attestations: Callable[[], int],
         progress: Callable[[int, int], None] = lambda _done, _all: None,
         faults: Faults = no_faults,
@@ -76,7 +76,7 @@ class Recovery:
         self._issuer = issuer
         self._clock = clock
         self._platforms = sorted(set(platforms))
-        self._in_flight = in_flight
+        self._account = account
         self._max_attestations = max_attestations
         self._history = History(client, issuer, progress)
         self._faults = faults
@@ -89,22 +89,19 @@ class Recovery:
         take_ledger: bool = False,
         give_up_oversized: bool = False,
         from_block: int = 0,
+        strangers: Iterable[str] = (),
     ) -> Findings:
         """Recover, or without `confirm` only report what there is to do.
 
         `restored`: the store is a backup even though the ledger is not ahead of it, so the core must feed again.
         `take_ledger`: where the ledger holds another party's publications, continue from them. `give_up_oversized`:
         discard signed publications that no block of this ledger can hold. `from_block`: where the ledger's history of
-        this bank begins, to skip the blocks before.
+        this bank begins, to skip the blocks before. `strangers`: accounts whose transactions need not be waited for,
+        although one of them submitted the newest publication.
 
         Raises: CannotRecover, LedgerError, DatabaseUnavailable.
         """
-        on_its_way = self._in_flight()
-        if on_its_way:
-            raise CannotRecover(
-                f"{on_its_way} transactions of this bank's sender are still on their way: wait until they are in "
-                "blocks, or the publications in them would be missed"
-            )
+        self._check_in_flight(self._account)
         state = self._client.bank(self._issuer.bic)
         if not state.admitted:
             with self._database.read() as connection:
@@ -116,6 +113,7 @@ class Recovery:
                 touched = self._settle_fork(connection, state, findings, take_ledger=take_ledger, from_block=from_block)
                 touched |= self._settle_oversized(connection, state, findings, give_up=give_up_oversized)
                 self._make_level(connection, state, findings, touched, restored=restored, from_block=from_block)
+                self._check_account_before(connection, state, strangers)
                 self._note_refeed(connection, findings)
                 if not confirm:
                     raise _OnlyLooked
@@ -123,6 +121,31 @@ class Recovery:
             return findings
         self._faults("recovered")
         return findings
+
+    def _check_in_flight(self, account: str) -> None:
+        on_its_way = self._client.in_flight(account)
+        if on_its_way:
+            raise CannotRecover(
+                f"{on_its_way} transactions of {account}, which sends for this bank, are still on their way: wait "
+                "until they are in blocks, or the publications in them would be missed and their numbers signed again"
+            )
+
+    def _check_account_before(self, connection: Connection, state: BankState, strangers: Iterable[str]) -> None:
+        """Check that the account which sent the ledger's newest publication, and may have been replaced since, has
+        nothing on its way that this store does not know. Raises: CannotRecover, LedgerError."""
+        sent = schema.transactions.c
+        known = connection.execute(
+            select(sent.sender).where(sent.publication == state.publication, sent.sender.is_not(None))
+        )
+        accounts = set(known.scalars())
+        if not accounts:
+            table = schema.publications.c
+            newest = select(table.transaction_hash).where(table.number == state.publication)
+            transaction_hash = connection.execute(newest).scalar_one_or_none()
+            found = None if transaction_hash is None else self._client.account_of(transaction_hash)
+            accounts = set() if found is None else {found}
+        for account in sorted(accounts - {self._account, *strangers}):
+            self._check_in_flight(account)
 
     def fed_again(self) -> None:
         """The operator's confirmation that the core has fed again. Raises: CannotRecover where it cannot have."""

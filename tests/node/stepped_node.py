@@ -164,7 +164,7 @@ class SteppedNode:
             Issuer(self.bank.bic, secrets.bank_secrets(), secrets.signer, self.bank.settings.publisher.herd_size),
             self.bank.clock,
             platforms=[PLATFORM, "another-pay"],
-            in_flight=lambda: sender.next_nonce("pending") - sender.next_nonce("latest"),
+            account=sender.address,
             max_attestations=lambda: attestations_within(sender.gas_ceiling()),
         )
 

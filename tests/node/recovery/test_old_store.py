@@ -8,10 +8,8 @@ from sqlalchemy import make_url, text
 
 from standing.ledger.attestations.terms import Status
 from standing.ledger.chain.client import Published
-from standing.node.publishing.outbox import Issuer
 from standing.node.publishing.submission import PublishingHalted
 from standing.node.recovery.history import CannotRecover, History
-from standing.node.recovery.service import Recovery
 from tests.node.stepped_node import CARD, OTHER_CARD, SteppedNode
 from tests.world import ACCOUNT, PLATFORM
 
@@ -191,22 +189,12 @@ def test_recovery_from_a_long_history_reads_only_publications_that_are_not_heart
 def test_recovery_waits_for_pending_transactions(site: SteppedNode) -> None:
     site.feed(dict(ACCOUNT))
     site.publish()
-    recovery = replace_in_flight(site, 2)
-    with pytest.raises(CannotRecover, match="2 transactions"):
-        recovery.run(confirm=True)
-
-
-def replace_in_flight(site: SteppedNode, transactions: int) -> Recovery:
-    secrets = site.bank.secrets
-    return Recovery(
-        site.node.database,
-        site.client,
-        Issuer(site.bank.bic, secrets.bank_secrets(), secrets.signer),
-        site.bank.clock,
-        platforms=[],
-        in_flight=lambda: transactions,
-        max_attestations=lambda: 500,
-    )
+    site.world.chain.counts_held = site.world.chain.holding = True
+    site.feed()
+    site.world.clock.advance(60)
+    assert site.node.publisher.step() == 1
+    with pytest.raises(CannotRecover, match="1 transactions"):
+        site.recover()
 
 
 def test_a_recovery_that_is_repeated_says_again_what_the_core_must_feed(site: SteppedNode) -> None:
