@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import requests
+import rlp
 from eth_abi.exceptions import DecodingError
 from eth_account import Account
 from eth_typing import ChecksumAddress
-from eth_utils import to_checksum_address
+from eth_utils import keccak, to_canonical_address, to_checksum_address
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
-from web3.exceptions import Web3Exception, Web3RPCError
+from web3.exceptions import TimeExhausted, Web3Exception, Web3RPCError
 
 from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic
 from standing.ledger.chain.client import LedgerClient
@@ -32,6 +34,10 @@ _GOVERNANCE_GAS = 300_000
 _RESEND_AFTER_S = 15.0
 _STEPS = ("admit", "suspend", "reinstate", "rotateSigner")
 _U48_MAX = 2**48 - 1
+
+
+class DeploymentPending(LedgerError):
+    """The deploying account has transactions on their way. The text says where their contract will be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,24 @@ def _send_again(sender: Sender, step: Step, last: Prepared) -> Prepared:
     return again
 
 
+def _contract_address(account: ChecksumAddress, nonce: int) -> ChecksumAddress:
+    """Where the contract will be that a transaction of an account deploys."""
+    return to_checksum_address(keccak(rlp.encode([to_canonical_address(account), nonce]))[12:])
+
+
+def _free_nonce(w3: Web3, account: ChecksumAddress) -> int:
+    """The next nonce of an account that has nothing on its way. Raises: DeploymentPending where it has."""
+    pending = quantity(w3.eth.get_transaction_count(account, "pending"), "nonce")
+    nonce = quantity(w3.eth.get_transaction_count(account, "latest"), "nonce")
+    if pending > nonce:
+        raise DeploymentPending(
+            f"{pending - nonce} transactions of {account} are in no block yet; if the first is a deployment, its "
+            f"contract will be at {_contract_address(account, nonce)}: wait for a block, and look there before you "
+            "deploy again"
+        )
+    return nonce
+
+
 def deploy(
     url: str,
     private_key: bytes,
@@ -153,16 +177,18 @@ def deploy(
 ) -> ChecksumAddress:
     """Deploy a new `StatusLedger` and return its address.
 
-    Raises: LedgerRejected where deployment fails, InsufficientFunds, LedgerUnreachable.
+    Raises: LedgerRejected where deployment fails, InsufficientFunds, LedgerUnreachable; DeploymentPending where an
+    earlier one may be on its way.
     """
     w3 = connect(url)
     account = Account.from_key(private_key)
     contract = w3.eth.contract(abi=artifact()["abi"], bytecode=artifact()["bytecode"])
     with ledger_errors():
+        nonce = _free_nonce(w3, account.address)
         transaction = contract.constructor(governor, registrar, guardian).build_transaction(
             {
                 "from": account.address,
-                "nonce": quantity(w3.eth.get_transaction_count(account.address, "pending"), "nonce"),
+                "nonce": nonce,
                 "chainId": quantity(w3.eth.chain_id, "chain id"),
                 "gasPrice": quantity(w3.eth.gas_price, "gas price"),
                 "gas": _DEPLOYMENT_GAS,
@@ -175,7 +201,14 @@ def deploy(
             if poor is not None:
                 raise poor from error
             raise
-        receipt = w3.eth.wait_for_transaction_receipt(transaction_hash, timeout=timeout_s)
+        try:
+            receipt = w3.eth.wait_for_transaction_receipt(transaction_hash, timeout=timeout_s)
+        except (TimeExhausted, requests.RequestException) as error:
+            raise LedgerUnreachable(
+                f"the deployment, transaction 0x{transaction_hash.hex()}, was sent, and no block is known to hold it; "
+                f"it may still enter one, and its contract will be at {_contract_address(account.address, nonce)}: "
+                "look there before you deploy again"
+            ) from error
         if receipt["status"] != 1:
             raise LedgerRejected("deployment failed")
         if receipt["contractAddress"] is None:

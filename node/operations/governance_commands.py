@@ -171,6 +171,9 @@ def _carry_out(step: Step, bank: str, client: LedgerClient, key: bytes, dry_run:
         governance.dry_run(client, step, caller)
         tell("the contract would accept it; the bank now:")
     else:
+        before = client.in_flight(caller)
+        if before:
+            tell(f"{before} transactions of {caller} are in no block yet, perhaps this step already: it waits for them")
         transaction = governance.execute(client, step, key)
         tell(f"in a block: 0x{transaction.hex()}; the bank now:")
     _show(bic, client.bank(bic))

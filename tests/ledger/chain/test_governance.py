@@ -1,15 +1,19 @@
 """Steps of governance whose transaction enters no block at first: a suspension is urgent, and nobody else sends it
 again."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 
+from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.chain import governance
+from standing.ledger.chain.client import LedgerClient
+from standing.ledger.chain.governance import DeploymentPending
 from standing.ledger.errors import LedgerUnreachable
-from tests.world import GUARDIAN, World, wait_until
+from tests.world import GUARDIAN, REGISTRAR, World, wait_until
 
 _RESEND_AFTER_S = 0.1
 
@@ -65,3 +69,22 @@ def test_a_step_that_the_same_one_overtook_within_its_block_fails_with_the_contr
     assert receipt is not None
     # A second one in this block would have had the same sender, data and block.
     assert str(client.why_failed(receipt)).startswith("the ledger refused: BankIsSuspended(")
+
+
+def test_a_deployment_on_a_halted_ledger_says_where_its_contract_will_be_and_is_not_made_twice(a_world: World) -> None:
+    """The error named a transaction alone, and the command run again deployed a second contract."""
+    chain, role = a_world.chain, LocalSigner(REGISTRAR).address
+    chain.counts_held = chain.holding = True
+
+    def deploy() -> str:
+        return governance.deploy(chain.url, REGISTRAR, governor=role, registrar=role, guardian=role, timeout_s=0.3)
+
+    with pytest.raises(LedgerUnreachable, match="look there before you deploy again") as first:
+        deploy()
+    with pytest.raises(DeploymentPending, match=f"1 transactions of {role} are in no block yet") as second:
+        deploy()
+    (place,) = set(re.findall(r"will be at (0x\w{40})", f"{first.value} {second.value}"))
+    assert len(chain.mempool.taken) == 1
+    chain.release()
+    LedgerClient(chain.url, place).check()
+    assert deploy() != place

@@ -6,6 +6,7 @@ import shlex
 import stat
 import tomllib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from typer.testing import CliRunner, Result
 
 from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.chain import governance
+from standing.ledger.chain.codec import encode_read
 from standing.ledger.chain.connection import parse_address
+from standing.ledger.chain.sender import Sender
 from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.serve import served
 from standing.ledger.service.settings import load
@@ -24,7 +27,7 @@ from standing.node.cli import app
 from standing.node.composition import build, read_secrets
 from standing.node.publishing.keys import load_private_key
 from standing.node.settings import NodeSettings
-from tests.world import REGISTRAR, World, wait_until
+from tests.world import GUARDIAN, REGISTRAR, World, wait_until
 
 
 def run(arguments: Sequence[object], **options: Any) -> Result:
@@ -218,6 +221,26 @@ def test_a_mistyped_address_of_a_banks_key_is_refused_by_its_checksum(tmp_path: 
     admitted = run(["ledger", "admit", "YUNXCNB0", "--signer", mistyped, "--admin", address, *ledger])
     assert "signer: an address with a wrong checksum" in printed_error(admitted)
     assert parse_address(address.lower(), "any") == address
+
+
+def test_a_governance_command_says_that_it_waits_behind_transactions_that_are_in_no_block(
+    a_world: World, tmp_path: Path
+) -> None:
+    """Run again beside one that was stuck, it stood still without a word."""
+    bank, chain = a_world.make_bank(), a_world.chain
+    (password := tmp_path / "password").write_text("p")
+    (keystore := tmp_path / "guardian").write_text(json.dumps(Account.encrypt(GUARDIAN, "p", iterations=2)))
+    chain.counts_held = chain.holding = True
+    sender = Sender(a_world.client, GUARDIAN)
+    sender.transmit(sender.prepare(encode_read([]), gas=100_000))
+    command = ["ledger", "suspend", bank.bic, "--ledger-url", chain.url, "--contract", a_world.client.address]
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(run, [*command, "--keystore", keystore, "--password-file", password])
+        wait_until(lambda: len(chain.mempool.taken) == 2)
+        chain.release()
+        result = done.result()
+    said = " ".join(result.stdout.split())
+    assert f"1 transactions of {sender.address} are in no block yet, perhaps this step already" in said
 
 
 def test_a_platforms_key_file_left_by_an_interrupted_run_is_named_and_its_key_stays_useless(tmp_path: Path) -> None:
