@@ -9,13 +9,13 @@ import pytest
 from pydantic import ValidationError
 
 from standing.gateway.app import create_app
-from standing.gateway.ledger_reading.node import LedgerNode
-from standing.gateway.ledger_reading.nodes import Dated
+from standing.gateway.ledger_reading.node import LedgerNode, NodeState
+from standing.gateway.ledger_reading.nodes import Dated, LedgerNodes
 from standing.ledger.errors import LedgerUnreachable, RequestTooLong
 from standing.ledger.service.serve import served
 from tests.gateway.faulty_ledger_node import proxied
 from tests.gateway.gateway_rig import rig
-from tests.gateway.ledger_reading.scripted_nodes import BANK, BINDING, CHAIN, Node, rigged, until
+from tests.gateway.ledger_reading.scripted_nodes import BANK, BINDING, CHAIN, CONTRACT, Node, rigged, until
 
 pytestmark = pytest.mark.anyio
 
@@ -350,3 +350,25 @@ def test_several_nodes_require_a_chain_id_in_the_settings(tmp_path: Path) -> Non
         ):
             with pytest.raises(ValidationError, match=message):
                 type(it.settings)(**(stated | changed))
+
+
+@pytest.mark.parametrize(
+    ("states", "asked"),
+    [
+        ("FIT STALLED FAILING BEHIND WRONG", [0, 1, 2]),
+        ("WRONG BEHIND FAILING STALLED", [3, 2]),
+        ("BEHIND FAILING WRONG", [1, 0]),
+        ("WRONG BEHIND", [1]),
+        ("WRONG WRONG", []),
+        ("FIT FIT", [0, 1]),
+    ],
+)
+async def test_nodes_are_asked_in_the_order_of_their_states_and_those_of_another_ledger_never(
+    states: str, asked: list[int]
+) -> None:
+    """A node that is behind is asked only where no node is fit or stalled."""
+    words = states.split()
+    nodes = LedgerNodes([f"http://127.0.0.1:{9 + at}" for at in range(len(words))], CONTRACT, budget_ms=1_000)
+    for node, word in zip(nodes.all, words, strict=True):
+        node.state = NodeState[word]
+    assert [nodes.all.index(node) for node in nodes.usable()] == asked
