@@ -59,6 +59,9 @@ _SQLITE_CACHE_KIB = 32 * 1024
 #: How long one waits for another's lock on SQLite.
 _BUSY_TIMEOUT_S = 10
 
+#: The revision of a database whose content is in another one by now (`ledger.service.moving`).
+MOVED = "moved"
+
 
 def check_url(url: str) -> str:
     """The URL of a database that outlives the process. Raises: ValueError, without the URL."""
@@ -335,6 +338,8 @@ def migrate(database: Database, package: str) -> None:
                 raise InvalidValue(
                     "database_url", "the database is another service's", "one of its own for each node and gateway"
                 )
+            if found.present == MOVED:
+                raise InvalidValue("database_url", "everything in it was moved to another database", "the new one")
             if not found.known:
                 raise InvalidValue(
                     "database_url",

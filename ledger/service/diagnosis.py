@@ -20,6 +20,7 @@ from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, StandingEr
 from standing.ledger.service.command_language import in_language, label
 from standing.ledger.service.commands import console
 from standing.ledger.service.database import (
+    MOVED,
     Database,
     foreign_encoding,
     may_create_tables,
@@ -147,10 +148,16 @@ def _schema(opened: Database, package: str, name: str) -> Finding:
             "database", f"{name} is another service's: each node and each platform needs a database of its own"
         )
     if not known:
-        return wrong("database", f"{name} was upgraded by a newer version of Standing: install that version")
+        return _unknown(name, present)
     if present != newest:
         return look("database", f"{name} is from an older version; the next start upgrades it: back it up first")
     return well("database", f"{name} can be reached and is up to date")
+
+
+def _unknown(name: str, revision: str) -> Finding:
+    if revision == MOVED:
+        return wrong("database", f"everything in {name} was moved to another database: set database_url to that one")
+    return wrong("database", f"{name} was upgraded by a newer version of Standing: install that version")
 
 
 def _empty(opened: Database, name: str) -> Finding:

@@ -3,7 +3,8 @@ enough.
 
 No process of the service may run meanwhile, and none may use the file afterwards: two gateways on two databases would
 allow each limit twice, two nodes would sign two histories under one key. So the locks that a running process holds are
-taken, the file is locked for writing, and at the end it gets another name.
+taken, the file is locked for writing, and at the end it gets another name. A process that was started meanwhile, as by
+a service manager, may have the file open under any name; so the file also refuses every write from then on.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,17 +13,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection, MetaData, insert, make_url, select
+from sqlalchemy import Connection, MetaData, insert, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
 from standing.ledger.service.commands import tell
 from standing.ledger.service.database import (
+    MOVED,
     Database,
     check_url,
     is_of_this_version,
     level_sequences,
     migrate,
+    revisions,
     take_time,
     unusable,
 )
@@ -73,22 +76,24 @@ def move(
         held.callback(source.close)
         held.callback(target.close)
         with _errors_of(source_url):
-            if not is_of_this_version(source, package):
-                raise NotFound(
-                    "the database is not there, or another version's: check database_url, or start the service first"
-                )
+            _check_source(source, package)
             for name in locks:
                 lock = lock_of(source, name)
                 if not lock.hold():
                     raise Conflict("a process is running on this database: stop all of them first")
                 held.callback(lock.release)
             # A process that starts meanwhile cannot write.
-            with source.write() as reading, _errors_of(target_url):
-                migrate(target, package)
-                with target.write() as writing:
-                    take_time(writing)
-                    rows = _copy(reading, writing, metadata, progress)
-        source.close()  # its write-ahead log becomes part of the file
+            with source.write() as reading:
+                with _errors_of(target_url):
+                    _check_target(target, package)
+                    migrate(target, package)
+                    with target.write() as writing:
+                        take_time(writing)
+                        rows = _copy(reading, writing, metadata, progress)
+                _retire(reading, metadata)
+        # Its write-ahead log becomes part of the file, also where a process that was started meanwhile has it open.
+        source.engine.raw_connection().cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        source.close()
         file.rename(moved)
     return rows, moved
 
@@ -113,6 +118,36 @@ def _errors_of(url: str) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         raise SettingsError(unusable(url, error)) from error
+
+
+def _check_source(source: Database, package: str) -> None:
+    """Raises: NotFound, Conflict where it was moved before."""
+    if is_of_this_version(source, package):
+        return
+    if Path(source.engine.url.database or "").exists() and revisions(source, package).present == MOVED:
+        raise Conflict("everything in it was moved before; now: set database_url to the new database, and start")
+    raise NotFound("the database is not there, or another version's: check database_url, or start the service first")
+
+
+def _check_target(target: Database, package: str) -> None:
+    """Check that the target is none that an older version of the service uses: it would be upgraded under it. Raises:
+    Conflict."""
+    found = revisions(target, package)
+    if not found.are_anothers and found.present not in {None, found.newest}:
+        raise Conflict("the new database has the schema of another version; allowed: a new one")
+
+
+def _retire(connection: Connection, metadata: MetaData) -> None:
+    """Let the database refuse every start, and every write of a process that has it open. It can still be read."""
+    connection.execute(text("UPDATE alembic_version SET version_num = :moved"), {"moved": MOVED})
+    for table in metadata.sorted_tables:
+        for act in ("INSERT", "UPDATE", "DELETE"):
+            # That table does not exist, so that services take the error for a database that is gone; one that a
+            # trigger raises would be a collision of two writers, after which they try again.
+            connection.exec_driver_sql(
+                f"CREATE TRIGGER moved_{act.lower()}_{table.name} BEFORE {act} ON {table.name} "  # noqa: S608 - our own names
+                "BEGIN DELETE FROM this_database_was_moved; END"
+            )
 
 
 def _copy(reading: Connection, writing: Connection, metadata: MetaData, progress: Callable[[int], None]) -> int:

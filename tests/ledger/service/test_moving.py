@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from sqlalchemy import insert, select
 from typer.testing import CliRunner
 
@@ -13,10 +14,13 @@ from standing.gateway.operations.move_command import _LOCKS
 from standing.gateway.settings import EXAMPLE
 from standing.gateway.storage import schema
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
-from standing.ledger.service.database import Database, migrate
+from standing.ledger.service import diagnosis
+from standing.ledger.service.database import Database, _migrations, migrate, revisions
 from standing.ledger.service.moving import move
 from standing.ledger.service.settings import SettingsError
 from standing.node.storage import schema as node_schema
+from standing.node.storage.database import DatabaseUnavailable, NodeDatabase, prepare
+from standing.node.storage.leadership import Leadership
 from tests.databases import new_database
 from tests.gateway.gateway_rig import rig
 from tests.node.stepped_node import CARD, SteppedNode
@@ -117,6 +121,66 @@ def test_a_move_that_fails_or_is_killed_leaves_the_file_and_moves_nothing(tmp_pa
     with pytest.raises(SettingsError, match="database_url: not a database URL") as caught:
         _gateway_move(source, "mysql://standing:hidden@127.0.0.1/standing")
     assert "hidden" not in str(caught.value)
+
+
+def test_a_gateway_that_started_during_the_move_decides_nothing_on_the_old_file(tmp_path: Path) -> None:
+    """It holds no lock yet, as one that a service manager starts again: with it, each limit would hold twice."""
+    source, target = f"sqlite:///{tmp_path}/gateway.sqlite3", new_database(tmp_path, "target")
+    with rig(tmp_path, database_url=source) as made:
+        person = made.bound()
+        assert person.decide()["outcome"] == "approve"
+        rows, left = move(source, target, package=_PACKAGE, metadata=schema.metadata, locks=())
+        answer = made.platform("POST", "/v1/decisions", json=person.transaction())
+        assert (answer.status_code, answer.json()["type"]) == (503, "urn:standing:problem:storage-unavailable")
+        assert made.nobody("GET", "/readyz").status_code == 503
+    assert rows == sum(map(len, _rows(target, schema.metadata).values())), "it wrote nothing to the new one either"
+    database = Database(f"sqlite:///{left}")
+    with pytest.raises(InvalidValue, match="was moved to another database; allowed: the new one"):
+        migrate(database, _PACKAGE)
+    database.close()
+    (found,) = diagnosis.database(f"sqlite:///{left}", _PACKAGE)
+    assert (found.state, "set database_url to that one" in found.text) == (diagnosis.State.WRONG, True)
+
+
+def test_a_node_that_waited_for_the_lead_during_the_move_signs_nothing_on_the_old_file(
+    a_world: World, tmp_path: Path
+) -> None:
+    source, target = f"sqlite:///{tmp_path}/node.sqlite3", new_database(tmp_path, "target")
+    database = NodeDatabase(source)
+    prepare(database)
+    standby = Leadership(database, a_world.clock)
+    move(source, target, package="standing.node.storage", metadata=node_schema.metadata, locks=["leader"])
+    with pytest.raises(DatabaseUnavailable):
+        standby.take()
+    database.close()
+
+
+def test_a_move_that_was_killed_before_the_file_got_its_name_is_told_when_it_is_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = _source(tmp_path), new_database(tmp_path, "target")
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            _gateway_move(source, target)
+    with pytest.raises(Conflict, match="moved before; now: set database_url to the new database"):
+        _gateway_move(source, target)
+    assert len(_rows(target, schema.metadata)["audit"]) == 1_203
+
+
+def test_a_database_that_an_older_version_uses_is_not_upgraded_by_a_move_that_names_it(tmp_path: Path) -> None:
+    source, target = _source(tmp_path), Database(new_database(tmp_path, "target"))
+    with _migrations(_PACKAGE) as config, target.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0014")
+    with pytest.raises(Conflict, match="schema of another version"):
+        _gateway_move(source, target.engine.url.render_as_string(hide_password=False))
+    assert revisions(target, _PACKAGE).present == "0014"
+    target.close()
 
 
 def test_the_command_says_what_to_do_next(tmp_path: Path) -> None:
