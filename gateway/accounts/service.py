@@ -82,7 +82,7 @@ class Accounts:
 
         An account at a bank that is no longer in the settings counts as ended, and comes last.
 
-        Raises: NotFound (no such user), Overloaded, StorageUnavailable, VaultError.
+        Raises: NotFound (no such user), Overloaded, StorageUnavailable.
         """
         with self._admission:
             rows = await self._storage.reading(self._rows, user_id, only)

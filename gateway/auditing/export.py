@@ -70,7 +70,7 @@ class Exported:
 def exported(storage: Storage, vault: Vault | None, now_ms: int) -> Iterator[Exported]:
     """Every decision, ordered by id; with binding keys if a vault to open them is given.
 
-    Raises: VaultError, StorageUnavailable.
+    Raises: StorageUnavailable.
     """
     decision, binding = schema.decisions.c, schema.bindings.c
     query = select(decision.transaction_id, binding.account, binding.key_sealed).select_from(

@@ -49,7 +49,7 @@ class StoredBound(NamedTuple):
 
 
 def bound_of(row: Row[Any] | StoredBound, bank: Bank, vault: Vault) -> Bound:
-    """The binding of a stored row. Raises: VaultError if its key cannot be decrypted."""
+    """The binding of a stored row. Raises: StorageUnavailable where the vault cannot decrypt its key."""
     return Bound(
         binding=row.binding,
         bank=bank.bic,

@@ -68,7 +68,7 @@ class IdentityChange:
         """Recompute the tags of a user's bindings in one transaction. Returns: how many bindings.
 
         Ended bindings are unchanged. One with a pending micro-deposit is granted with the new values. Raises:
-        NotFound (the user has nothing bound), VaultError, StorageUnavailable.
+        NotFound (the user has nothing bound), StorageUnavailable.
         """
         return await self._storage.writing(self._apply, user_id, new)
 

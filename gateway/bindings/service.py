@@ -16,7 +16,7 @@ from standing.gateway.access.admission import Admission
 from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
 from standing.gateway.bindings.bound import Bound, StoredBound, adopt, bound_of
 from standing.gateway.bindings.users import check_known
-from standing.gateway.errors import BankNotServed, GrantNotTrusted
+from standing.gateway.errors import BankNotServed, GrantNotTrusted, StorageUnavailable
 from standing.gateway.ledger_reading.reader import Reader, Seen
 from standing.gateway.storage import schema
 from standing.gateway.storage.bulk import Lookup
@@ -29,7 +29,7 @@ from standing.ledger.attestations.grant import Grant
 from standing.ledger.attestations.terms import IdentityTags, Terms
 from standing.ledger.clock import Clock
 from standing.ledger.errors import InvalidValue, NotFound, StandingError
-from standing.ledger.service.vault import Vault, VaultError
+from standing.ledger.service.vault import Vault
 
 #: The most bindings of one user in a list.
 MAX_LISTED = 500
@@ -181,7 +181,7 @@ class Bindings:
     async def bound(self, binding: bytes) -> Bound:
         """A binding ready to use. Its tags are those of the first look-up and may be outdated.
 
-        Raises: NotFound, BankNotServed, VaultError, Overloaded, StorageUnavailable.
+        Raises: NotFound, BankNotServed, Overloaded, StorageUnavailable.
         """
         found = self._cache.get(binding)
         if found is None:
@@ -192,7 +192,7 @@ class Bindings:
         return found
 
     def check_keys(self) -> None:
-        """Check that the vault opens the first and the last stored key. Raises: VaultError if a secret is missing."""
+        """Check that the vault opens the first and the last stored key. Raises: StorageUnavailable if it does not."""
         table = schema.bindings.c
         with self._storage.read() as connection:
             for order in (table.created_at_ms.asc(), table.created_at_ms.desc()):
@@ -213,7 +213,7 @@ class Bindings:
         try:
             found = _found(row)
             return bound_of(found, self._banks.of_binding(found.bank), self._vault)
-        except (NotFound, BankNotServed, VaultError) as error:
+        except (NotFound, BankNotServed, StorageUnavailable) as error:
             return error
 
     def _find(self, binding: bytes) -> StoredBinding:

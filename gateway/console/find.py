@@ -212,7 +212,7 @@ async def view_of(gateway: Gateway, stored: StoredBinding) -> AccountView:
     """The current health of an account by the decision table; ended if the platform ended the binding.
 
     The account of a binding that the platform ended can be bound again only if its bank is still served.
-    Raises: Overloaded, StorageUnavailable, VaultError.
+    Raises: Overloaded, StorageUnavailable.
     """
     if stored.ended_at_ms is None:
         for view in await gateway.accounts.of_user(stored.user_id, only=stored.binding):

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import structlog
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from standing.gateway.errors import StorageUnavailable
 from standing.gateway.events.addresses import check_host
 from standing.gateway.events.settings import WebhookSettings
 from standing.gateway.events.types import EventType
@@ -23,7 +24,7 @@ from standing.gateway.storage.database import Storage
 from standing.gateway.storage.vault import check_current
 from standing.ledger.clock import DAY_MS, Clock
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
-from standing.ledger.service.vault import Vault, VaultError
+from standing.ledger.service.vault import Vault
 
 OVERLAP_MS = DAY_MS
 _MAX_URL = 2_000
@@ -100,7 +101,7 @@ class Endpoints:
         for row in rows:
             try:
                 found.append(self._endpoint(row))
-            except VaultError as error:
+            except StorageUnavailable as error:
                 structlog.get_logger().error("webhook_endpoint_unreadable", endpoint=row.id, problem=str(error))
         return found
 
@@ -111,7 +112,7 @@ class Endpoints:
             return set(connection.scalars(select(table.id).where(table.disabled_at_ms.is_(None))))
 
     def find(self, endpoint: str) -> Endpoint:
-        """One endpoint. Raises: NotFound, VaultError."""
+        """One endpoint. Raises: NotFound."""
         with self._storage.read() as connection:
             return self._endpoint(_row(connection, endpoint))
 

@@ -176,7 +176,7 @@ class Follower:
     def step(self) -> bool:
         """Follow one range of blocks; where none is left, do the work that is due at the head.
 
-        Returns: whether there is more to do at once. Raises: CursorMoved; LedgerError, Unavailable, VaultError.
+        Returns: whether there is more to do at once. Raises: CursorMoved; LedgerError, Unavailable.
         """
         head = self._head = self._final_head()
         node = self._ledger.failover.current

@@ -67,7 +67,7 @@ class Observer:
         self._ledger = ledger
 
     def known(self, bindings: Iterable[bytes]) -> dict[bytes, Known]:
-        """Those of `bindings` that are this platform's. Raises: StorageUnavailable, VaultError."""
+        """Those of `bindings` that are this platform's. Raises: StorageUnavailable."""
         wanted = list(dict.fromkeys(bindings))
         found: dict[bytes, Known] = {}
         with self._storage.read() as connection:

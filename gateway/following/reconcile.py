@@ -100,7 +100,7 @@ class Reconciler:
         """Reconcile now. `progress` gets (done, all) after each batch.
 
         Returns: the report, which is stored as well; None where the run was stopped early. Raises: LedgerUnreachable,
-        StorageUnavailable, VaultError.
+        StorageUnavailable.
         """
         self._banks = {bank.bic: bank for bank in self._directory}
         started_at_ms = self._clock.now_ms()

@@ -77,9 +77,11 @@ def rekey_command(config: Config = None) -> None:
             with Progress(console=console) as progress:
                 task = progress.add_task("values", total=count_sealed(storage))
                 done = renew(storage, vault, lambda count: progress.advance(task, count))
-    console.print(
-        f"{done.renewed} of {done.seen} values re-encrypted; the others already used the newest secret", highlight=False
-    )
+    tell(f"{done.renewed} of {done.seen} values re-encrypted; the others already used the newest secret")
+    used = settings.vault_secret_files[0] if settings.vault_secret_files else "the first vault secret"
+    tell(f"everything is encrypted under {used} now: keep it; the others are not needed any more")
+    if not done.renewed:
+        tell("nothing was left to do; if this secret was to be replaced, put the new one in front of it, and repeat")
 
 
 def status_command(

@@ -14,6 +14,7 @@ from sqlalchemy import Column, Connection, Table, bindparam, func, select, tuple
 
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
+from standing.gateway.storage.vault import replace_secret
 from standing.ledger.service.vault import Vault
 
 _BATCH = 500
@@ -28,12 +29,10 @@ class Rekeyed:
 
 
 def sealed_columns() -> list[Column[Any]]:
-    """Every column with values that the vault has encrypted. The vault's own keys are first: from the moment that they
-    are under a new secret, a gateway without it stores nothing (`storage.vault.check_current`)."""
-    found = [
+    """Every column with values that the vault has encrypted."""
+    return [
         column for table in schema.metadata.sorted_tables for column in table.columns if column.name.endswith("_sealed")
     ]
-    return sorted(found, key=lambda column: column.table is not schema.vault_keys)
 
 
 def count_sealed(storage: Storage) -> int:
@@ -48,10 +47,11 @@ def rekey(storage: Storage, vault: Vault, on_progress: Callable[[int], None] = l
     """Encrypt everything under the newest secret that is not yet.
 
     Works in transactions of 500 values, during live traffic; if interrupted, run it again. A gateway that was not
-    restarted with the newest secret stores nothing from then on that it would have to encrypt. One that has both, in
-    the wrong order, would keep using the older one. Raises: VaultError (something opens with none of the secrets;
-    everything before it is done), StorageUnavailable.
+    restarted with the newest secret, or has the older one in front, stores nothing from then on that it would have to
+    encrypt. Raises: StorageUnavailable (also where something opens with none of the secrets; everything before it is
+    done).
     """
+    storage.write_all(lambda connection: replace_secret(connection, vault))
     seen = renewed = 0
     for column in sealed_columns():
         after: tuple[Any, ...] | None = None

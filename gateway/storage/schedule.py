@@ -10,7 +10,6 @@ from standing.gateway.errors import StorageUnavailable
 from standing.ledger.clock import MINUTE_MS, Clock, has_passed
 from standing.ledger.errors import LedgerError
 from standing.ledger.service.leader import Leader
-from standing.ledger.service.vault import VaultError
 
 _STOP_TIMEOUT_S = 30.0
 
@@ -98,7 +97,7 @@ class Schedule(ABC):
         try:
             if self._may_run(now_ms) and self.leader.leads() and (self._is_requested() or self._is_due(now_ms)):
                 self._run(self._stop)
-        except (LedgerError, StorageUnavailable, VaultError) as error:
+        except (LedgerError, StorageUnavailable) as error:
             self._failed_at_ms = now_ms
             structlog.get_logger().warning(f"{self._name}_failed", problem=str(error))
 

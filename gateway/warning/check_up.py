@@ -100,7 +100,7 @@ class CheckUps:
     async def of_user(self, user_id: str) -> CheckUp:
         """Check up a user's bindings, with a fresh read of the ledger.
 
-        Raises: NotFound (no such user), Overloaded, StorageUnavailable, VaultError.
+        Raises: NotFound (no such user), Overloaded, StorageUnavailable.
         """
         views = await self._accounts.of_user(user_id)
         paces = await self._cards.verdicts()

@@ -75,7 +75,7 @@ def on_record(
 ) -> list[OnRecord]:
     """The facts of bindings; those whose attestation cannot be unsealed, or that were not used recently, are left out.
 
-    Raises: VaultError.
+    Raises: StorageUnavailable.
     """
     opened: list[tuple[Row[Any], Bank, Terms, IdentityTags]] = []
     for row in rows:

@@ -84,7 +84,7 @@ class RiskRunner:
         self._policy = policy
 
     def run(self, stop: threading.Event | None = None) -> Run:
-        """Learn, score and report now, until `stop` is set. Raises: StorageUnavailable, VaultError."""
+        """Learn, score and report now, until `stop` is set. Raises: StorageUnavailable."""
         stop = stop or threading.Event()
         started_ms, run = self._clock.now_ms(), Run()
         self._write(lambda connection: risk_store.mark_run(connection, started_ms))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import InvalidToken
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 from typer.testing import CliRunner
 
 from standing.gateway.cli import app
@@ -18,7 +18,8 @@ from standing.gateway.operations.rekey import count_sealed, rekey, sealed_column
 from standing.gateway.settings import EXAMPLE, GatewaySettings, read_vault_secrets
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
-from standing.gateway.storage.vault import open_vault
+from standing.gateway.storage.vault import check_current, open_vault
+from standing.ledger.errors import InvalidValue
 from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.settings import SettingsError, load
 from standing.ledger.service.vault import Vault, VaultError
@@ -97,14 +98,14 @@ def test_everything_is_re_encrypted_and_the_old_secret_can_be_removed(storage: S
     both = open_vault(storage, [NEW, OLD])
     seen: list[int] = []
     done = rekey(storage, both, seen.append)
-    assert done.seen == done.renewed == 1_203 + 3 + 1 + 1  # bindings, audit, one identity, the lookup key
-    assert sum(seen) == done.seen == count_sealed(storage)
+    assert done.renewed == 1_203 + 3 + 1  # bindings, audit, one identity; the vault's own keys are renewed before
+    assert sum(seen) == done.seen == done.renewed + 2 == count_sealed(storage)
     assert max(seen) == 500
     alone = open_vault(storage, [NEW])
     _opens(storage, alone, keys)
     # Accounts are still found although the secret that first keyed their hashes is gone.
     assert alone.lookup("account", "915602") == account
-    with pytest.raises(VaultError):
+    with pytest.raises(InvalidValue, match="replaced by `rekey`"):
         open_vault(storage, [OLD])
     again = rekey(storage, alone)
     assert (again.seen, again.renewed) == (done.seen, 0)
@@ -143,7 +144,7 @@ def test_a_value_that_no_secret_opens_is_reported_and_nothing_is_lost(storage: S
     entry = {"at_ms": 1, "caller": "c", "role": "support", "action": "a", "subject": "s"}
     with storage.write() as connection:
         connection.execute(insert(schema.audit).values(**entry, reason_sealed=stranger.seal_text("why")))
-    with pytest.raises(VaultError):
+    with pytest.raises(StorageUnavailable, match="is a vault secret missing"):
         rekey(storage, open_vault(storage, [NEW, OLD]))
     _opens(storage, open_vault(storage, [NEW, OLD]), keys)
 
@@ -182,6 +183,8 @@ def test_a_gateway_keeps_working_during_a_rekey_and_afterwards_with_the_new_secr
         person.decide()
         gateway = made.app.state.gateway
         rekey(gateway.storage, open_vault(gateway.storage, [OLD, NEW]))  # the state before the restart
+        with gateway.storage.write() as connection:  # in which nothing has been replaced
+            connection.execute(delete(schema.vault_keys).where(schema.vault_keys.c.purpose != "lookup"))
 
         async def both() -> None:
             vault = open_vault(gateway.storage, [NEW, OLD])
@@ -211,15 +214,19 @@ def test_the_command_re_encrypts_and_reports_the_number_of_values(tmp_path: Path
     runner = CliRunner()
     results = [runner.invoke(app, ["rekey", "--config", str(file)]) for _ in range(2)]
     assert [result.exit_code for result in results] == [0, 0]
-    assert "12 of 12 values" in results[0].stdout
-    assert "0 of 12 values" in results[1].stdout
+    assert "11 of 13 values" in results[0].stdout
+    assert "0 of 13 values" in results[1].stdout
+    assert all(f"everything is encrypted under {tmp_path}/new now: keep it" in result.stdout for result in results)
+    # The same is said where the order is wrong, and the secret that was to be destroyed is the only one in use.
+    assert "if this secret was to be replaced, put the new one in front" in results[1].stdout
+    assert "to be replaced" not in results[0].stdout
     _opens(storage, open_vault(storage, [NEW]), keys)
     storage.close()
     file.write_text(text.replace("/etc/standing/gateway-secret", f"{tmp_path}/old"))
     wrong = runner.invoke(app, ["rekey", "--config", str(file)])
     assert (wrong.exit_code, wrong.stderr) == (
         1,
-        "error: stored data cannot be decrypted: is a vault secret missing?\n",
+        "error: vault secret: the first one was replaced by `rekey`; allowed: the newest one first\n",
     )
 
 
@@ -336,3 +343,57 @@ def test_a_gateway_that_was_not_restarted_stores_nothing_under_the_replaced_secr
             for column in sealed_columns():
                 for (sealed,) in connection.execute(select(column).where(column.is_not(None))):
                     alone.unseal(sealed)
+
+
+def test_secrets_in_the_wrong_order_are_noticed_once_rekey_has_begun(storage: Storage) -> None:
+    """Such a gateway would go on encrypting under the secret that is destroyed afterwards."""
+    _fill(storage, open_vault(storage, [OLD]), 3)
+    running = open_vault(storage, [OLD, NEW])
+    with storage.write() as connection:
+        check_current(connection, running)  # nothing is replaced yet
+    rekey(storage, open_vault(storage, [NEW, OLD]))
+    with storage.write() as connection, pytest.raises(StorageUnavailable, match="with the new one in front"):
+        check_current(connection, running)
+    for wrong in ([OLD, NEW], [OLD]):
+        with pytest.raises(InvalidValue, match="the newest one first"):
+            open_vault(storage, wrong)
+    right = open_vault(storage, [NEW, OLD])
+    with storage.write() as connection:
+        check_current(connection, right)
+
+
+def test_every_route_that_needs_a_secret_that_the_gateway_lacks_asks_to_try_again(tmp_path: Path) -> None:
+    """Of several gateways, one was not restarted before `rekey`: another one answers the same request."""
+    (tmp_path / "old").write_text(OLD.hex())
+    with rig(tmp_path, vault_secret_files=[tmp_path / "old"]) as made:
+        person, waiting = made.bound(), made.person()
+        waiting.bank.deposit_minor = 12
+        assert waiting.bind().json()["outcome"] == "micro_deposit"
+        gateway, admin = made.app.state.gateway, made.client("admin")
+        admin.why = "Ticket 4711"
+        assert admin("POST", "/v1/decisions", json=person.transaction()).status_code == 200
+        hook = f"/v1/webhook-endpoints/{gateway.following.endpoints.create('https://hooks.example.com/', None).id}"
+        rekey(gateway.storage, open_vault(gateway.storage, [NEW, OLD]))
+        gateway.bindings._cache.clear()  # as for a binding that was not used since the start
+        path, user = f"/v1/bindings/{person.binding}", f"/v1/users/{person.user_id}"
+        amount = {"bank": waiting.bank.bic, "user_id": waiting.user_id, "amount_minor": 12}
+        calls: list[tuple[Any, str, str, Any]] = [
+            (made.platform, "POST", "/v1/decisions", person.transaction()),
+            (made.platform, "GET", path, None),
+            (made.platform, "GET", f"{user}/accounts", None),
+            (made.platform, "GET", f"{user}/check-up", None),
+            (made.support, "GET", f"{path}/trail", None),
+            (admin, "GET", "/v1/audit", None),
+            (admin, "POST", f"{hook}/enable", None),
+            (admin, "POST", f"{hook}/rotate-secret", None),
+            (made.platform, "POST", "/v1/bindings:confirm", {"request_id": f"bind-{waiting.user_id:0>8}", **amount}),
+        ]
+        for client, method, where, body in calls:
+            for language, words in (("en", "vault secret"), ("zh", "数据")):
+                answer = client(method, where, json=body, headers={"Accept-Language": language})
+                found = (answer.status_code, answer.json()["type"], answer.headers.get("Retry-After"))
+                assert found == (503, "urn:standing:problem:storage-unavailable", "30"), (where, answer.text)
+                assert words in answer.json()["detail"], (where, answer.text)
+        batch = made.platform("POST", "/v1/decisions:batch", json={"decisions": [person.transaction()]}).json()
+        assert batch["answers"][0]["status"] == 503
+        assert made.platform("GET", "/v1/bindings", params={"user_id": person.user_id}).status_code == 200
