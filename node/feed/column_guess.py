@@ -15,7 +15,7 @@ from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import AccountChange
 from standing.node.feed.file_sample import Sample
 from standing.node.feed.headings import folded, folded_word, units_of
-from standing.node.feed.profile import MAX_JOINED
+from standing.node.feed.profile import MAX_JOINED, Column
 from standing.node.feed.profile_values import DATE_WORD, EMPTY_PART, FIRST_DATE_WORD, LAST_DATE_WORD, date_word
 from standing.node.feed.records import LIMITS
 from standing.node.feed.state_headings import (
@@ -24,10 +24,17 @@ from standing.node.feed.state_headings import (
     tells_state_by_date,
     tells_status,
 )
-from standing.node.feed.usual_words import HEADINGS, NO, OF_AMOUNTS, PARTS_OF_NAMES, UNITS, WORDS, YES
+from standing.node.feed.usual_words import (
+    HEADINGS,
+    MAX_DRAFTED_WORDS,
+    NO,
+    OF_AMOUNTS,
+    PARTS_OF_NAMES,
+    UNITS,
+    WORDS,
+    YES,
+)
 
-#: How many different words of a field a draft lists.
-MAX_DRAFTED_WORDS = 40
 #: What only a date looks like; eight digits may also be flags.
 _DATE = re.compile(
     r"(?:19|20|21|99)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{6})?$"
@@ -58,7 +65,7 @@ class ColumnGuess:
     status: list[str] = field(default_factory=list)
     dates: list[str] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
-    unused: list[str] = field(default_factory=list)
+    unused: list[Column] = field(default_factory=list)
 
 
 def guess_columns(sample: Sample) -> ColumnGuess:
@@ -84,7 +91,7 @@ def guess_columns(sample: Sample) -> ColumnGuess:
     if parts and "holder_name" in guess.found:
         guess.open["holder_name"] = [sample.heading[guess.found.pop("holder_name")], *parts]
     for index, name in enumerate(sample.heading):
-        if index not in taken and name:
+        if index not in taken and (name or _values(sample, index)):
             (guess.doubtful if _may_restrict(sample, index) else guess.unused).append(name)
     return guess
 
@@ -215,4 +222,6 @@ def _by_values(rows: Sequence[Sequence[str]]) -> ColumnGuess:
             guess.open[field_name] = [str(index + 1) for index in fitting]
         if len(fitting) == 1 or field_name in WORDS:
             taken.update(fitting)
+    taken.update(int(number) - 1 for numbers in guess.open.values() for number in numbers)
+    guess.unused = [index + 1 for index in range(max(map(len, rows), default=0)) if index not in taken]
     return guess

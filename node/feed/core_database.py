@@ -47,6 +47,7 @@ from standing.node.feed.profile import Profile, Times
 from standing.node.feed.profile_values import Translator
 from standing.node.feed.records import FIELDS
 from standing.node.feed.settings import SqlViewSettings
+from standing.node.feed.unread_columns import heading_problem
 
 #: How each dialect gives its time in milliseconds, not later than the snapshot of the transaction that asks. The clock
 #: of a PostgreSQL standby does not say how far it has followed its primary; the last transaction that it replayed does.
@@ -291,11 +292,14 @@ def _native(found: Sequence[str]) -> Sequence[str]:
 
 
 def _needed(profile: Profile, found: Sequence[str]) -> Sequence[str]:
-    """The columns of a view that its profile reads. Raises: InvalidValue where one is missing."""
+    """The columns of a view that its profile reads. Raises: InvalidValue where one is missing, or where another may
+    restrict accounts."""
     needed = sorted(Translator(profile).columns)
     missing = [name for name in needed if name not in found]
     if missing:
         raise InvalidValue("sql_view.view", f"columns missing: {', '.join(missing)}", "the columns of the profile")
+    if (gained := heading_problem(profile, found)) is not None:
+        raise InvalidValue("sql_view.view", gained.problem, gained.allowed)
     return needed
 
 

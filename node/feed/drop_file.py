@@ -89,7 +89,7 @@ def whole_problem(path: Path, max_bytes: int, profile: Profile | None) -> LinePr
     if not 0 < size <= max_bytes:
         return LineProblem(0, "file", f"{size} bytes", f"1 to {max_bytes} bytes")
     with path.open("rb") as file:
-        if profile is None and file.read(2) in {BOM_UTF16_LE, BOM_UTF16_BE}:
+        if not wide and file.read(2) in {BOM_UTF16_LE, BOM_UTF16_BE}:
             return LineProblem(0, "file", "written in UTF-16", "UTF-8, or a profile with that encoding (feed learn)")
         file.seek(0)
         if profile is not None and profile.encoding == "gb18030" and _is_utf8(file):

@@ -204,7 +204,8 @@ class DropFolder:
             self._faults("file_loaded")
             target = self._folder / DONE
             counts = {"lines": report.lines, "changes": report.changes, "missing": report.missing}
-            log.info("feed_file_loaded", **counts, bad_lines=report.bad_lines, unstated=report.unstated)
+            counts |= {"bad_lines": report.bad_lines, "unstated": report.unstated}
+            log.info("feed_file_loaded", **counts, unread_columns=len(report.unread_columns))
         except FileRejected as error:
             report = error.report
             target = self._folder / REJECTED

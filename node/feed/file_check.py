@@ -17,11 +17,12 @@ from standing.node.accounts.store import Account, AccountStore, apply_change, co
 from standing.node.feed.comparison import rows_or_accounts
 from standing.node.feed.drop_file import FileName, sha256_of, whole_problem
 from standing.node.feed.file_lines import Line, LineProblem, read_lines
-from standing.node.feed.file_report import FileReport
+from standing.node.feed.file_report import MAX_PROBLEMS, FileReport
 from standing.node.feed.profile import Profile
 from standing.node.feed.records import (
     DOCUMENT,
     STAND_IN,
+    left_empty,
     not_understood,
     number_problem,
     read_record,
@@ -30,6 +31,7 @@ from standing.node.feed.records import (
 )
 from standing.node.feed.rounded_numbers import LongNumbers
 from standing.node.feed.settings import ALWAYS_TAKEN, MAX_BAD_SHARE, too_many_bad
+from standing.node.feed.unread_columns import UnreadColumns
 from standing.node.publishing import outbox
 from standing.node.storage.database import in_chunks
 
@@ -140,8 +142,9 @@ class FileCheck:
         if self._database is not None:
             with self._database.read() as connection:
                 last_ms = outbox.last_as_of_ms(connection)
+        unread = UnreadColumns(self._profile)
         with closing(StatedNumbers(self._vault)) as stated:
-            for page in pages(read_lines(path, name.format, self._profile), self._page_size):
+            for page in pages(read_lines(path, name.format, self._profile, unread.note), self._page_size):
                 for line, change, problems in self._judge(page, name, last_ms, stated, judged):
                     report.lines += 1
                     for problem in problems:
@@ -159,6 +162,10 @@ class FileCheck:
                     report.reject(LineProblem(0, "file", "too many lines cannot be understood", allowed))
                     return False
                 progress(page[-1].read_bytes, size)
+        report.unread_columns = unread.names[:MAX_PROBLEMS]
+        if (gained := unread.problem()) is not None:
+            report.reject(LineProblem(0, gained.field, gained.problem, gained.allowed))
+            return False
         return True
 
     def _add_bad(self, judged: Judged, line: Line, name: FileName, problems: list[LineProblem]) -> None:
@@ -330,7 +337,7 @@ def _read_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[L
     """As `parse_line`, but the values of a change are not checked yet, except its numbers."""
     if line.record and not line.problems:
         change, _ = read_record(line.record, effective_at_ms=name.as_of_ms)
-        if change is not None and number_problem(change) is None and not _other_problems(change, name):
+        if change is not None and number_problem(change) is None and not _other_problems(line, change, name):
             return change, []
     return parse_line(line, name)
 
@@ -341,7 +348,7 @@ def parse_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[L
         return None, list(line.problems) or [LineProblem(line.number, "line", "empty", "a number and what it states")]
     change, found = read_record(line.record, effective_at_ms=name.as_of_ms)
     if change is not None:
-        found += [*value_problems(change), *_other_problems(change, name)]
+        found += [*value_problems(change), *_other_problems(line, change, name)]
     problems = list(line.problems)
     reported = {problem.field for problem in problems}
     problems += [_line_problem(line, problem) for problem in found if problem.field not in reported]
@@ -362,9 +369,9 @@ def _misfit(
     return None
 
 
-def _other_problems(change: AccountChange, name: FileName) -> list[InvalidValue]:
-    """The problems of a change whose values are each valid."""
-    found = []
+def _other_problems(line: Line, change: AccountChange, name: FileName) -> list[InvalidValue]:
+    """The problems of a line's change whose values are each valid."""
+    found = left_empty(line.record) if name.kind == "full" else []
     if change.id_document_scheme != "none":
         try:
             stated_document(*(getattr(change, field) for field in DOCUMENT))

@@ -9,7 +9,7 @@ import csv
 import json
 import re
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BufferedReader
@@ -77,9 +77,14 @@ def _mark_bad_bytes(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_BAD_BYTES_HANDLER, _mark_bad_bytes)
 
 
-def read_lines(path: Path, file_format: Literal["csv", "jsonl"], profile: Profile | None = None) -> Iterator[Line]:
-    """The file's records, in order. Raises: OSError."""
-    translator = None if profile is None else Translator(profile)
+def read_lines(
+    path: Path,
+    file_format: Literal["csv", "jsonl"],
+    profile: Profile | None = None,
+    note: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Iterator[Line]:
+    """The file's records, in order. `note` is called with each row as a profile finds it. Raises: OSError."""
+    translator = None if profile is None else Translator(profile, note)
     if file_format == "jsonl":
         with _opened(path, profile) as lines:
             yield from _read_jsonl(lines, translator)

@@ -28,6 +28,7 @@ class FileReport(BaseModel):
     `lines_without_account` are those of them that name no account. In a file that is loaded, the accounts missing from
     it are unstated if there is one. `states`: how many of the other lines state each status, and `frozen_may_pay`: in
     how many of them a frozen account may be debited; both show what a profile makes of a core's words.
+    `unread_columns`: the first hundred that the profile neither reads nor lists under `ignored`.
     """
 
     file: str
@@ -46,6 +47,7 @@ class FileReport(BaseModel):
     missing: int = 0
     states: dict[str, int] = {}
     frozen_may_pay: int = 0
+    unread_columns: list[str] = []
     missing_accounts: list[MissingAccount] = []
     problems: list[LineProblem] = []
 

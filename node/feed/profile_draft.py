@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from standing.node.accounts.changes import AccountChange
-from standing.node.feed.column_guess import MAX_DRAFTED_WORDS, ColumnGuess, guess_columns
+from standing.node.feed.column_guess import ColumnGuess, guess_columns
 from standing.node.feed.draft_amounts import put_amounts
 from standing.node.feed.draft_text import Draft, one_line
 from standing.node.feed.file_sample import Sample, read_sample
 from standing.node.feed.headings import KNOWN, folded, simplified, units_of
-from standing.node.feed.profile import MAX_JOINED, TO_FILL_IN
+from standing.node.feed.profile import MAX_JOINED, TO_FILL_IN, Column
 from standing.node.feed.profile_values import DATE_WORD, EMPTY_PART, FIRST_DATE_WORD, LAST_DATE_WORD
 from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS
 from standing.node.feed.rounded_numbers import LongNumbers
 from standing.node.feed.time_forms import time_reader
-from standing.node.feed.usual_words import CHINESE_CURRENCIES, TIME_FORMS, UNITS, WORDS
+from standing.node.feed.usual_words import CHINESE_CURRENCIES, MAX_DRAFTED_WORDS, TIME_FORMS, UNITS, WORDS
 from standing.node.feed.word_meanings import is_feed_value, meaning_of
 
 _HAN = re.compile("[\u4e00-\u9fff]")
@@ -46,9 +46,7 @@ def draft_profile(path: Path) -> str:
     columns = guess.found
     draft = Draft(["# Drafted from a file; each line says why. Read it all, and put the right thing for every '?'."])
     _put_form(draft, sample)
-    if guess.doubtful:
-        why = "each may restrict an account, by the look of its values: add those that do to the status, and remove the"
-        draft.put("ignored", [*guess.doubtful, TO_FILL_IN], f"{why} {TO_FILL_IN!r} once none of these does")
+    _put_ignored(draft, guess)
     if guess.dates and "status" not in guess.open:
         why = (
             f"tell a state by a date: among the words it is {DATE_WORD!r}, past or not; {LAST_DATE_WORD!r} far ahead; "
@@ -87,8 +85,20 @@ def _put_columns(draft: Draft, sample: Sample, guess: ColumnGuess) -> None:
         dated = f"; `dates` under [profile] names those with dates: {', '.join(guess.dates)}" if guess.dates else ""
         why = f"one of these{several}: {', '.join(headings)}{dated if name == 'status' else ''}"
         draft.put(name, TO_FILL_IN, one_line(why))
-    if guess.unused:
-        draft.note(f"not used either: {', '.join(guess.unused)}. Make sure that none of them restricts an account")
+
+
+def _put_ignored(draft: Draft, guess: ColumnGuess) -> None:
+    """List every column that is not read, so that one which a file gains later is told from them."""
+    doubtful, unused = list[Column](dict.fromkeys(guess.doubtful)), list(dict.fromkeys(guess.unused))
+    if not (doubtful or unused):
+        return
+    why = "not read; make sure that none of them restricts an account"
+    if doubtful:
+        which = f"those before the {TO_FILL_IN!r}" if unused else "each"
+        why = f"{which} may restrict an account, by the look of its values: add what does to the status, and remove the"
+        why += f" {TO_FILL_IN!r} once none is left that does"
+        doubtful.append(TO_FILL_IN)
+    draft.put("ignored", [*doubtful, *unused], why)
 
 
 def _doubt(sample: Sample, name: str, index: int) -> str:

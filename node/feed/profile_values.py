@@ -12,7 +12,7 @@ from standing.ledger.attestations.money import MAX_AMOUNT_MINOR, currency_code, 
 from standing.ledger.attestations.phones import international_phone
 from standing.ledger.errors import InvalidValue
 from standing.node.feed.profile import Amounts, Profile, Times
-from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS, holds_bad_bytes, trimmed
+from standing.node.feed.records import ALWAYS_STATED, BOOLEANS, DOCUMENT, LIMITS, holds_bad_bytes, trimmed
 from standing.node.feed.time_forms import needs_zeros, time_reader
 
 _LISTED_WORDS = 20
@@ -47,7 +47,9 @@ Convert = Callable[[Any], Any]
 class Translator:
     """Reads rows by a profile. `columns` are those that it needs, in no order."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, note: Callable[[Mapping[str, Any]], None] | None = None) -> None:
+        """`note` is called with each row."""
+        self._note = note
         self._constants = dict[str, Any](profile.constants)
         self._columns = {
             field: tuple(str(one) for one in (column if isinstance(column, list) else [column]))
@@ -74,6 +76,8 @@ class Translator:
 
         Those fields are not in the record.
         """
+        if self._note is not None:
+            self._note(row)
         record: dict[str, Any] = dict(self._constants)
         problems = []
         for field, names in self._columns.items():
@@ -86,6 +90,8 @@ class Translator:
             if value is None:
                 if field in self._empty:
                     record[field] = self._empty[field]
+                elif field in ALWAYS_STATED:
+                    record[field] = None
                 continue
             try:
                 if field == "number" and len(names) > 1 and not all(_is_stated(row.get(name)) for name in names):

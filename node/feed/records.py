@@ -25,6 +25,8 @@ FIELDS: tuple[str, ...] = tuple(name for name in AccountChange.model_fields if n
 
 BOOLEANS = ("debit_allowed", "credit_allowed")
 LIMITS = LIMIT_FIELDS
+#: What a row with the whole state of an account may not leave empty.
+ALWAYS_STATED = ("status", *BOOLEANS)
 #: Replaces bytes that are not valid text in decoded text. No text can hold it otherwise.
 BAD_BYTES = "\udcff"
 #: What no text may hold: that mark, what SQLite's text keeps of a bad byte, and half a character in JSON.
@@ -78,6 +80,17 @@ def read_record(
         problems += [problem for problem in found if problem.field not in known_bad]
         return None, problems
     return (None if problems else change), problems
+
+
+def left_empty(record: Mapping[str, Any]) -> list[InvalidValue]:
+    """The problems of a row that is to state an account's whole state, and has a column of the status, or of what is
+    allowed, that is empty: a state that the core's export does not know would leave the account as it was."""
+    allowed = "a value on every row; [profile.empty] may say what an empty one means"
+    return [InvalidValue(name, "empty", allowed) for name in ALWAYS_STATED if _is_empty(record.get(name, False))]
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip(_AROUND_A_VALUE))
 
 
 def not_understood(

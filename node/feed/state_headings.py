@@ -1,7 +1,7 @@
 """Which headings and values tell an account's state beside its status: a hold, a closing date, what may not be paid.
 
-Only `feed learn` guesses by them. A column that is passed over leaves a frozen account active, one too many asks a
-question, so a part of a word is enough.
+`feed learn` guesses by them, and by them columns are refused that a profile does not name. A column that is passed over
+leaves a frozen account active, one too many asks a question, so a part of a word is enough.
 """
 
 import re

@@ -1,9 +1,12 @@
 """How cores usually name their columns and what they usually write in them: what `feed learn` guesses by.
 
-Nothing here is used to read a file; only a profile's own content is.
+No value of a file is read by it; only a profile's own content counts there.
 """
 
 import re
+
+#: How many different words of a field a draft lists. A column with more holds texts.
+MAX_DRAFTED_WORDS = 40
 
 #: Headings by field, as `folded` makes them.
 HEADINGS: dict[str, tuple[str, ...]] = {

@@ -8,7 +8,7 @@ from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import AccountChange, Trouble
 from standing.node.feed.profile import Profile
 from standing.node.feed.profile_values import Translator
-from standing.node.feed.records import not_understood, number_problem, read_record, stated_number
+from standing.node.feed.records import left_empty, not_understood, number_problem, read_record, stated_number
 
 STATED_TWICE = InvalidValue("number", "stated twice", "each account once")
 
@@ -44,7 +44,7 @@ class RowReader:
         for row in rows:
             record, problems = (row, []) if self._translator is None else self._translator.record(row)
             change, found = read_record(record)
-            problems = [*problems, *found]
+            problems = [*problems, *found, *left_empty(record)]
             number = stated_number(record)
             wrong = None if change is None else number_problem(change)
             if wrong is not None:

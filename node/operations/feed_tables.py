@@ -16,6 +16,8 @@ _OUTCOMES = {
     "loaded": "imported",
     "rejected": "rejected: nothing was imported",
 }
+#: How many columns that a profile does not name are shown; the report lists more.
+_MAX_COLUMNS = 10
 
 
 def show_report(report: FileReport, console: Console) -> None:
@@ -54,6 +56,9 @@ def _summary(report: FileReport) -> list[tuple[str, str]]:
             rows.append((name, f"{value:,}"))
         if name == "changes" and report.states:
             rows.append(("states", ", ".join(f"{state} {count:,}" for state, count in sorted(report.states.items()))))
+    if report.unread_columns:
+        more = "" if len(report.unread_columns) <= _MAX_COLUMNS else " …"
+        rows.append(("columns not in the profile", ", ".join(report.unread_columns[:_MAX_COLUMNS]) + more))
     return rows
 
 

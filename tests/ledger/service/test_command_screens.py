@@ -101,6 +101,8 @@ def test_the_report_on_a_feed_file_is_in_chinese(screen: StringIO) -> None:
         lines_without_account=7,
         unstated=7,
         missing=7,
+        frozen_may_pay=7,
+        unread_columns=["备注"],
         missing_accounts=[MissingAccount(number_masked="****7391", status="active", bindings=1)],
         problems=[LineProblem(line=5, field="effective_at_ms", problem="stated twice", allowed="each account once")],
     )

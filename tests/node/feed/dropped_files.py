@@ -12,6 +12,7 @@ from typing import Any
 from standing.node.fault_points import no_faults
 from standing.node.feed.drop_folder import DropFolder
 from standing.node.feed.file_load import FileLoader
+from standing.node.feed.profile import Profile
 from standing.node.feed.settings import DropFolderSettings
 from tests.node.node_tools import feed_of
 from tests.world import Bank
@@ -42,12 +43,15 @@ def write_file(
     return name
 
 
-def drop_folder(bank: Bank, folder: Path, faults: Any = no_faults, **settings: Any) -> DropFolder:
+def drop_folder(
+    bank: Bank, folder: Path, faults: Any = no_faults, written: Profile | None = None, **settings: Any
+) -> DropFolder:
     feed = feed_of(bank, faults)
     stated = DropFolderSettings(path=folder, **settings)
     vault = bank.secrets.vault()
-    loader = FileLoader(feed, bank.node.database, vault, page_size=stated.page_size, max_bytes=stated.max_bytes)
-    return DropFolder(stated, loader, feed, faults)
+    bounds = {"page_size": stated.page_size, "max_bytes": stated.max_bytes}
+    loader = FileLoader(feed, bank.node.database, vault, **bounds, profile=written)
+    return DropFolder(stated, loader, feed, faults, written)
 
 
 def report_of(folder: Path, where: str, name: str) -> dict[str, Any]:

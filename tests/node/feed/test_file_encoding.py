@@ -167,3 +167,13 @@ def test_half_a_character_before_a_delimiter_does_not_shift_the_values_of_its_li
         bad = found["7399999992"]
         assert bad.record == {"number": "7399999992"}, "only the first cell is certainly in its place"
         assert [problem.field for problem in bad.problems] == ["line"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_a_file_that_is_suddenly_in_utf_16_is_not_said_to_be_cut_short(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "book.csv"
+    path.write_bytes("账号,户名\n7300000001,王小云\n".encode("utf-16"))
+    profile = Profile.model_validate({"encoding": encoding, "columns": {"number": "账号"}})
+    problem = whole_problem(path, 1_000_000, profile)
+    assert problem is not None
+    assert problem.problem == "written in UTF-16"
