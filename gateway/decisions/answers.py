@@ -83,7 +83,8 @@ def decision_json(
     evidence: str,
 ) -> str:
     """The answer; its fields are described in `gateway.decisions.schemas.DecisionDocument`."""
-    message, remaining = of_decision(decision.reason, decision.outcome), decision.remaining
+    remaining = decision.remaining
+    message = of_decision(decision.reason, decision.outcome, remaining)
     return to_json(
         {
             "transaction_id": transaction.transaction_id,

@@ -4,7 +4,7 @@ No message discloses more than the user may know: for example that an account is
 """
 
 from standing.gateway.access.localized import Localized
-from standing.gateway.decisions.rules import Outcome, Reason
+from standing.gateway.decisions.rules import Outcome, Reason, Remaining
 
 #: By reason; None is an approval.
 MESSAGES: dict[Reason | None, Localized] = {
@@ -143,7 +143,8 @@ NOT_SERVED = Localized(
     "本平台不再支持该银行的账户。请绑定其他银行的账户。",
 )
 
-#: MESSAGES are about one transaction; these are worded for an account on which none is possible.
+#: MESSAGES are about one transaction; these are worded for an account on which none is possible. A limit of which
+#: nothing is left may be zero itself, so that waiting does not help.
 _OF_ACCOUNTS: dict[Reason, Localized] = {
     Reason.OVER_TRANSACTION_LIMIT: Localized(
         "The bank's limit for one payment from this account is zero. Ask the bank to raise it, or pay from another "
@@ -151,16 +152,19 @@ _OF_ACCOUNTS: dict[Reason, Localized] = {
         "银行规定该账户的单笔付款限额为零。请向银行申请提高限额，或使用其他账户付款。",
     ),
     Reason.OVER_DAILY_LIMIT: Localized(
-        "The bank's daily limit for this account is used up for today. Wait until tomorrow, or use another account.",
-        "该账户的当日限额已用完。请次日再试，或使用其他账户。",
+        "Nothing is left today of the bank's daily limit for this account. Wait until tomorrow, ask the bank to raise "
+        "the limit, or use another account.",
+        "该账户今日已无可用的日限额。请次日再试、向银行申请提高限额，或使用其他账户。",
     ),
     Reason.OVER_MONTHLY_LIMIT: Localized(
-        "The bank's monthly limit for this account is used up. Wait until next month, or use another account.",
-        "该账户的当月限额已用完。请次月再试，或使用其他账户。",
+        "Nothing is left this month of the bank's monthly limit for this account. Wait until next month, ask the bank "
+        "to raise the limit, or use another account.",
+        "该账户本月已无可用的月限额。请次月再试、向银行申请提高限额，或使用其他账户。",
     ),
     Reason.OVER_YEARLY_LIMIT: Localized(
-        "The bank's yearly limit for this account is used up. Ask the bank to raise it, or use another account.",
-        "该账户的当年限额已用完。请向银行申请提高限额，或使用其他账户。",
+        "Nothing is left this year of the bank's yearly limit for this account. Ask the bank to raise it, or use "
+        "another account.",
+        "该账户本年已无可用的年限额。请向银行申请提高限额，或使用其他账户。",
     ),
     Reason.ACCOUNT_UNSTATED: Localized(
         "The bank cannot state this account's status at the moment. Ask the bank to check the account's data, or use "
@@ -173,9 +177,21 @@ _OF_ACCOUNTS: dict[Reason, Localized] = {
     ),
 }
 
+#: What is left of the limit that a reason is about.
+_LIMIT_OF: dict[Reason | None, str] = {
+    Reason.OVER_TRANSACTION_LIMIT: "transaction_limit_minor",
+    Reason.OVER_DAILY_LIMIT: "daily_limit_minor",
+    Reason.OVER_MONTHLY_LIMIT: "monthly_limit_minor",
+    Reason.OVER_YEARLY_LIMIT: "yearly_limit_minor",
+}
 
-def of_decision(reason: Reason | None, outcome: Outcome) -> Localized:
-    """The user's message about a decision."""
+
+def of_decision(reason: Reason | None, outcome: Outcome, remaining: Remaining | None = None) -> Localized:
+    """The user's message about a decision. `remaining`: what is left of the limits, if that is known: where nothing is,
+    no smaller amount helps either."""
+    limit = _LIMIT_OF.get(reason)
+    if remaining is not None and limit is not None and getattr(remaining, limit) == 0:
+        return of_account(reason)
     message = MESSAGES[reason]
     if outcome is Outcome.REVIEW and reason in _BY_POLICY:
         return Localized(message.en + _CHECKED.en, message.zh + _CHECKED.zh)

@@ -154,3 +154,21 @@ def test_messages_about_an_account_mention_no_transaction(reason: Reason) -> Non
         assert of_one not in message.en
     for of_one in ("本次交易", "金额"):
         assert of_one not in message.zh
+
+
+@pytest.mark.parametrize(
+    ("reason", "limit"),
+    [
+        (Reason.OVER_TRANSACTION_LIMIT, "transaction_limit_minor"),
+        (Reason.OVER_DAILY_LIMIT, "daily_limit_minor"),
+        (Reason.OVER_MONTHLY_LIMIT, "monthly_limit_minor"),
+        (Reason.OVER_YEARLY_LIMIT, "yearly_limit_minor"),
+    ],
+)
+def test_nobody_is_told_to_pay_less_where_nothing_may_be_paid(reason: Reason, limit: str) -> None:
+    """A court's order, or a parent's, lowers a limit to zero."""
+    some = Remaining(1, 1, 1, 1)
+    assert of_decision(reason, Outcome.DECLINE, some) == of_decision(reason, Outcome.DECLINE)
+    told = of_decision(reason, Outcome.DECLINE, replace(some, **{limit: 0}))
+    assert ("smaller" in told.en, "降低金额" in told.zh) == (False, False)
+    assert ("bank to raise" in told.en, "提高限额" in told.zh) == (True, True)
