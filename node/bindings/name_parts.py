@@ -26,6 +26,15 @@ _LETTERS_ONLY = re.compile(r"[^\W\d_]+")
 #: Scripts of which every vowel is written: a word of one syllable, as in Chinese, Korean and Vietnamese names, is then
 #: part of the name, whatever else it may be (Kim Do Hyun, Li De Hua).
 _WITH_VOWELS = re.compile("[a-z\u0400-\u04ff]+")
+#: Syllables of such names, and of Burmese and Khmer ones, in Latin letters, and how long a word of them is; a word that
+#: they do not make up, such as Smith or Ann, shows that a name is none of these.
+_OF_SYLLABLES = re.compile(
+    "(?:(?:[b-df-hj-np-tv-z]h?|ngh?|chh|h[klmnpst]|[kpst]r|[dnt]j|[st]z|ts|kk|tt|pp|ss|jj)?[aeiouyw]++"
+    "(?:ng|nh|nt|ch|ck|rk|[bcdghklmnprst])?)+|s?ng"
+)
+_MAX_OF_SYLLABLES = 12
+#: A name of a first, a middle and a family name.
+_WITH_ONE_MIDDLE = 3
 #: A form in brackets before or behind a Japanese name; behind it the second bracket is left out: トヨタ(カ.
 _OWN_FORM = {form: short for short, forms in FORMS_IN_TRANSFERS.items() for form in (short, *forms) if len(form) < 4}
 _FORM_IN_TRANSFER = re.compile(r"\(?({0})\)(.+)|(.+)\(({0})\)?".format("|".join(_OWN_FORM)))
@@ -129,11 +138,21 @@ def _are_syllables(*words: str) -> bool:
     return all(_WITH_VOWELS.fullmatch(word) and len(_VOWELS.findall(word)) < 2 for word in words)
 
 
+def _has_western_middle(words: Sequence[str]) -> bool:
+    """Whether the middle one of three names, though of one syllable, is no part of a name that syllables make up (John
+    Paul Smith): one of the three is of none. With more names it could be: Grace Tan Mei Ling."""
+    core = [word for word in words if word not in GENERATIONS]
+    if len(core) != _WITH_ONE_MIDDLE or not all(word.isascii() for word in core):
+        return False
+    return not all(len(word) <= _MAX_OF_SYLLABLES and _OF_SYLLABLES.fullmatch(word) for word in core)
+
+
 def _without_middle(words: Sequence[str]) -> Iterator[str]:
     for at in range(1, len(words) - 1):
         word = words[at]
         is_family_name = at == len(words) - 2 and words[-1] in GENERATIONS
-        if word not in GENERATIONS and not is_family_name and (len(word) == 1 or not _are_syllables(word)):
+        may_be_given = len(word) > 1 and _are_syllables(word) and not _has_western_middle(words)
+        if word not in GENERATIONS and not is_family_name and not may_be_given:
             yield "".join((*words[:at], *words[at + 1 :]))
 
 

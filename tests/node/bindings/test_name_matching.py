@@ -168,6 +168,7 @@ def test_names_match_are_close_or_do_not_match_as_a_careful_clerk_says(book: str
         ("John Smith", "John Robert Smith"),
         ("Jo Lee", "Jo A. Lee"),
         ("Robert Downey Jr", "Robert James Downey Jr"),
+        ("John Smith", "John Paul Smith"),
     ],
 )
 def test_a_middle_name_that_the_book_leaves_out_is_close(book: str, claimed: str) -> None:
@@ -193,6 +194,9 @@ _LONGER_BOOKS = [
     ("MR JOHN ROBERT SMITH", "John Smith", "close"),
     ("MR JOHN ROBERT SMITH", "Mr John Smith", "close"),
     ("Robert James Downey Jr", "Robert Downey Jr", "close"),
+    ("JOHN PAUL SMITH", "John Smith", "close"),
+    ("MARY ANN LEE", "Mary Lee", "close"),
+    ("Robert Lee Downey Jr", "Robert Downey Jr", "close"),
     ("Maria Fernanda da Silva", "Maria Silva", "close"),
     ("JOHN ROBERT SMITH", "Mary Smith", "no_match"),
     ("JOHN ROBERT SMITH", "Robert Smith", "no_match"),
@@ -201,6 +205,12 @@ _LONGER_BOOKS = [
     ("Robert James Downey Jr", "Robert Downey", "no_match"),
     ("Li Xiao Hua", "Li Hua", "no_match"),
     ("Nguyen Van An", "Nguyen An", "no_match"),
+    ("Zhuge Kong Ming", "Zhuge Ming", "no_match"),
+    ("Park Geun Hye", "Park Hye", "no_match"),
+    ("Ng Ka Ming", "Ng Ming", "no_match"),
+    ("Aung Myint Oo", "Aung Oo", "no_match"),
+    ("Grace Tan Mei Ling", "Grace Tan Ling", "no_match"),
+    ("Ли Де Хуа", "Ли Хуа", "no_match"),
     ("JOHNATHAN SMITH", "John Smith", "no_match"),
     ("LENA ROSENBERG", "Lena Berg", "no_match"),
 ]
