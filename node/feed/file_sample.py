@@ -25,6 +25,8 @@ _SAMPLE_BYTES = 1_048_576
 _TAIL_BYTES = 65_536
 _SNIFFED_LINES = 200
 _MAX_RECORDS = 5_000
+#: The length of a record of fixed width: a number alone is shorter.
+_MIN_FIXED = 40
 #: How many columns a file has before a short first record is taken for a title.
 _MIN_WIDTH = 3
 _OTHER_FORM = re.compile(r"\s*(?:<(?:\?xml|!|html\b|table\b|Document\b)|\[\s*[{\[\]]|:20:)")
@@ -84,7 +86,7 @@ def read_sample(path: Path) -> Sample:
         return Sample("jsonl", encoding, why, *_objects(text), final_line_break=ended)
     if _OTHER_FORM.match(text) is not None:
         raise InvalidValue("file", "XML, a JSON array or a SWIFT message", "CSV, or JSON lines")
-    delimiter, quote, escape = _guess_dialect(text)
+    delimiter, quote, escape = _guess_dialect(text, encoding)
     options: dict[str, Any] = {"delimiter": delimiter, "escapechar": escape or None}
     options |= {"quotechar": quote, "doublequote": not escape} if quote else {"quoting": csv.QUOTE_NONE}
     rows, lines_before = _records(text, options)
@@ -172,15 +174,27 @@ def _trailer(last: list[str], usual: int, delimiter: str) -> str:
     return found[0] if found is not None else f"{first}{delimiter}"
 
 
-def _guess_dialect(text: str) -> tuple[str, str, str]:
+def _is_fixed(lines: Sequence[str], encoding: str) -> bool:
+    """Whether several long lines have one length, in bytes or in characters, and no usual delimiter in each."""
+    written = [line for line in lines if line.strip()]
+    if any(all(each in line for line in written) for each in _DELIMITERS):
+        return False
+    sizes = {len(line.encode(encoding, "replace")) for line in written}
+    same = len(sizes) == 1 or len(set(map(len, written))) == 1
+    return same and len(written) > 1 and len(written[0]) >= _MIN_FIXED
+
+
+def _guess_dialect(text: str, encoding: str) -> tuple[str, str, str]:
     head = "".join(text.splitlines(keepends=True)[:_SNIFFED_LINES])
     try:
         found = clevercsv.Sniffer().sniff(head)
     except clevercsv.Error:
         found = None
-    if found is not None and found.delimiter == " ":
-        if "  " in head:
-            raise InvalidValue("file", "columns of fixed width", "CSV, or JSON lines")
+    delimiter = "" if found is None else found.delimiter or ""
+    is_none = delimiter != "\t" and (not delimiter.strip() or delimiter.isalnum())
+    if is_none and ((delimiter == " " and "  " in head) or _is_fixed(head.splitlines(), encoding)):
+        raise InvalidValue("file", "columns of fixed width", "CSV, or JSON lines")
+    if delimiter == " ":
         found = None  # words within its only column
     if found is None or found.delimiter is None or len(found.delimiter) != 1:
         # One column, or too little to go by.

@@ -37,6 +37,18 @@ def test_columns_of_fixed_width_are_named_and_not_read_as_words(heading: str, tm
         draft_profile(path)
 
 
+@pytest.mark.parametrize("name", ["OTIENOAMINAXXXXXXXXX", "王小云\u3000\u3000\u3000\u3000\u3000\u3000\u3000"])
+def test_records_of_fixed_width_without_spaces_are_no_column_of_their_own(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "book.dat"
+    other = name.replace("小云", "娜\u3000").replace("AMINA", "WANJA")
+    rows = (f"73000000{index:02d}{who}A20260101000000500000" for index, who in enumerate([name, other, name]))
+    path.write_bytes("".join(f"{row}\r\n" for row in rows).encode("gb18030"))
+    with pytest.raises(InvalidValue, match="columns of fixed width"):
+        draft_profile(path)
+    path.write_text("".join(f"73000000{index:02d},active,CNY,Li Hua,1000,2000,13800138000\n" for index in range(3)))
+    assert 'delimiter = ","' in draft_profile(path)
+
+
 @pytest.mark.parametrize(
     "start", [b"PK\x03\x04\x14\0", bytes.fromhex("d0cf11e0a1b11ae1"), b"\x1f\x8b\x08", b"%PDF-1.7\n"]
 )
