@@ -140,20 +140,18 @@ def _join_status(guess: ColumnGuess, sample: Sample, taken: set[int]) -> list[in
     if not others or "status" in guess.open:
         return []
     dated = [index for index in others if _holds_dates(sample, index)]
-    for row in sample.rows:
-        for index in dated:
-            if index < len(row):
-                row[index] = date_word(row[index]) or ""
     columns = [*([guess.found["status"]] if "status" in guess.found else []), *others]
     stated = [sample.heading[index] for index in columns]
     guess.dates = [sample.heading[index] for index in dated]
-    if len(columns) > MAX_JOINED or "status" not in guess.found or _are_texts(sample, columns):
+    told = [[_told(row, index, dated) for index in columns] for row in sample.rows]
+    if len(columns) > MAX_JOINED or "status" not in guess.found or _are_texts(told):
         guess.open["status"] = stated
         guess.found.pop("status", None)
         return others
     guess.status = stated
     width = max(len(sample.heading), *(len(row) for row in sample.rows), 0)
-    sample.rows = [[*row, *[""] * (width - len(row)), _joined(row, columns)] for row in sample.rows]
+    joined = [" ".join(part or EMPTY_PART for part in parts) for parts in told]
+    sample.rows = [[*row, *[""] * (width - len(row)), word] for row, word in zip(sample.rows, joined, strict=True)]
     guess.found["status"] = width
     return others
 
@@ -162,13 +160,15 @@ def _values(sample: Sample, index: int) -> set[str]:
     return {row[index] for row in sample.rows if index < len(row) and row[index]}
 
 
-def _are_texts(sample: Sample, columns: Sequence[int]) -> bool:
+def _told(row: Sequence[str], index: int, dated: Sequence[int]) -> str:
+    """What a column tells of the status: a date is a word there."""
+    cell = row[index] if index < len(row) else ""
+    return date_word(cell) or "" if index in dated else cell
+
+
+def _are_texts(told: Sequence[Sequence[str]]) -> bool:
     """Whether one of several columns holds too many different texts for words of a profile, such as remarks."""
-    return any(len(_values(sample, index)) > MAX_DRAFTED_WORDS for index in columns)
-
-
-def _joined(row: Sequence[str], columns: Sequence[int]) -> str:
-    return " ".join((row[index] if index < len(row) else "") or EMPTY_PART for index in columns)
+    return any(len(set(filter(None, column))) > MAX_DRAFTED_WORDS for column in zip(*told, strict=True))
 
 
 def _may_restrict(sample: Sample, index: int) -> bool:

@@ -85,6 +85,9 @@ def _put_columns(draft: Draft, sample: Sample, guess: ColumnGuess) -> None:
         dated = f"; `dates` under [profile] names those with dates: {', '.join(guess.dates)}" if guess.dates else ""
         why = f"one of these{several}: {', '.join(headings)}{dated if name == 'status' else ''}"
         draft.put(name, TO_FILL_IN, one_line(why))
+    for name in ("id_document_number", "phone"):
+        if name not in guess.found and name not in guess.open:
+            draft.note(f"{name}: no column looks like it; without it, claims are not compared with one")
 
 
 def _put_ignored(draft: Draft, guess: ColumnGuess) -> None:

@@ -1,5 +1,6 @@
 """What `feed learn` must not take for something else: what it cannot tell is left as `?`, or is several columns."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -331,3 +332,11 @@ def test_traditional_headings_and_words_are_recognised_and_no_country_is_guessed
 def test_a_name_that_is_the_same_on_every_record_is_left_open(tmp_path: Path) -> None:
     drafted = drafted_profile(tmp_path, "Account No,Name,Status", "1105,Savings,A", "1106,Savings,A")
     assert drafted["columns"]["holder_name"] == "?"
+
+
+def test_a_draft_says_that_a_file_has_neither_document_nor_phone(tmp_path: Path) -> None:
+    path = tmp_path / "book.csv"
+    for heading, missing in (("账号,户名", ["id_document_number", "phone"]), ("账号,手机号", ["id_document_number"])):
+        path.write_text(f"{heading}\n11050137001000000771,13800138000\n", encoding="utf-8")
+        draft = draft_profile(path)
+        assert re.findall("# (.*): no column looks like it; without it", draft) == missing
