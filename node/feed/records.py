@@ -84,9 +84,11 @@ def read_record(
 
 def left_empty(record: Mapping[str, Any]) -> list[InvalidValue]:
     """The problems of a row that is to state an account's whole state, and has a column of the status, or of what is
-    allowed, that is empty: a state that the core's export does not know would leave the account as it was."""
+    allowed, that is empty: a state that the core's export does not know would leave the account as it was. What is
+    allowed is taken over from an account that it replaces."""
     allowed = "a value on every row; [profile.empty] may say what an empty one means"
-    return [InvalidValue(name, "empty", allowed) for name in ALWAYS_STATED if _is_empty(record.get(name, False))]
+    names = ALWAYS_STATED if _is_empty(record.get("replaces")) else ("status",)
+    return [InvalidValue(name, "empty", allowed) for name in names if _is_empty(record.get(name, False))]
 
 
 def _is_empty(value: Any) -> bool:

@@ -20,7 +20,7 @@ from standing.node.feed.file_report import FileReport
 from standing.node.feed.profile import Profile
 from standing.node.feed.settings import SqlViewSettings
 from standing.node.feed.sql_view import SqlViewSource
-from tests.node.feed.dropped_files import GOING, drop_folder, file_time, report_of
+from tests.node.feed.dropped_files import GOING, drop_folder, file_time, report_of, write_file
 from tests.node.feed.view_passes import read_pass, unstated, view_source
 from tests.node.node_tools import SqlCore, account, core_as_of_ms, feed_of, grant_of, status_on_ledger
 from tests.world import Bank, wait_until
@@ -144,6 +144,15 @@ def test_a_full_file_in_which_no_state_is_written_is_rejected(bank: Bank, folder
     name, _ = _dropped(bank, folder, [[*row[:2], "", row[3]] for row in _rows()])
     assert report_of(folder, "rejected", name)["bad_lines"] == 12
     assert core_as_of_ms(bank) == at_ms
+
+
+def test_a_reissued_card_in_a_full_file_may_leave_to_the_old_one_what_is_allowed(bank: Bank, folder: Path) -> None:
+    new = {**dict.fromkeys(account(0), ""), "number": account(9)["number"], "status": "active", "replaces": ""}
+    rows = [{**account(0), "replaces": ""}, {**new, "replaces": account(0)["number"]}]
+    for _ in range(2):
+        name = write_file(folder, "full", bank.clock.advance(1_000), *rows, form="csv")
+        drop_folder(bank, folder).step(GOING)
+        assert report_of(folder, "done", name)["bad_lines"] == 0
 
 
 def test_a_state_that_a_view_leaves_null_makes_its_account_unstated(bank: Bank, core: SqlCore) -> None:
