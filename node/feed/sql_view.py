@@ -10,6 +10,8 @@ States are compared with the store by content, so a row is fed once, however oft
 middle of a pass, or when passes overlap to find what became visible later than `settle_ms` allows.
 """
 
+import hashlib
+import json
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -56,6 +58,7 @@ class SqlViewSource:
     ) -> None:
         self._settings = settings
         self._view = CoreView(settings, profile)
+        self._reading = _reading(settings.view, profile)
         self._rows = RowReader(profile)
         self._feed = feed
         self._database = database
@@ -200,8 +203,9 @@ class SqlViewSource:
         with self._database.read() as connection:
             position = cursors.load(connection, SOURCE)
             rereads = self._late_checked_ms is None and quarantine.count(connection) > 0
-        # After a start, perhaps with another profile, rows that were not understood are read again.
-        if position is None or rereads:
+        # After a start rows that were not understood are read again. So are all rows if they are now read in another
+        # way: a corrected word counts also for an account that does not change.
+        if position is None or rereads or position.get("reading") != self._reading:
             return -1, True
         after_ms = min(int(position["as_of_ms"]), last_ms)
         window_ms = self._settings.late_window_ms
@@ -225,7 +229,8 @@ class SqlViewSource:
 
     def _accept(self, changes: list[AccountChange], as_of_ms: int, part: int, *, complete: bool) -> None:
         entry = FeedEntry(as_of_ms=as_of_ms, part=part, complete=complete, changes=changes)
-        self._feed.accept(entry, Cursor(SOURCE, {"as_of_ms": as_of_ms}) if complete else None, unstate_bad=True)
+        position = {"as_of_ms": as_of_ms, "reading": self._reading}
+        self._feed.accept(entry, Cursor(SOURCE, position) if complete else None, unstate_bad=True)
 
 
 @dataclass
@@ -240,6 +245,12 @@ class _Pass:
     checks_late: bool
     only: list[Page] | None = None
     twice: set[str] = field(default_factory=set)
+
+
+def _reading(view: str, profile: Profile | None) -> str:
+    """What distinguishes a way of reading from others: the view's name and its profile."""
+    stated = [view, None if profile is None else profile.model_dump(mode="json")]
+    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
 
 
 def _on_earlier_pages(page: Page, stated: StatedNumbers) -> list[str]:
