@@ -9,10 +9,11 @@ from rich.markup import escape
 
 from standing.gateway.auditing.decisions import audit_decisions
 from standing.gateway.auditing.export import Exported, exported, parse_line
-from standing.gateway.auditing.findings import Audit
+from standing.gateway.auditing.findings import Audit, Finding, Kind
 from standing.gateway.auditing.ledger import audit_ledger
 from standing.gateway.evidence.verification.case import VerifierInputs
 from standing.gateway.evidence.verification.commands import jwk
+from standing.gateway.evidence.verification.lines import CHECKS
 from standing.gateway.settings import GatewaySettings, read_vault_secrets
 from standing.gateway.storage.database import opened
 from standing.gateway.storage.vault import open_vault
@@ -20,7 +21,8 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service.commands import Config, console, one_line_errors, print_json
+from standing.ledger.service.command_language import in_language, label
+from standing.ledger.service.commands import Config, console, one_line_errors, print_json, say, tell
 from standing.ledger.service.private_files import new_private_file
 from standing.ledger.service.progress import progress_bar
 from standing.ledger.service.settings import load
@@ -83,7 +85,7 @@ def export_command(
                 for line in exported(storage, vault, SystemClock().now_ms()):
                     file.write(line.line() + "\n")
                     count += 1
-    console.print(f"wrote {count} decisions to {output}", highlight=False, soft_wrap=True)
+    tell(f"wrote {count} decisions to {output}")
 
 
 def _lines(file: Path) -> Iterator[Exported]:
@@ -104,12 +106,24 @@ def _show(audit: Audit, block: int, as_json: bool) -> None:
         document = {"block": block, "counted": audit.counted, "findings": findings}
         print_json(document)
         return
-    for label, count in audit.counted.items():
-        console.print(f"{count:>8} {label}", highlight=False)
+    for counted, count in audit.counted.items():
+        say(f"{count:>8} {label(counted)}")
     for found in audit.findings[:_SHOWN]:
-        text = f"[red]{found.kind}[/] {escape(found.whose)} {escape(found.where)}: {escape(found.text)}"
+        place = f"{escape(found.whose)} {escape(label(in_language(found.where)))}"
+        text = f"[red]{label(found.kind)}[/] {place}: {escape(_in_words(found))}"
         console.print(text, highlight=False, soft_wrap=True)
     if len(audit.findings) > _SHOWN:
-        console.print(f"and {len(audit.findings) - _SHOWN} more", highlight=False)
-    verdict = f"[red]{len(audit.findings)} findings[/]" if audit.findings else "[green]nothing is wrong[/]"
-    console.print(f"up to block {block}: {verdict}", highlight=False)
+        tell(f"and {len(audit.findings) - _SHOWN} more")
+    if audit.findings:
+        verdict = f"[red]{in_language(f'up to block {block}: {len(audit.findings)} findings')}[/]"
+    else:
+        verdict = f"[green]{in_language(f'up to block {block}: nothing is wrong')}[/]"
+    console.print(verdict, highlight=False)
+
+
+def _in_words(found: Finding) -> str:
+    """A finding's text in the language of the environment. That on evidence begins with the name of a check."""
+    check, colon, text = found.text.partition(": ")
+    if found.kind is Kind.EVIDENCE and colon and check in CHECKS.values():
+        return f"{label(check)}: {in_language(text)}"
+    return in_language(found.text)

@@ -10,16 +10,11 @@ from standing.gateway.access.commands import KEY_VARIABLE
 from standing.gateway.evidence.schemas import CaseFile
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.client_command import call_service, key_from
-from standing.ledger.service.commands import console, one_line_errors
+from standing.ledger.service.command_language import in_language
+from standing.ledger.service.commands import one_line_errors, tell
 from standing.ledger.service.private_files import write_private
 
 _TIMEOUT_S = 30.0
-_OPENS = (
-    "The key decrypts every record of this binding on the ledger, including those before and after this decision: the "
-    "account's status, permissions and limits. It decrypts no other binding, and no record contains a name. Whoever "
-    "has the file has the key. A key that was handed out cannot be taken back; the account can only be bound again "
-    "(rebind)."
-)
 
 evidence = typer.Typer(help="A decision's evidence.", no_args_is_help=True)
 
@@ -45,16 +40,21 @@ def export_command(
     with one_line_errors():
         api_key = key_from(key_file, KEY_VARIABLE)
         if with_key:
-            console.print(_OPENS, highlight=False)
+            tell(
+                "The key decrypts every record of this binding on the ledger, including those before and after this"
+                " decision: the account's status, permissions and limits. It decrypts no other binding, and no "
+                "record contains a name. Whoever has the file has the key. A key that was handed out cannot be "
+                "taken back; the account can only be bound again (rebind)."
+            )
             if not yes:
-                typer.confirm("Export the key?", abort=True)
+                typer.confirm(in_language("Export the key?"), abort=True)
         path, body = f"/v1/decisions/{_segment(transaction)}/export", {"reason": reason, "with_key": with_key}
         answer = call_service("POST", url, path, api_key, CaseFile, body=body, timeout_s=_TIMEOUT_S)
         write_private(output, answer.text + "\n")
         why_not = answer.document.no_proof_because
-    console.print(f"wrote {output}" + (" with the binding's key" if with_key else ""), highlight=False, soft_wrap=True)
+    tell(f"wrote {output}, with the binding's key" if with_key else f"wrote {output}")
     if why_not is not None:
-        console.print(f"without a storage proof, so not for --offline: {why_not}", highlight=False, soft_wrap=True)
+        tell(f"without a storage proof, so not for --offline: {why_not}")
 
 
 def _segment(transaction: str) -> str:

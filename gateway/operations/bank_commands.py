@@ -8,6 +8,7 @@ import typer
 
 from standing.gateway.settings import GatewaySettings
 from standing.ledger.attestations.bic import parse_bic
+from standing.ledger.service.command_language import in_language
 from standing.ledger.service.commands import Config, one_line_errors, tell
 from standing.ledger.service.files import add_entry, give_to_owner_of
 from standing.ledger.service.private_files import write_private
@@ -46,7 +47,7 @@ def add(
             raise SettingsError("--config: required; allowed: the settings file to add the bank to")
         prompted, written = key_file is None, False
         if key_file is None:
-            key = typer.prompt("The key that the bank gave this platform", hide_input=True).strip()
+            key = typer.prompt(in_language("The key that the bank gave this platform"), hide_input=True).strip()
             key_file = config.absolute().parent / f"node-key-{bic}"
             # It is there, without the bank in the settings, if an earlier run was killed in between.
             written = not (key_file.is_file() and read_api_key(key_file, "key-file") == key)

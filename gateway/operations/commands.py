@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Group
-from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
@@ -74,9 +73,9 @@ def rekey_command(config: Config = None) -> None:
         settings = load(GatewaySettings, config)
         with opened(settings.database_url) as storage:
             vault = open_vault(storage, read_vault_secrets(settings))
-            with Progress(console=console) as progress:
-                task = progress.add_task("values", total=count_sealed(storage))
-                done = renew(storage, vault, lambda count: progress.advance(task, count))
+            total = count_sealed(storage)
+            with progress_bar("values") as progress:
+                done = renew(storage, vault, lambda seen: progress(seen, total))
     tell(f"{done.renewed} of {done.seen} values re-encrypted; the others already used the newest secret")
     used = settings.vault_secret_files[0] if settings.vault_secret_files else "the first vault secret"
     tell(f"everything is encrypted under {used} now: keep it; the others are not needed any more")

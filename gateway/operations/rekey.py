@@ -44,7 +44,7 @@ def count_sealed(storage: Storage) -> int:
 
 
 def rekey(storage: Storage, vault: Vault, on_progress: Callable[[int], None] = lambda _: None) -> Rekeyed:
-    """Encrypt everything under the newest secret that is not yet.
+    """Encrypt everything under the newest secret that is not yet. `on_progress` gets how many values were checked.
 
     Works in transactions of 500 values, during live traffic; if interrupted, run it again. A gateway that was not
     restarted with the newest secret, or has the older one in front, stores nothing from then on that it would have to
@@ -61,7 +61,7 @@ def rekey(storage: Storage, vault: Vault, on_progress: Callable[[int], None] = l
             if step.last is None:
                 break
             after = step.last
-            on_progress(step.seen)
+            on_progress(seen)
     return Rekeyed(seen, renewed)
 
 

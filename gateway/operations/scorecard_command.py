@@ -20,6 +20,7 @@ from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.clock import HOUR_MS, MAX_CALENDAR_MS, SystemClock
 from standing.ledger.errors import InvalidValue
+from standing.ledger.service.command_language import label, of_both
 from standing.ledger.service.commands import Config, console, one_line_errors, print_json
 from standing.ledger.service.settings import load
 
@@ -103,19 +104,29 @@ async def _stored(
 
 
 def _table(cards: list[dict[str, Any]]) -> Table:
-    table = Table(
-        "bank", "verdict", "followed", "publications", "age median", "p99", "worst", "silent", "suspended", "why"
+    headings = (
+        "bank",
+        "verdict",
+        "followed for",
+        "publications",
+        "age median",
+        "p99",
+        "worst",
+        "silent",
+        "suspended",
+        "why",
     )
+    table = Table(*map(label, headings))
     for card in cards:
         figures, found = card["ledger"], card["verdict"]
         table.add_row(
             card["bank"],
-            found["word"] if found is not None else "not known yet",
+            label(found["word"] if found is not None else "not known yet"),
             f"{figures['covered_ms'] / HOUR_MS:.1f} h",
             str(figures["publications"]),
             *(_seconds(figures[name]) for name in ("age_median_ms", "age_p99_ms", "age_worst_ms")),
             *(_seconds(figures[name]) for name in ("silent_ms", "suspended_ms")),
-            found["why"]["en"] if found is not None else "",
+            of_both(found["why"]["en"], found["why"]["zh"]) if found is not None else "",
         )
     return table
 

@@ -6,11 +6,13 @@ from typing import Annotated
 import typer
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from standing.gateway.access.commands import KEY_VARIABLE
 from standing.gateway.warning.schemas import ScoringDocument
 from standing.ledger.service.client_command import call_service, key_from
+from standing.ledger.service.command_language import in_language, label
 from standing.ledger.service.commands import console, one_line_errors, print_json
 from standing.ledger.service.times import iso
 
@@ -81,28 +83,30 @@ def _print(state: ScoringDocument, as_json: bool) -> None:
 
 def _screen(state: ScoringDocument) -> Group:
     head = Table.grid(padding=(0, 2))
-    head.add_row("runs", f"every {state.every_minutes} minutes" if state.every_minutes is not None else "on request")
+
+    def row(name: str, text: str, style: str = "") -> None:
+        head.add_row(label(name), Text(label(in_language(text)), style))
+
+    row("runs", f"every {state.every_minutes} minutes" if state.every_minutes is not None else "on request")
     if state.asked_at_ms is not None:
-        head.add_row("asked for", iso(state.asked_at_ms))
-    head.add_row("last run", _last(state))
-    head.add_row("at risk", f"{state.at_risk} bindings; warned from {state.warn_per_mille} per mille")
-    head.add_row("waiting", f"{state.waiting} scores whose outcome is still unknown")
-    head.add_row("left out", f"{state.left_out} users")
+        row("asked for", iso(state.asked_at_ms))
+    row("last run", _last(state))
+    row("at risk", f"{state.at_risk} bindings; warned from {state.warn_per_mille} per mille")
+    row("scores waiting", f"{state.waiting} scores whose outcome is still unknown")
+    row("left out", f"{state.left_out} users")
     model = state.model
     if model is None:
-        head.add_row("model", "[yellow]of another version: learning starts again with the next run[/]")
+        row("model", "of another version: learning starts again with the next run", "yellow")
         return Group(head)
-    use = "in use" if model.in_use else "not in use yet: plain rules warn"
-    head.add_row("model", use)
-    head.add_row(
-        "learned from",
-        f"{model.learned} of {model.needed} scores, {model.failures} of {model.needed_failures} failures"
-        + (f", last at {iso(model.learned_at_ms)}" if model.learned_at_ms is not None else ""),
-    )
-    weights = Table("feature", "weight", title="The model, in log odds")
-    weights.add_row("(intercept)", f"{model.intercept:+.2f}")
+    row("model", "in use" if model.in_use else "not in use yet: plain rules warn")
+    learned = f"{model.learned} of {model.needed} scores, {model.failures} of {model.needed_failures} failures"
+    row("learned from", learned)
+    if model.learned_at_ms is not None:
+        row("last learned", iso(model.learned_at_ms))
+    weights = Table(label("feature"), label("weight"), title=label("The model, in log odds"))
+    weights.add_row(label("(intercept)"), f"{model.intercept:+.2f}")
     for name, weight in model.weights.items():
-        weights.add_row(name, f"{weight:+.2f}")
+        weights.add_row(label(name), f"{weight:+.2f}")
     return Group(head, weights)
 
 
@@ -110,6 +114,8 @@ def _last(state: ScoringDocument) -> str:
     last = state.last
     if last is None:
         return "none yet"
-    ended = f"ended {iso(last.ended_at_ms)}" if last.ended_at_ms is not None else "still running"
-    counts = ", ".join(f"{count} {name}" for name, count in (last.counts or {}).items())
-    return f"{iso(last.began_at_ms)}, {ended}" + (f"; {counts}" if counts else "")
+    if last.ended_at_ms is None:
+        return f"{iso(last.began_at_ms)}, still running"
+    ended = f"{iso(last.began_at_ms)}, ended {iso(last.ended_at_ms)}"
+    counts = ", ".join(f"{label(name)}: {count}" for name, count in (last.counts or {}).items())
+    return f"{ended}; {counts}" if counts else ended

@@ -10,7 +10,7 @@ from eth_keys.datatypes import PrivateKey
 
 from standing.ledger.consortium import besu, operations
 from standing.ledger.consortium.plan import EXAMPLE, Plan, PlanRefused, parse_plan
-from standing.ledger.service.commands import one_line_errors, print_file, say
+from standing.ledger.service.commands import one_line_errors, print_file, say, tell
 from standing.ledger.service.files import new_folder
 from standing.ledger.service.private_files import write_private
 from standing.ledger.service.settings import parse_toml, read_settings_text
@@ -27,7 +27,7 @@ def key(file: Annotated[Path, typer.Argument(help="A new file; only you can read
         made = PrivateKey(os.urandom(32))
         write_private(file, made.to_bytes().hex() + "\n")
         say(f'node_key = "{made.public_key.to_bytes().hex()}"')
-        say(f"validator address {made.public_key.to_checksum_address()}")
+        tell(f"validator address {made.public_key.to_checksum_address()}")
 
 
 def make(
@@ -42,10 +42,10 @@ def make(
                 path = made / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
-        say(f"wrote {folder}: {len(planned.members)} members, {len(planned.validators)} of them validators")
-        say(f"of these {(len(planned.validators) - 1) // 3} may fail; give each member its folder and `genesis.json`")
+        tell(f"wrote {folder}: {len(planned.members)} members, {len(planned.validators)} of them validators")
+        tell(f"of these {(len(planned.validators) - 1) // 3} may fail; give each member its folder and `genesis.json`")
         if mute := [member.name for member in planned.members if member.bank and not member.accounts]:
-            say(f"the ledger will refuse all transactions of banks without `accounts`: {', '.join(mute)}")
+            tell(f"the ledger will refuse all transactions of banks without `accounts`: {', '.join(mute)}")
 
 
 def _read(file: Path) -> dict[str, object]:

@@ -11,6 +11,7 @@ from re import fullmatch
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 
 from standing.ledger.attestations.binding_protocol import PLATFORM_FORM, PLATFORM_PATTERN
@@ -59,6 +60,12 @@ def say(text: str) -> None:
 def tell(english: str, before: str = "") -> None:
     """Print a sentence in the language of the environment, verbatim like `say`. `before`: what stands before it."""
     say(before + in_language(english))
+
+
+def wide(text: str, cells: int, *, right: bool = False) -> str:
+    """Text padded to so many cells of a terminal, of which a Chinese character takes two. `right`: at its left."""
+    padding = " " * (cells - cell_len(text))
+    return padding + text if right else text + padding
 
 
 def print_file(text: str) -> None:

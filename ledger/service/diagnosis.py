@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import httpx
 import typer
-from rich.cells import cell_len
 from rich.markup import escape
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.errors import LedgerMismatch, LedgerUnreachable, StandingError
 from standing.ledger.service.command_language import in_language, label
-from standing.ledger.service.commands import console
+from standing.ledger.service.commands import console, wide
 from standing.ledger.service.database import (
     MOVED,
     Database,
@@ -78,16 +77,11 @@ def examine(parts: Iterable[tuple[str, Callable[[], Iterable[Finding]]]]) -> Non
         for finding in _found(what, find):
             mark, colour = finding.state.value
             amiss += finding.state is State.WRONG
-            marked, where = _wide(label(mark), 5), _wide(label(finding.what), 9)
+            marked, where = wide(label(mark), 5), wide(label(finding.what), 9)
             text = escape(in_language(finding.text))
             console.print(f"[{colour}]{marked}[/]  {where}  {text}", highlight=False, soft_wrap=True)
     if amiss:
         raise typer.Exit(1)
-
-
-def _wide(text: str, cells: int) -> str:
-    """Text padded to so many cells of a terminal, of which a Chinese character takes two."""
-    return text + " " * (cells - cell_len(text))
 
 
 def _found(what: str, find: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

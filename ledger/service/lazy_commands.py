@@ -135,7 +135,8 @@ def _load(name: str, command: LazyCommand, extra: str | None) -> Any:
     except ModuleNotFoundError as error:
         if extra is None or (error.name or "").startswith("standing"):
             raise
-        print(f"error: {error.name} is not installed: pip install 'standing[{extra}]'", file=sys.stderr)  # noqa: T201
+        missing = in_language(f"{error.name} is not installed: pip install 'standing[{extra}]'")
+        print(f"error: {missing}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1) from error
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)

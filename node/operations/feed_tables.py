@@ -77,7 +77,7 @@ def _problems(report: FileReport) -> Table:
 
 def _missing(report: FileReport) -> Table:
     table = Table(title=label("Accounts that the file does not state"), title_justify="left")
-    for name in ("number", "status", "bindings"):
+    for name in ("account", "status", "bindings"):
         table.add_column(label(name))
     for account in report.missing_accounts:
         table.add_row(account.number_masked, account.status, str(account.bindings))
@@ -87,7 +87,7 @@ def _missing(report: FileReport) -> Table:
 def show_unstated(listed: Sequence[Unstated], number: int, console: Console) -> None:
     """Print the accounts that are unstated, their numbers masked."""
     table = Table(title=in_language(f"{number:,} accounts are unstated"), title_justify="left")
-    for name in ("number", "since", "stated in", "problem"):
+    for name in ("account", "since", "stated in", "problem"):
         table.add_column(label(name), overflow="fold")
     for account in listed:
         since = datetime.fromtimestamp(account.since_ms / 1000, UTC).isoformat(timespec="seconds")

@@ -13,6 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_fix
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import Overloaded
 from standing.ledger.service.api_keys import new_key
+from standing.ledger.service.command_language import in_language
 from standing.ledger.service.commands import Config, check_platform, console, one_line_errors, tell
 from standing.ledger.service.files import add_entry
 from standing.ledger.service.private_files import write_private
@@ -89,7 +90,7 @@ def off_board(platform: PlatformArgument, config: Config = None) -> None:
         )
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=console) as progress:
-            task = progress.add_task(f"ending bindings of {platform}", total=state.ended + state.left)
+            task = progress.add_task(in_language(f"ending bindings of {platform}"), total=state.ended + state.left)
             while state.finished_at_ms is None:
                 # A full outbox empties as the running node publishes, so this waits.
                 state = waiting(off_boardings.end_batch, platform)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from standing.ledger.service.command_language import in_language
 from standing.ledger.service.commands import api_key_app, config_app, console, one_line_errors, secret_app
 from standing.ledger.service.settings import SettingsError, load, read_text_secret
 from standing.node.composition import read_secrets
@@ -67,5 +68,5 @@ def keystore_import(
         elif key_file is not None:
             key = parse_private_key(read_text_secret(key_file, "key-file"))
         else:
-            key = parse_private_key(typer.prompt("Private key, in hexadecimal", hide_input=True))
+            key = parse_private_key(typer.prompt(in_language("Private key, in hexadecimal"), hide_input=True))
         console.print(write_keystore(file, password_file, key))

@@ -23,8 +23,8 @@ from standing.ledger.attestations.grant import Grant, KeylessGrant
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.connection import parse_address
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service.command_language import in_language
-from standing.ledger.service.commands import console, one_line_errors, print_json
+from standing.ledger.service.command_language import in_language, label
+from standing.ledger.service.commands import console, one_line_errors, print_json, tell, wide
 from standing.ledger.service.files import write_over
 
 _EXIT = {Verdict.HOLDS: 0, Verdict.FAILS: 1, Verdict.UNKNOWN: 2}
@@ -107,7 +107,7 @@ def prove_command(
             write_over(output, json.dumps(document, indent=1) + "\n")
         except OSError as error:
             raise InvalidValue("output", f"{output}: {error.strerror}", "a file that can be written") from error
-    console.print(f"wrote {output}", highlight=False)
+    tell(f"wrote {output}")
 
 
 def _show(report: Report, as_json: bool) -> None:
@@ -130,14 +130,16 @@ def _show(report: Report, as_json: bool) -> None:
         print_json(document)
         return
     for line in report.lines:
-        colour = _COLOUR[line.verdict]
         console.print(
-            f"{line.number:>2} {line.check:<15}[{colour}]{line.verdict:<8}[/] {escape(in_language(line.text))}",
+            f"{line.number:>2} {_row(line.check, line.verdict)} {escape(in_language(line.text))}",
             highlight=False,
             soft_wrap=True,
         )
-    colour = _COLOUR[report.verdict]
-    console.print(f"   {'evidence':<15}[{colour}]{report.verdict}[/]", highlight=False)
+    console.print(f"   {_row('evidence', report.verdict)}", highlight=False)
+
+
+def _row(check: str, verdict: Verdict) -> str:
+    return f"{wide(label(check), 15)}[{_COLOUR[verdict]}]{wide(label(verdict), 8)}[/]"
 
 
 def _read(file: Path, field: str) -> bytes:

@@ -23,7 +23,8 @@ class Line:
     text: str
 
 
-_NAMES = {
+#: The checks by their numbers.
+CHECKS = {
     1: "signature",
     2: "ledger",
     3: "block",
@@ -48,15 +49,15 @@ class Lines:
 
     def holds(self, number: int, text: str) -> None:
         """Add a check that was made and holds; `number` names the check."""
-        self.all.append(Line(number, _NAMES[number], Verdict.HOLDS, text))
+        self.all.append(Line(number, CHECKS[number], Verdict.HOLDS, text))
 
     def fails(self, number: int, text: str) -> None:
         """Add a check that was made and fails."""
-        self.all.append(Line(number, _NAMES[number], Verdict.FAILS, text))
+        self.all.append(Line(number, CHECKS[number], Verdict.FAILS, text))
 
     def unknown(self, number: int, text: str) -> None:
         """Add a check that could not be made."""
-        self.all.append(Line(number, _NAMES[number], Verdict.UNKNOWN, text))
+        self.all.append(Line(number, CHECKS[number], Verdict.UNKNOWN, text))
 
     def add(self, number: int, holds: bool, text: str) -> None:
         """Add a check that was made, with its result."""
