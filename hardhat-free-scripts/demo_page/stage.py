@@ -133,6 +133,7 @@ class Stage:
         body = {"transaction_id": name, "binding": self.binding, "kind": "payment"}
         async with self._acting:
             book = Snapshot.of({**self.core.account, "bank": self._bank.bic}, visitor.CLAIM)
+            changed_at_ms = self.core.changed_at_ms
             began = time.perf_counter()
             decided = await self._ask("/v1/decisions", body | {"amount_minor": amount_minor, "currency": _CURRENCY})
             took_ms = round((time.perf_counter() - began) * 1_000)
@@ -149,6 +150,7 @@ class Stage:
             "took_ms": took_ms,
             "snapshot": self._snapshot.decide(question, self._policy),
             "book": book.decide(question, self._policy),
+            "changed_at_ms": changed_at_ms,
         }
         self._sales.appendleft(sale)
         await self._look_closely()  # the verdicts first: whether a warning came true can wait for one more request

@@ -72,9 +72,9 @@ def page_of(browser: Browser, url: str, width: int, language: str = "en") -> Ite
     with visitor(browser, url, width, language) as page:
         page.goto("/")
         expect(page.locator("#play")).not_to_be_empty()
-        if page.locator("#play").get_attribute("aria-pressed") == "true":
+        if page.locator("#play").get_attribute("data-playing") == "true":
             page.locator("#play").click()
-        expect(page.locator("#play")).to_have_attribute("aria-pressed", "false")
+        expect(page.locator("#play")).to_have_attribute("data-playing", "false")
         for what in ("silence", "freeze", "limit", "phone"):
             switch(page, what, on=False)
         settled(page)

@@ -91,6 +91,47 @@ def test_a_silent_banks_last_attestation_approves_nothing_once_it_is_too_old(
         verdicts(page, "Declined", "Approved")
 
 
+def test_an_answer_from_before_the_banks_last_change_says_so(chromium: Browser, served: tuple[str, Stage]) -> None:
+    with page_of(chromium, served[0], 1440) as page:
+        buy(page, "coffee")
+        expect(page.locator("#asked")).to_contain_text("can this payment go through?")
+        expect(page.locator("#truth")).to_have_text("At the bank: no objection.")
+        switch(page, "freeze", on=True)
+        settled(page)
+        expect(page.locator("#asked")).to_contain_text("answered before the bank's last change")
+        expect(page.locator("#truth")).to_have_text("At the bank, at that time: no objection.")
+        assert serious_findings(page) == []
+        buy(page, "coffee")
+        expect(page.locator("#asked")).to_contain_text("can this payment go through?")
+
+
+def test_where_the_bank_keeps_a_change_back_the_page_admits_that_standing_was_wrong_too(
+    chromium: Browser, served: tuple[str, Stage]
+) -> None:
+    with page_of(chromium, served[0], 1440, "zh") as page:
+        switch(page, "silence", on=True)
+        switch(page, "freeze", on=True)
+        buy(page, "coffee")
+        verdicts(page, "通过", "通过")
+        expect(page.locator("#truth")).to_contain_text("两者均判断有误：银行的变更当时尚未上链。Standing 最多采信")
+
+
+def test_a_newcomer_reads_what_the_page_shows_and_what_to_try(chromium: Browser, served: tuple[str, Stage]) -> None:
+    for language, expected in (("en", "freeze the card, then buy a coffee"), ("zh", "先冻结银行卡，再买一杯咖啡")):
+        with page_of(chromium, served[0], 360, language) as page:
+            expect(page.locator(".intro")).to_contain_text(expected)
+
+
+def test_a_page_that_gets_no_words_says_so_and_tries_again(chromium: Browser, served: tuple[str, Stage]) -> None:
+    with visitor(chromium, served[0], 360, allowed=("net::ERR_FAILED",)) as page:
+        page.route("**/static/words.json", lambda route: route.abort())
+        page.goto("/")
+        expect(page.locator("#trouble")).to_contain_text("演示程序无响应，本页正在重试")
+        page.unroute("**/static/words.json")
+        expect(page.locator("#play")).not_to_be_empty(timeout=PATIENT_MS)
+        expect(page.locator("#trouble")).to_be_hidden()
+
+
 def test_autoplay_runs_until_a_visitor_takes_over_and_can_be_restarted(
     chromium: Browser, served: tuple[str, Stage]
 ) -> None:

@@ -22,7 +22,7 @@ const span = (ms) => (ms < 1000 ? t("ms", { n: ms }) : t("s", { n: (ms / 1000).t
 async function send(path, body) {
   const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }).catch(() => null);
   if (!answer) return cutOff("lost");
-  note(answer.ok ? [] : (await answer.json()).failing ?? []);
+  note(answer.ok ? [] : (await answer.json().catch(() => ({}))).failing ?? []);
 }
 
 function note(whom) {
@@ -118,10 +118,15 @@ function sale(state) {
   const one = state.sales[0];
   $("no-sale").hidden = Boolean(one);
   $("verdicts").hidden = !one;
-  if (!one || shown === one.id + language) return;
-  shown = one.id + language;
+  if (!one) return;
+  // An answer says nothing about what the bank has changed since.
+  const before = one.changed_at_ms !== state.changed_at_ms;
+  const version = [one.id, language, before].join(" ");
+  if (shown === version) return;
+  const fresh = !shown?.startsWith(one.id);
+  shown = version;
   $("sale").setAttribute("aria-busy", "false");
-  $("asked").textContent = t("asked", { item: t(`item-${one.item}`), amount: money(one.amount_minor) });
+  $("asked").textContent = t(before ? "asked-before" : "asked", { item: t(`item-${one.item}`), amount: money(one.amount_minor) });
   // A review is neither right nor wrong: people look.
   const wrong = (outcome) => outcome !== "review" && outcome !== one.book;
   const verdict = (id, outcome, why) => {
@@ -132,9 +137,13 @@ function sale(state) {
   verdict("standing", one.outcome, one.message[language]);
   verdict("snapshot", one.snapshot, t("snapshot-why"));
   $("standing-facts").textContent = t("sale-facts", { took: span(one.took_ms), age: one.staleness_ms === null ? "–" : span(one.staleness_ms) });
-  $("truth").textContent = t(`truth-${one.book}`) + (wrong(one.snapshot) ? ` ${t("snapshot-wrong")}` : "");
+  const [ours, copys] = [wrong(one.outcome), wrong(one.snapshot)];
+  const said = ours ? (copys ? "both-wrong" : "standing-wrong") : copys ? "snapshot-wrong" : "";
+  const truth = t(`truth-${one.book}`, { then: before ? t("truth-then") : "" });
+  $("truth").textContent = said ? `${truth} ${t(said, { span: span(state.bound_ms) })}` : truth;
+  $("verdicts").classList.toggle("before", before);
   for (const each of document.querySelectorAll(".good")) each.classList.toggle("bought", each.dataset.item === one.item);
-  for (const id of ["standing", "snapshot"]) { void $(id).offsetWidth; $(id).classList.add("fresh"); }
+  if (fresh) for (const id of ["standing", "snapshot"]) { void $(id).offsetWidth; $(id).classList.add("fresh"); }
 }
 
 function early(state) {
@@ -178,7 +187,7 @@ function show(state) {
   last = state;
   $("scene").textContent = t(state.playing ? `scene-${state.scene || "calm"}` : "scene-yours");
   $("play").textContent = t(state.playing ? "take-over" : "play-on");
-  $("play").setAttribute("aria-pressed", String(state.playing));
+  $("play").dataset.playing = String(state.playing);
   trouble();
   desk(state);
   ledger(state);
@@ -199,14 +208,24 @@ setInterval(() => {
 
 for (const each of document.querySelectorAll("[data-act]")) each.addEventListener("click", () => send("/act", { what: each.dataset.act, on: each.getAttribute("aria-pressed") !== "true" }));
 for (const each of document.querySelectorAll("[data-item]")) each.addEventListener("click", () => buy(each.dataset.item));
-$("play").addEventListener("click", () => send("/play", { on: $("play").getAttribute("aria-pressed") !== "true" }));
+$("play").addEventListener("click", () => send("/play", { on: $("play").dataset.playing !== "true" }));
 $("language").addEventListener("click", () => { language = language === "zh" ? "en" : "zh"; history.replaceState(null, "", `?${language}`); translate(); });
 
-fetch("/static/words.json").then((answer) => answer.json()).then((found) => {
-  words = found;
+begin();
+
+// Without its words the page is empty, so it says why in both languages.
+async function begin() {
+  try {
+    words = await (await fetch("/static/words.json")).json();
+  } catch {
+    $("trouble").textContent = "The demo does not respond; this page tries again. 演示程序无响应，本页正在重试。";
+    $("trouble").hidden = false;
+    return setTimeout(begin, 2000);
+  }
+  $("trouble").hidden = true;
   translate();
   watch();
-});
+}
 
 function watch() {
   const stream = new EventSource("/stream");
