@@ -1,13 +1,14 @@
-"""Refused attempts to bind: their maximum per user, and the hold after too many."""
+"""Failed attempts to bind: their maximum per user, the hold after too many, and what support sees of them."""
 
 import secrets
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, delete, func, insert, select
 
 from standing.gateway.errors import BindingHeld
 from standing.gateway.storage import schema
-from standing.ledger.clock import MINUTE_MS
+from standing.ledger.clock import DAY_MS, MINUTE_MS
 
 
 class BindingBounds(BaseModel):
@@ -23,6 +24,22 @@ class BindingBounds(BaseModel):
 
 #: The rule's name of a hold on a user's attempts to bind. Its capitals keep it apart from a policy's rules.
 BINDING_ATTEMPTS = "BINDING_ATTEMPTS"
+
+
+#: How long, and how many of each user, failed attempts are kept.
+KEPT_FAILURES_MS, KEPT_FAILURES = 30 * DAY_MS, 10
+_MAX_FORGOTTEN = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An attempt to bind that failed. `why`: the fields that differ from the bank's record, or `already_bound`,
+    `too_many_attempts`, `no_tries_left`; empty where the bank gave no reason."""
+
+    user_id: str
+    bank: str
+    number_masked: str
+    why: tuple[str, ...]
 
 
 def new_hold_id() -> str:
@@ -52,6 +69,26 @@ def note_refusal(connection: Connection, user_id: str, bounds: BindingBounds, no
             whole=True,
             began_at_ms=now_ms,
             ends_at_ms=now_ms + bounds.hold_minutes * MINUTE_MS,
+        )
+    )
+
+
+def note_failure(connection: Connection, failure: Failure, now_ms: int) -> None:
+    """Keep a failed attempt for support, and forget what is too old, at most 500 at once."""
+    table = schema.binding_failures
+    late = select(table.c.position).where(table.c.at_ms <= now_ms - KEPT_FAILURES_MS).limit(_MAX_FORGOTTEN)
+    newest = select(table.c.position).where(table.c.user_id == failure.user_id).order_by(table.c.at_ms.desc())
+    surplus = newest.offset(KEPT_FAILURES - 1).limit(_MAX_FORGOTTEN)
+    for positions in (late, surplus):
+        forgotten = connection.scalars(positions).all()
+        connection.execute(delete(table).where(table.c.position.in_(forgotten)))
+    connection.execute(
+        insert(table).values(
+            user_id=failure.user_id,
+            at_ms=now_ms,
+            bank=failure.bank,
+            number_masked=failure.number_masked,
+            why=",".join(dict.fromkeys(failure.why)),
         )
     )
 

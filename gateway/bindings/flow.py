@@ -7,8 +7,8 @@ because the tags need the key that comes with the grant.
 
 import asyncio
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -16,17 +16,16 @@ import structlog
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from standing.gateway.access.admission import Admission
-from standing.gateway.bindings.attempts import BindingBounds, check_may_bind, note_refusal
+from standing.gateway.bindings.attempts import BindingBounds, Failure, check_may_bind, note_failure, note_refusal
 from standing.gateway.bindings.banks import Bank, BankDirectory, NodeClient
-from standing.gateway.bindings.service import Bindings, StoredBinding, mask, stored_binding, stored_bindings, trusted
-from standing.gateway.errors import BankNotUsable, GrantNotTrusted
+from standing.gateway.bindings.outcomes import DepositAsked, Granted, LooksMistyped, Outcome, PendingBinding, Refused
+from standing.gateway.bindings.service import Bindings, mask, stored_binding, stored_bindings, trusted
+from standing.gateway.errors import AlreadyBound, BankNotUsable, GrantNotTrusted, TooManyAttempts
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.ledger.attestations.binding_protocol import (
     BindingAnswer,
     BindingRequest,
-    ClaimHint,
-    FieldMatch,
     Mismatch,
 )
 from standing.ledger.attestations.grant import Grant
@@ -39,58 +38,6 @@ from standing.ledger.service.vault import Vault
 
 _TAG_FIELDS = ("name", "id_document", "phone")
 _MAX_FORGOTTEN = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """A binding was made; `created` is false if the same request had already made it."""
-
-    stored: StoredBinding
-    created: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The bank refused; with the mismatches, the comparison of each field, and hints at typing errors.
-
-    `tries_left`: of a micro-deposit whose amount was refused.
-    """
-
-    mismatches: tuple[Mismatch, ...]
-    matches: tuple[FieldMatch, ...] = ()
-    hints: tuple[ClaimHint, ...] = ()
-    tries_left: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LooksMistyped:
-    """Something in the claim looks mistyped. The bank was not asked, and the attempt does not count."""
-
-    hints: tuple[ClaimHint, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DepositAsked:
-    """The bank pays a small amount into the account. The user confirms it before `expires_at_ms`."""
-
-    currency: str
-    expires_at_ms: int
-    matches: tuple[FieldMatch, ...] = ()
-
-
-Outcome = Granted | Refused | DepositAsked | LooksMistyped
-
-
-@dataclass(frozen=True, slots=True)
-class PendingBinding:
-    """A binding whose micro-deposit is not confirmed yet."""
-
-    bank: str
-    request_id: str
-    number_masked: str
-    number_type: str
-    currency: str
-    expires_at_ms: int
 
 
 class BindingFlow:
@@ -175,8 +122,12 @@ class BindingFlow:
                 await self._end_replaced(pending.replaces)
                 return Granted(await self._bindings.find(pending.binding), created=False)
             signer = await self.signer(bank)
-            answer = await self._nodes.confirm(bank, pending.deposit, amount_minor)
+            async with self._noted(user_id, bank, pending.number_masked):
+                answer = await self._nodes.confirm(bank, pending.deposit, amount_minor)
             if answer.grant is None:
+                why = [each.field for each in answer.mismatches] + ["no_tries_left"] * (answer.tries_left == 0)
+                failure = Failure(user_id, bank.bic, pending.number_masked, tuple(why))
+                await self._storage.writing(self._note, failure)
                 return Refused(tuple(answer.mismatches), tries_left=answer.tries_left)
             grant = trusted(answer.grant, bank, self._platform, signer)
             granted = await self._storage.writing(self._store_confirmed, bank, grant, request_id, answer.mismatches)
@@ -220,9 +171,9 @@ class BindingFlow:
         # The bank limits guesses per user; it only learns that requests are from the same user.
         on_behalf_of = self._vault.lookup("user", f"{bank.bic}:{user_id}").hex()
         ends = None if replaces is None else "0x" + replaces.hex()
-        answer = await self._nodes.bind(
-            bank, request.model_copy(update={"on_behalf_of": on_behalf_of, "replaces": ends})
-        )
+        asked = request.model_copy(update={"on_behalf_of": on_behalf_of, "replaces": ends})
+        async with self._noted(user_id, bank, mask(number)):
+            answer = await self._nodes.bind(bank, asked)
         account = {
             "number_masked": mask(number),
             "number_type": request.number_type,
@@ -232,7 +183,8 @@ class BindingFlow:
         if answer.micro_deposit is not None:
             return await self._ask_deposit(bank, user_id, request.request_id, identity, account, answer)
         if answer.grant is None:
-            await self._storage.writing(self._note_refusal, user_id)
+            why = tuple(each.field for each in answer.mismatches)
+            await self._storage.writing(self._note_refusal, Failure(user_id, bank.bic, mask(number), why))
             return Refused(tuple(answer.mismatches), tuple(answer.matches), tuple(answer.hints))
         grant = trusted(answer.grant, bank, self._platform, signer)
         values = self._values(bank, grant, user_id, identity, answer.mismatches) | account
@@ -351,9 +303,25 @@ class BindingFlow:
         with self._storage.read() as connection:
             check_may_bind(connection, user_id, self._clock.now_ms())
 
-    def _note_refusal(self, user_id: str) -> None:
+    @asynccontextmanager
+    async def _noted(self, user_id: str, bank: Bank, number_masked: str) -> AsyncIterator[None]:
+        """Keeps for support that the bank's node answered a request with one of these errors."""
+        try:
+            yield
+        except (AlreadyBound, TooManyAttempts) as error:
+            why = "already_bound" if isinstance(error, AlreadyBound) else "too_many_attempts"
+            await self._storage.writing(self._note, Failure(user_id, bank.bic, number_masked, (why,)))
+            raise
+
+    def _note(self, failure: Failure) -> None:
         with self._storage.write() as connection:
-            note_refusal(connection, user_id, self.bounds, self._clock.now_ms())
+            note_failure(connection, failure, self._clock.now_ms())
+
+    def _note_refusal(self, failure: Failure) -> None:
+        """Like `_note`, of an attempt that counts."""
+        with self._storage.write() as connection:
+            note_failure(connection, failure, self._clock.now_ms())
+            note_refusal(connection, failure.user_id, self.bounds, self._clock.now_ms())
 
     def _store_confirmed(
         self, bank: Bank, grant: Grant, request_id: str, mismatches: Collection[Mismatch]

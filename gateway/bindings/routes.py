@@ -18,8 +18,9 @@ from standing.gateway.access.dependencies import (
 )
 from standing.gateway.access.schemas import LocalizedText
 from standing.gateway.bindings import schemas as d
-from standing.gateway.bindings.flow import BindingFlow, DepositAsked, Granted, LooksMistyped, Outcome, Refused
+from standing.gateway.bindings.flow import BindingFlow
 from standing.gateway.bindings.outcome_messages import DEPOSIT_ASKED, GRANTED, LOOKS_MISTYPED, refusal
+from standing.gateway.bindings.outcomes import DepositAsked, Granted, LooksMistyped, Outcome, Refused
 from standing.gateway.bindings.service import Bindings
 from standing.gateway.errors import AlreadyBound, BankNotServed, BankNotUsable
 from standing.ledger.errors import Conflict, InvalidValue, LedgerMismatch, LedgerUnreachable, NotFound, Overloaded

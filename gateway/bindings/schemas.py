@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from standing.gateway.access.schemas import LocalizedText
 from standing.gateway.bindings.examples import BINDING_EXAMPLE, CLAIM_EXAMPLE
-from standing.gateway.bindings.flow import PendingBinding
 from standing.gateway.bindings.messages import of_hint, of_match
+from standing.gateway.bindings.outcomes import PendingBinding
 from standing.gateway.bindings.service import LiveBinding, StoredBinding
 from standing.ledger.attestations.binding_protocol import (
     MAX_DEPOSIT_MINOR,

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, exists, or_, select
 from standing.gateway.storage import schema
 from standing.ledger.errors import NotFound
 
-_TABLES = (schema.bindings, schema.pending_bindings, schema.binding_refusals, schema.holds)
+_TABLES = (schema.bindings, schema.pending_bindings, schema.binding_refusals, schema.binding_failures, schema.holds)
 
 
 def check_known(connection: Connection, user_id: str) -> None:

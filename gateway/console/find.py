@@ -8,16 +8,17 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Query
+from sqlalchemy import Row
 from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.access.localized import Localized
 from standing.gateway.accounts.health import NOT_SERVED, UNBOUND
 from standing.gateway.accounts.service import AccountView
-from standing.gateway.bindings.flow import PendingBinding
+from standing.gateway.bindings.outcomes import PendingBinding
 from standing.gateway.bindings.schemas import USER_PATTERN
 from standing.gateway.bindings.service import StoredBinding
 from standing.gateway.composition import Gateway
-from standing.gateway.console.lookups import Listed, Lookups, cursor_of
+from standing.gateway.console.lookups import MIN_PARTIAL, Beginnings, Listed, Lookups, cursor_of
 from standing.gateway.console.visits import GatewayDep
 from standing.gateway.decisions.holds import StoredHold
 from standing.gateway.decisions.search import CURSOR_PATTERN
@@ -53,13 +54,16 @@ class Done(StrEnum):
 @dataclass(slots=True)
 class Found:
     """The result of a search. `user`: the platform knows this user id, with or without accounts. `holds`: the user's
-    that are in force. `refusals`: by banks, of the user's attempts to bind, within the bounds' time."""
+    that are in force. `refusals`: by banks, of the user's attempts to bind, within the bounds' time. `failures`: of
+    these attempts, for whatever reason. `beginnings`: ids that begin with what was typed, where it is no whole one."""
 
     user: str | None = None
     accounts: list[AccountView] = field(default_factory=list)
     ended: list[StoredBinding] = field(default_factory=list)
     holds: list[StoredHold] = field(default_factory=list)
     refusals: int = 0
+    failures: list[Row[Any]] = field(default_factory=list)
+    beginnings: Beginnings | None = None
     pending: list[PendingBinding] = field(default_factory=list)
     by_digits: Listed[StoredBinding] = field(default_factory=lambda: Listed([], 0))
     transaction: str | None = None
@@ -77,7 +81,8 @@ class Found:
 
     @property
     def nothing(self) -> bool:
-        return self.user is None and not self.by_digits.count and self.transaction is None and self.binding is None
+        ids = (self.user, self.transaction, self.binding, self.beginnings)
+        return not self.by_digits.count and all(each is None for each in ids)
 
 
 @router.get("/")
@@ -98,8 +103,11 @@ async def find(gateway: GatewayDep, wanted: Annotated[str, Form(alias="q", max_l
 def _results_of(gateway: Gateway, typed: str) -> Response:
     """To the results, which have an address of their own, so that Back, a reload and the other language lead to them;
     the search text may be personal data, and is sealed in it."""
-    sealed = gateway.searches.seal_text(typed).decode().rstrip("=")
-    return RedirectResponse(f"{PATH}/found/{sealed}" if typed else HOME, status_code=303)
+    return RedirectResponse(_address_of(gateway, typed) if typed else HOME, status_code=303)
+
+
+def _address_of(gateway: Gateway, typed: str) -> str:
+    return f"{PATH}/found/{gateway.searches.seal_text(typed).decode().rstrip('=')}"
 
 
 @router.get("/found/{sealed}")
@@ -121,6 +129,8 @@ async def found_page(
         if len(named) > 1:
             return _results_of(gateway, named[0].number_masked)  # the number itself is not kept
         found.by_digits = Listed(named, 1)
+    if found.nothing:
+        found = await _of_part(gateway, plain)
     if found.only is not None:
         return RedirectResponse(found.only, status_code=303)
     return await _page(visited, gateway, typed=typed, found=found)
@@ -150,6 +160,7 @@ async def _page(visited: Visit, gateway: Gateway, **values: Any) -> Response:
         "reviews": await lookups.open_reviews(),
         "cursor_of": cursor_of,
         "bank_name": partial(bank_name, gateway),
+        "results_of": partial(_address_of, gateway),
         "bounds": gateway.binding_flow.bounds,
     }
     return visited.page("find.html", **({"typed": "", "found": None, "lifted": False} | queue | values))
@@ -190,6 +201,24 @@ async def _of_whole_number(gateway: Gateway, plain: str) -> list[StoredBinding]:
     return await Lookups(gateway.storage).of_accounts(hashes)
 
 
+async def _of_part(gateway: Gateway, plain: str) -> Found:
+    """What an id leads to whose capitals differ, or the ids that begin with a text."""
+    found = Found()
+    if re.fullmatch(USER_PATTERN, plain) is None:
+        return found
+    begins = await Lookups(gateway.storage).beginning_with(plain)
+    users, transactions = (
+        [each for each in ids if each.lower() == plain.lower()] for ids in (begins.users, begins.transactions)
+    )
+    if len(users) + len(transactions) == 1:
+        found.transaction = next(iter(transactions), None)
+        for user in users:
+            await _find_user(gateway, user, found)
+    elif len(plain) >= MIN_PARTIAL and (begins.users or begins.transactions):
+        found.beginnings = begins
+    return found
+
+
 async def _find_user(gateway: Gateway, user_id: str, found: Found) -> None:
     try:
         stored = await gateway.bindings.of_user(user_id)
@@ -202,7 +231,8 @@ async def _find_user(gateway: Gateway, user_id: str, found: Found) -> None:
     found.holds = [hold for hold in held if hold.lifted_at_ms is None and hold.ends_at_ms > now_ms]
     since_ms = now_ms - gateway.binding_flow.bounds.within_minutes * MINUTE_MS
     found.refusals = await Lookups(gateway.storage).refusals_since(user_id, since_ms)
-    if not (stored or found.pending or held or found.refusals):
+    found.failures = await Lookups(gateway.storage).failures_of(user_id)
+    if not (stored or found.pending or held or found.refusals or found.failures):
         return
     found.user = user_id
     found.accounts = await gateway.accounts.of_user(user_id)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy import Column, Connection, Row, Select, func, select, tuple_
 
 from standing.gateway.bindings.service import StoredBinding, stored_binding, stored_bindings
 from standing.gateway.decisions.search import cursor_after, parse_cursor
@@ -13,6 +13,8 @@ from standing.gateway.storage.database import Storage
 
 #: The most rows per list.
 MAX_LISTED = 50
+#: The fewest characters of a partial id, the most results of each kind, and the most rows read for them.
+MIN_PARTIAL, MAX_PARTIAL, _MAX_PARTIAL_ROWS = 4, 20, 500
 
 _decisions, _bindings, _holds = schema.decisions.c, schema.bindings.c, schema.holds.c
 #: What decisions are ordered by.
@@ -32,6 +34,15 @@ class DecisionLine:
     reason: str | None
     decided_at_ms: int
     reviewed: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beginnings:
+    """Ids that begin with a text, whatever their capitals, at most MAX_PARTIAL of each kind. `cut`: there are more."""
+
+    users: list[str]
+    transactions: list[str]
+    cut: bool
 
 
 _T = TypeVar("_T")
@@ -68,6 +79,24 @@ class Lookups:
         """Bindings of accounts by their keyed hashes, newest first, at most MAX_LISTED."""
         query = stored_bindings().where(_bindings.account.in_(accounts)).order_by(_bindings.created_at_ms.desc())
         return [stored_binding(row) for row in await self._rows(query.limit(MAX_LISTED))]
+
+    async def beginning_with(self, text: str) -> Beginnings:
+        """The users and transactions whose id begins with an ASCII text, which is not empty."""
+        failures = schema.binding_failures.c
+
+        def read() -> Beginnings:
+            with self._storage.read() as connection:
+                users, more_users = _beginning(connection, text, (_bindings.user_id, failures.user_id))
+                transactions, more = _beginning(connection, text, (_decisions.transaction_id,))
+            return Beginnings(users, transactions, more_users or more)
+
+        return await self._storage.reading(read)
+
+    async def failures_of(self, user_id: str) -> list[Row[Any]]:
+        """A user's attempts to bind that failed, newest first."""
+        table = schema.binding_failures
+        query = select(table).where(table.c.user_id == user_id)
+        return await self._rows(query.order_by(table.c.at_ms.desc(), table.c.position.desc()).limit(MAX_LISTED))
 
     async def refusals_since(self, user_id: str, since_ms: int) -> int:
         """How often banks have refused to bind for a user after a time."""
@@ -135,6 +164,25 @@ class Lookups:
                 return list(connection.execute(query))
 
         return await self._storage.reading(read)
+
+
+def _beginning(connection: Connection, text: str, columns: Sequence[Column[str]]) -> tuple[list[str], bool]:
+    """The ids in some columns that begin with a text, and whether there are more. Each column has a folded index."""
+    low = text.lower()
+    high = low[:-1] + chr(ord(low[-1]) + 1)
+    # PostgreSQL's operators that compare by bytes: the order of a language has no range for a prefix.
+    not_below, below = ("~>=~", "~<~") if connection.dialect.name == "postgresql" else (">=", "<")
+    found, cut = set[str](), False
+    for column in columns:
+        folded = func.lower(column)
+        query = select(column).where(
+            folded.op(not_below, is_comparison=True)(low), folded.op(below, is_comparison=True)(high)
+        )
+        rows = connection.scalars(query.limit(_MAX_PARTIAL_ROWS)).all()
+        cut = cut or len(rows) == _MAX_PARTIAL_ROWS
+        found.update(rows)
+    ids = sorted(found, key=lambda each: (each.lower(), each))
+    return ids[:MAX_PARTIAL], cut or len(ids) > MAX_PARTIAL
 
 
 def _lines() -> Select[Any]:

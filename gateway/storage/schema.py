@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    func,
     literal_column,
 )
 
@@ -61,6 +62,14 @@ bindings = Table(
 LAST_FOUR: ColumnElement[str] = literal_column("substr(number_masked, length(number_masked) - 3)", String)
 Index("ix_bindings_last_four", LAST_FOUR, _table=bindings)
 
+
+def _folded(name: str, column: Column[str]) -> None:
+    """An index by which an id is found without its capitals and without its end; `console.lookups` has the query."""
+    Index(name, func.lower(column).label("folded"), postgresql_ops={"folded": "text_pattern_ops"})
+
+
+_folded("ix_bindings_folded_user", bindings.c.user_id)
+
 #: Every decision, with the answer as it was given.
 decisions = Table(
     "decisions",
@@ -76,6 +85,7 @@ decisions = Table(
     Column("answer", Text, nullable=False),  # JSON
     Column("review", String(6)),  # open or closed; null: the decision was never sent to review
 )
+_folded("ix_decisions_folded_id", decisions.c.transaction_id)
 Index("ix_decisions_binding_decided", decisions.c.binding, decisions.c.decided_at_ms)
 Index("ix_decisions_decided", decisions.c.decided_at_ms, decisions.c.transaction_id)
 # Small compared with the table: most decisions approve, and few reviews are open.
@@ -303,6 +313,20 @@ binding_refusals = Table(
     Column("at_ms", BigInteger, nullable=False),
 )
 Index("ix_binding_refusals_user", binding_refusals.c.user_id, binding_refusals.c.at_ms)
+
+#: Attempts to bind that failed, for support. Bounded for each user and in time.
+binding_failures = Table(
+    "binding_failures",
+    metadata,
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("user_id", String(64), nullable=False),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    Column("bank", String(11), nullable=False),
+    Column("number_masked", String(34), nullable=False),
+    Column("why", String(120), nullable=False),  # the fields that differ, or other words, comma-separated
+)
+Index("ix_binding_failures_user", binding_failures.c.user_id, binding_failures.c.at_ms)
+_folded("ix_binding_failures_folded_user", binding_failures.c.user_id)
 
 #: Bindings that wait for the amount of a micro-deposit. The identity is encrypted, and deleted once there is a
 #: `binding`.

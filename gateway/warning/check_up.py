@@ -13,7 +13,8 @@ from sqlalchemy import Connection, func, select
 from standing.gateway.access.localized import Localized
 from standing.gateway.accounts.health import Condition, Health
 from standing.gateway.accounts.service import Accounts, AccountView
-from standing.gateway.bindings.flow import BindingFlow, PendingBinding
+from standing.gateway.bindings.flow import BindingFlow
+from standing.gateway.bindings.outcomes import PendingBinding
 from standing.gateway.bindings.users import check_known
 from standing.gateway.decisions.messages import of_account
 from standing.gateway.events.types import EventType

@@ -97,6 +97,8 @@ class FakeBank:
     deposit_minor: int | None = None
     deposits: dict[str, tuple[BindingRequest, int]] = field(default_factory=dict)
     certified: list[Certificate] = field(default_factory=list)
+    #: Of each deposit whose amount was stated wrongly.
+    tries_left: dict[str, int] = field(default_factory=dict)
     #: The id that the next binding gets, in place of a random one.
     next_binding: bytes | None = None
     number: int = 0
@@ -195,7 +197,8 @@ class FakeBank:
         asked, amount_minor = self.deposits[deposit]
         if body.amount_minor != amount_minor:
             mismatch = Mismatch(field="amount", problem="another")
-            return BindingAnswer(outcome="refused", mismatches=[mismatch], tries_left=2)
+            self.tries_left[deposit] = max(0, self.tries_left.get(deposit, 3) - 1)
+            return BindingAnswer(outcome="refused", mismatches=[mismatch], tries_left=self.tries_left[deposit])
         granted = self.asked[asked.request_id][1]
         if granted.grant is None:
             number = asked.canonical_number()

@@ -9,6 +9,7 @@ from standing.gateway.bindings.identity_change import NewIdentity
 from standing.gateway.storage import schema
 from standing.ledger.attestations.binding_protocol import BindingAnswer
 from standing.ledger.service.database import Database
+from tests.console_browser import Browser
 from tests.gateway.answers import kind_of
 from tests.gateway.bindings.requests import OTHER, accounts_of, confirm, waiting
 from tests.gateway.fake_bank import DEPOSIT_LIFETIME_MS
@@ -40,6 +41,17 @@ def test_a_micro_deposit_binding_is_pending_until_the_right_amount_and_refused_f
     seen = {"usable_since_ms": None}  # whether the follower saw the record in the meantime is open
     assert (again.status_code, again.json() | seen) == (200, granted.json() | seen)
     assert a_rig.support("GET", f"/v1/users/{person.user_id}/accounts").json()["pending"] == []
+
+
+def test_support_sees_at_the_user_that_the_amount_was_wrong_and_when_no_tries_are_left(a_rig: Rig) -> None:
+    person, staff = waiting(a_rig), Browser(a_rig.url)
+    staff.sign_in(a_rig.keys["support"])
+    for amount, left in ((38, 2), (39, 1), (40, 0)):
+        assert confirm(person, amount).json()["tries_left"] == left
+        text = staff.submit("/console/find", q=person.user_id)
+        assert "micro-deposit: not the amount that the bank paid in" in text
+        assert ("no tries are left: start again" in text) is (left == 0)
+    staff.http.close()
 
 
 def test_a_request_repeated_while_pending_gets_the_same_answer(a_rig: Rig) -> None:

@@ -3,8 +3,9 @@
 from urllib.parse import urljoin
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from standing.gateway.bindings.attempts import KEPT_FAILURES_MS, Failure, note_failure
 from standing.gateway.storage import schema
 from tests.console_browser import Browser
 from tests.gateway.gateway_rig import Rig
@@ -137,3 +138,82 @@ def test_a_user_whom_banks_refuse_is_found_with_their_refusals_and_then_their_ho
 def test_a_full_account_number_that_is_found_nowhere_gets_the_hint_to_type_its_last_four_digits(staff: Browser) -> None:
     staff.open("/console")
     assert "type only the last four digits" in staff.submit("/console/find", q="9156 0000 0000 0017")
+
+
+@pytest.mark.parametrize("typed", ["{id}", "{lower}", "{upper}", "“{lower}”", " {upper}。"])
+def test_an_id_in_other_capitals_leads_to_its_transaction_or_user(a_rig: Rig, staff: Browser, typed: str) -> None:
+    person = a_rig.bound()
+    own = f"Tx-{person.binding[-8:]}-aBc"
+    person.decide(transaction_id=own)
+    staff.open("/console")
+    forms = {"id": own, "lower": own.lower(), "upper": own.upper()}
+    assert f"<h1>{own} " in staff.submit("/console/find", q=typed.format(**forms))
+    staff.open("/console")
+    assert f"User {person.user_id}" in staff.submit("/console/find", q=person.user_id.upper())
+
+
+def test_the_beginning_of_an_id_lists_what_begins_so_and_each_line_leads_there(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound()
+    own = person.binding[-8:]
+    for number in (1, 2):
+        person.decide(transaction_id=f"Pay-{own}-{number}")
+    staff.open("/console")
+    text = staff.submit("/console/find", q=f"pay-{own[:6]}")
+    assert "Ids that begin like this" in text
+    for number in (1, 2):
+        assert f'href="/console/decisions/Pay-{own}-{number}"' in text
+    assert f"Pay-{own}-1" not in staff.submit("/console/find", q=f"ay-{own}")
+    staff.open("/console")
+    assert "at least the first four characters" in staff.submit("/console/find", q="pay")
+
+
+def test_a_wildcard_is_no_wildcard_and_many_ids_are_cut(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound()
+    own = f"many-{person.binding[-6:]}"
+    for number in range(21):
+        person.decide(transaction_id=f"{own}_{number:02}")
+    staff.open("/console")
+    text = staff.submit("/console/find", q=own)
+    assert "There are more. Type more of the id." in text
+    assert text.count(f'href="/console/decisions/{own}_') == 20
+    # An underscore stands for itself alone.
+    assert "Nothing found" in staff.submit("/console/find", q=own.replace("-", "_"))
+
+
+def test_the_beginning_of_a_users_id_leads_to_the_user_even_if_nothing_was_ever_bound(
+    a_rig: Rig, staff: Browser
+) -> None:
+    a_rig.person().bind(user_id="Anna-2026-0017", phone="+8613911111111")
+    staff.open("/console")
+    text = staff.submit("/console/find", q="anna-2026")
+    link = next(each for each in text.split('href="')[1:] if "User Anna-2026-0017<" in each).split('"')[0]
+    assert "phone number is not as the bank has it" in staff.open(link)
+
+
+def test_an_account_that_is_bound_already_leaves_a_trace_at_the_user_who_tried(a_rig: Rig, staff: Browser) -> None:
+    holder = a_rig.bound()
+    assert holder.bind(user_id="u-second", request_id="bind-second").status_code == 409
+    staff.open("/console")
+    text = staff.submit("/console/find", q="u-second")
+    assert "bound at this platform already" in text
+    assert holder.number not in text
+    link = next(each for each in text.split('href="')[1:] if "bound at this platform already" in each).split('"')[0]
+    staff.open(link)
+    assert staff.page.url.path == f"/console/accounts/{holder.binding}"
+
+
+def test_of_each_user_the_newest_ten_failed_attempts_of_the_last_30_days_are_kept(a_rig: Rig, staff: Browser) -> None:
+    storage, now_ms = a_rig.app.state.gateway.storage, a_rig.clock.now_ms()
+    with storage.write() as connection:
+        for number in range(13):
+            note_failure(connection, Failure("u-often", "YUNXCNB0", f"{number:04}", ("name", "name")), now_ms + number)
+        note_failure(connection, Failure("u-late", "YUNXCNB0", "0000", ()), now_ms - 1)
+        rows = connection.execute(select(schema.binding_failures).order_by(schema.binding_failures.c.at_ms)).all()
+        assert [row.number_masked for row in rows if row.user_id == "u-often"] == [
+            f"{each:04}" for each in range(3, 13)
+        ]
+        assert {row.why for row in rows if row.user_id == "u-often"} == {"name"}
+        note_failure(connection, Failure("u-new", "YUNXCNB0", "0000", ()), now_ms - 1 + KEPT_FAILURES_MS)
+        left = connection.scalars(select(schema.binding_failures.c.user_id)).all()
+        assert "u-late" not in left
+        assert "u-often" in left

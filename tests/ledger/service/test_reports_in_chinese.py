@@ -78,7 +78,7 @@ def test_every_sentence_that_is_looked_up_is_in_the_catalogue() -> None:
         # The evidence's rules have a method of this name.
         if name == "label" and isinstance(call.func, ast.Name) and isinstance(call.args[0], ast.Constant):
             looked_up += 1
-            assert call.args[0].value in labels(), f"{place}: {call.args[0].value}"
+            assert call.args[0].value in labels(), f"{place}: {call.args[0].value!r}"
     assert looked_up > 20
 
 

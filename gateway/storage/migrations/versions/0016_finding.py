@@ -1,0 +1,29 @@
+"""Support's search: attempts to bind that failed, and ids without their capitals and without their end."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0016"
+down_revision = "0015"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "binding_failures",
+        sa.Column("position", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+        sa.Column("user_id", sa.String(64), nullable=False),
+        sa.Column("at_ms", sa.BigInteger, nullable=False),
+        sa.Column("bank", sa.String(11), nullable=False),
+        sa.Column("number_masked", sa.String(34), nullable=False),
+        sa.Column("why", sa.String(120), nullable=False),
+    )
+    op.create_index("ix_binding_failures_at_ms", "binding_failures", ["at_ms"])
+    op.create_index("ix_binding_failures_user", "binding_failures", ["user_id", "at_ms"])
+    # A prefix of text in the order of a language is no range of an index, so PostgreSQL compares by bytes here.
+    by_bytes = " text_pattern_ops" if op.get_bind().dialect.name == "postgresql" else ""
+    for name, table, column in (
+        ("ix_binding_failures_folded_user", "binding_failures", "user_id"),
+        ("ix_bindings_folded_user", "bindings", "user_id"),
+        ("ix_decisions_folded_id", "decisions", "transaction_id"),
+    ):
+        op.create_index(name, table, [sa.text(f"lower({column}){by_bytes}")])
