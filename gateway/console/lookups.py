@@ -15,6 +15,8 @@ from standing.gateway.storage.database import Storage
 MAX_LISTED = 50
 #: The fewest characters of a partial id, the most results of each kind, and the most rows read for them.
 MIN_PARTIAL, MAX_PARTIAL, _MAX_PARTIAL_ROWS = 4, 20, 500
+#: Among how many of the newest decisions a partial id is searched.
+PARTIAL_DECISIONS = 20_000
 
 _decisions, _bindings, _holds = schema.decisions.c, schema.bindings.c, schema.holds.c
 #: What decisions are ordered by.
@@ -81,13 +83,16 @@ class Lookups:
         return [stored_binding(row) for row in await self._rows(query.limit(MAX_LISTED))]
 
     async def beginning_with(self, text: str) -> Beginnings:
-        """The users and transactions whose id begins with an ASCII text, which is not empty."""
+        """The users and transactions whose id begins with an ASCII text, which is not empty; transactions among the
+        newest, and those that are the text in small or in capital letters."""
         failures = schema.binding_failures.c
 
         def read() -> Beginnings:
             with self._storage.read() as connection:
-                users, more_users = _beginning(connection, text, (_bindings.user_id, failures.user_id))
-                transactions, more = _beginning(connection, text, (_decisions.transaction_id,))
+                users, more_users = _listed(
+                    [_users(connection, text, each) for each in (_bindings.user_id, failures.user_id)]
+                )
+                transactions, more = _listed([_transactions(connection, text)])
             return Beginnings(users, transactions, more_users or more)
 
         return await self._storage.reading(read)
@@ -166,23 +171,35 @@ class Lookups:
         return await self._storage.reading(read)
 
 
-def _beginning(connection: Connection, text: str, columns: Sequence[Column[str]]) -> tuple[list[str], bool]:
-    """The ids in some columns that begin with a text, and whether there are more. Each column has a folded index."""
+def _users(connection: Connection, text: str, user_id: Column[str]) -> list[str]:
+    """The users of a table whose id begins with a text, by its folded index."""
     low = text.lower()
     high = low[:-1] + chr(ord(low[-1]) + 1)
     # PostgreSQL's operators that compare by bytes: the order of a language has no range for a prefix.
     not_below, below = ("~>=~", "~<~") if connection.dialect.name == "postgresql" else (">=", "<")
-    found, cut = set[str](), False
-    for column in columns:
-        folded = func.lower(column)
-        query = select(column).where(
-            folded.op(not_below, is_comparison=True)(low), folded.op(below, is_comparison=True)(high)
-        )
-        rows = connection.scalars(query.limit(_MAX_PARTIAL_ROWS)).all()
-        cut = cut or len(rows) == _MAX_PARTIAL_ROWS
-        found.update(rows)
-    ids = sorted(found, key=lambda each: (each.lower(), each))
-    return ids[:MAX_PARTIAL], cut or len(ids) > MAX_PARTIAL
+    folded = func.lower(user_id)
+    query = select(user_id).where(
+        folded.op(not_below, is_comparison=True)(low), folded.op(below, is_comparison=True)(high)
+    )
+    return list(connection.scalars(query.limit(_MAX_PARTIAL_ROWS)))
+
+
+def _transactions(connection: Connection, text: str) -> list[str]:
+    """The newest transactions whose id begins with a text, and those of any time in the usual capitals. A folded index
+    would find all, but every decision would have to pay for it."""
+    low, identifier = text.lower(), _decisions.transaction_id
+    newest = select(identifier).order_by(_decisions.decided_at_ms.desc(), identifier.desc()).limit(PARTIAL_DECISIONS)
+    among = newest.subquery().c.transaction_id
+    query = select(among).where(func.lower(func.substr(among, 1, len(low))) == low).limit(_MAX_PARTIAL_ROWS)
+    whole = select(identifier).where(identifier.in_([low, text.upper()]))
+    return [*connection.scalars(query), *connection.scalars(whole)]
+
+
+def _listed(found: Sequence[list[str]]) -> tuple[list[str], bool]:
+    """The first of all ids in order, and whether there are more."""
+    ids = sorted({each for some in found for each in some}, key=lambda each: (each.lower(), each))
+    cut = any(len(some) >= _MAX_PARTIAL_ROWS for some in found) or len(ids) > MAX_PARTIAL
+    return ids[:MAX_PARTIAL], cut
 
 
 def _lines() -> Select[Any]:

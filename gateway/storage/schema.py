@@ -85,7 +85,6 @@ decisions = Table(
     Column("answer", Text, nullable=False),  # JSON
     Column("review", String(6)),  # open or closed; null: the decision was never sent to review
 )
-_folded("ix_decisions_folded_id", decisions.c.transaction_id)
 Index("ix_decisions_binding_decided", decisions.c.binding, decisions.c.decided_at_ms)
 Index("ix_decisions_decided", decisions.c.decided_at_ms, decisions.c.transaction_id)
 # Small compared with the table: most decisions approve, and few reviews are open.

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from standing.gateway.bindings.attempts import KEPT_FAILURES_MS, Failure, note_failure
+from standing.gateway.console import lookups
 from standing.gateway.storage import schema
 from tests.console_browser import Browser
 from tests.gateway.gateway_rig import Rig
@@ -165,6 +166,22 @@ def test_the_beginning_of_an_id_lists_what_begins_so_and_each_line_leads_there(a
     assert f"Pay-{own}-1" not in staff.submit("/console/find", q=f"ay-{own}")
     staff.open("/console")
     assert "at least the first four characters" in staff.submit("/console/find", q="pay")
+
+
+def test_an_old_transaction_is_found_by_its_whole_id_alone_whose_capitals_may_be_lost(
+    a_rig: Rig, staff: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookups, "PARTIAL_DECISIONS", 1)
+    person = a_rig.bound()
+    old, newer = f"OLD-{person.binding[-8:].upper()}", f"new-{person.binding[-8:]}"
+    person.decide(transaction_id=old)
+    a_rig.clock.advance(1)
+    person.decide(transaction_id=newer)
+    staff.open("/console")
+    assert f"<h1>{old} " in staff.submit("/console/find", q=old.lower())
+    staff.open("/console")
+    assert "Nothing found" in staff.submit("/console/find", q=old[:-1])
+    assert f"/console/decisions/{newer}" in staff.submit("/console/find", q=newer[:-1])
 
 
 def test_a_wildcard_is_no_wildcard_and_many_ids_are_cut(a_rig: Rig, staff: Browser) -> None:

@@ -1,4 +1,5 @@
-"""A view whose profile is corrected: its words' new meanings count for every account, also for those that never change."""
+"""A view whose profile is corrected: its words' new meanings count for every account, also for those that never change
+(DECISIONS 75)."""
 
 from typing import Any
 

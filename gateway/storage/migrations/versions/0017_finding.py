@@ -1,10 +1,10 @@
-"""Support's search: attempts to bind that failed, and ids without their capitals and without their end."""
+"""Support's search: attempts to bind that failed, and ids of users without their capitals and without their end."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 
 
 def upgrade() -> None:
@@ -21,9 +21,5 @@ def upgrade() -> None:
     op.create_index("ix_binding_failures_user", "binding_failures", ["user_id", "at_ms"])
     # A prefix of text in the order of a language is no range of an index, so PostgreSQL compares by bytes here.
     by_bytes = " text_pattern_ops" if op.get_bind().dialect.name == "postgresql" else ""
-    for name, table, column in (
-        ("ix_binding_failures_folded_user", "binding_failures", "user_id"),
-        ("ix_bindings_folded_user", "bindings", "user_id"),
-        ("ix_decisions_folded_id", "decisions", "transaction_id"),
-    ):
-        op.create_index(name, table, [sa.text(f"lower({column}){by_bytes}")])
+    for table in ("binding_failures", "bindings"):
+        op.create_index(f"ix_{table}_folded_user", table, [sa.text(f"lower(user_id){by_bytes}")])
