@@ -84,7 +84,7 @@ def prune(connection: Connection, before_ms: int, limit: int) -> int:
     of which there were more.
 
     Events pending in an endpoint's queue are kept, however old. So is the newest one, because a returning reader needs
-    its position.
+    its position. Their other deliveries go with the events.
     """
     table, deliveries = schema.events, schema.webhook_deliveries
     pending = select(deliveries.c.position).where(
@@ -102,7 +102,6 @@ def prune(connection: Connection, before_ms: int, limit: int) -> int:
     )
     positions = list(connection.scalars(old))
     if positions:
-        connection.execute(delete(deliveries).where(deliveries.c.position.in_(positions)))
         connection.execute(delete(table).where(table.c.position.in_(positions)))
         pruned_to = func.coalesce(schema.follower.c.pruned_to, 0)
         connection.execute(update(schema.follower).where(pruned_to < positions[-1]).values(pruned_to=positions[-1]))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from standing.gateway.events import endpoints as endpoints_module
 from standing.gateway.events import log as event_log
@@ -162,8 +162,10 @@ def test_a_receiver_cannot_delay_an_event_by_more_than_an_hour(storage: Storage)
     assert _due_ms(storage) == _START_MS + _HOUR_MS
 
 
-def _more_events(storage: Storage, count: int) -> None:
-    event = Event(EventType.BANK_SILENT, "YUNXCNB0", None, None, 7, _START_MS, _START_MS, {})
+def _more_events(
+    storage: Storage, count: int, *, at_ms: int = _START_MS, kind: EventType = EventType.BANK_SILENT
+) -> None:
+    event = Event(kind, "YUNXCNB0", None, None, 7, at_ms, at_ms, {})
     with storage.write() as connection:
         event_log.append(connection, [event] * count)
 
@@ -219,6 +221,54 @@ def test_old_hops_of_changes_are_pruned_in_bounded_steps_and_the_newest_is_kept(
     assert pruned == [10, 10, 4]
     with storage.read() as connection:
         assert sorted(connection.scalars(select(schema.observations.c.publication))) == [2, 3, 24, 25]
+
+
+def test_old_events_are_pruned_oldest_first_in_bounded_steps_and_the_newest_never(storage: Storage) -> None:
+    _more_events(storage, 3)
+    _more_events(storage, 2, at_ms=_START_MS + 10)
+    _take_all(DeliveryQueues(storage, ManualClock(_START_MS + 10), WebhookSettings(), _NoJitter()))
+
+    def pruned(before_ms: int) -> tuple[int, list[int]]:
+        with storage.write() as connection:
+            count = event_log.prune(connection, before_ms, 3)
+            left = [event.position for event in event_log.page(connection, 0, 10)]
+            assert sorted(connection.scalars(select(schema.webhook_deliveries.c.position))) == left
+            return count, left
+
+    fourth, kept, newest = _START_MS + 3, _START_MS + 10, _START_MS + 11
+    assert pruned(_START_MS + 10) == (3, [fourth, kept, newest])
+    assert pruned(_START_MS + 10) == (1, [kept, newest])
+    assert pruned(_START_MS + 10) == (0, [kept, newest])
+    assert pruned(_START_MS + _DAY_MS) == (1, [newest])
+
+
+def test_no_event_is_missing_from_the_oldest_position_on_whichever_was_pruned_first(storage: Storage) -> None:
+    first, _, third, *_, sixth, seventh, eighth = _nth(1, 2, 3, 4, 5, 6, 7, 8)
+    log = event_log.EventLog(storage)
+    cursor = {"id": 1, "block_number": 1, "block_hash": b"", "adopted_to_ms": 0}
+    pending = {"endpoint": _ENDPOINT, "state": "pending", "attempts": 0, "queued_at_ms": 0, "next_attempt_at_ms": 0}
+    table = schema.webhook_deliveries
+    _more_events(storage, 6)
+    with storage.write() as connection:
+        connection.execute(insert(schema.follower).values(cursor))
+        connection.execute(insert(table), [pending | {"position": each} for each in (first, third, sixth)])
+        event_log.prune(connection, _START_MS + 1, 10)  # the second, fourth and fifth
+    assert log.ends() == (sixth, seventh)
+    for delivered, more, oldest in ((first, 0, sixth), (third, 1, eighth)):
+        _more_events(storage, more)
+        with storage.write() as connection:
+            connection.execute(delete(table).where(table.c.position == delivered))
+            event_log.prune(connection, _START_MS + 1, 10)
+        assert log.ends()[0] == oldest
+    assert [event.position for event in log.page(0, 10)] == [sixth, eighth]
+
+
+def test_events_that_an_endpoint_does_not_want_hold_up_none_that_it_wants(storage: Storage) -> None:
+    queues = DeliveryQueues(storage, ManualClock(_START_MS), WebhookSettings(max_pending=2), _NoJitter())
+    _more_events(storage, 4)
+    _more_events(storage, 1, kind=EventType.BANK_BACK)
+    taken = [queues.claim(_ENDPOINT, (EventType.BANK_BACK.value,)) for _ in range(3)]
+    assert [each and each.event.position for each in taken] == [None, None, *_nth(6)]
 
 
 def test_a_replay_from_the_last_queued_position_over_a_pruned_log_skips_nothing(storage: Storage) -> None:
@@ -299,6 +349,9 @@ def test_the_state_of_a_queue_counts_each_event_once_and_shows_the_newest_result
     with storage.read() as connection:
         times = list(connection.scalars(select(table.delivered_at_ms).order_by(table.position)))
     assert times == [_START_MS + 1, None, _START_MS + 3]
+    clock.advance(WebhookSettings().give_up_after_ms)
+    assert queues.abandon_old(_ENDPOINT, "timeout") == 1
+    assert queues.state(_ENDPOINT) == QueueState(0, 2, 1, 1, "http_200"), "what was delivered is not given up"
 
 
 def test_the_queue_of_an_endpoint_that_is_not_here_is_not_found(storage: Storage) -> None:

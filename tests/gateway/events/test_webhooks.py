@@ -26,19 +26,24 @@ def test_a_change_at_a_bank_arrives_as_a_message_that_the_standard_webhooks_libr
 ) -> None:
     person = rig.bound()
     rig.follow()
-    add(rig, hook)
+    endpoint = add(rig, hook)
+    rotated = rig.admin("POST", f"/v1/webhook-endpoints/{endpoint}/rotate-secret").json()
+    hook.secrets.append(rotated["secret"])  # beside the old one, which verifies it as well
     rig.bank.change(person.number, status=Status.FROZEN)
     (event,) = rig.follow()
     wait_until(lambda: hook.accepted)
+    assert hook.broken == []
     assert hook.accepted == [event]
     assert event["type"] == "binding.frozen"
 
 
 def test_a_failing_endpoint_is_retried_after_the_back_off_and_not_before(rig: FollowRig, hook: Receiver) -> None:
     endpoint = add(rig, hook)
-    hook.answers = [500, 503]
+    hook.answers = [307, 503]
+    hook.headers = {"location": "/elsewhere", "retry-after": "60"}  # neither counts for a redirect
     write_events(rig)
-    failed(rig, endpoint, "http_500")
+    failed(rig, endpoint, "http_307")
+    hook.headers = {}
     rig.clock.advance(int(RETRY_MS * 0.8) - 1)
     write_events(rig)  # a new event does not bypass the back-off
     with sqlite3.connect(rig.folder / "gateway.sqlite3") as database:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from standing.ledger.attestations.binding_protocol import GrantDocument
-from standing.ledger.errors import NotFound
+from standing.ledger.attestations.binding_protocol import BindingRequest, GrantDocument
+from standing.ledger.errors import Conflict, NotFound
 from standing.node.bindings.granting import AlreadyBound
 from standing.node.bindings.regranting import RegrantRequest
 from standing.node.bindings.velocity import Rate, TooManyAttempts
@@ -15,7 +15,7 @@ from standing.node.composition import Node
 from standing.node.storage import schema
 from tests.node.node_tools import OTHER_PLATFORM, account
 from tests.node.stepped_node import SteppedNode
-from tests.world import ACCOUNT, PLATFORM
+from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM
 
 _CHALLENGE = bytes(32)
 
@@ -56,6 +56,57 @@ def test_a_platform_can_do_nothing_with_a_binding_of_another_platform(site: Step
         with pytest.raises(NotFound):
             act(site.node, OTHER_PLATFORM, grant)
     assert _active(site) == {grant}
+
+
+def test_a_grant_whose_answer_was_lost_is_given_again_only_to_its_own_platform_and_for_the_same_claim(
+    site: SteppedNode,
+) -> None:
+    """It has the key of the binding."""
+    site.feed(dict(ACCOUNT), account(1))
+    claim = {name: ACCOUNT[name] for name in CLAIM_FIELDS}
+    request = BindingRequest(request_id="request-1", **claim)
+    another = BindingRequest(request_id="request-1", **{name: account(1)[name] for name in CLAIM_FIELDS})
+    granted = site.node.bindings.bind(PLATFORM, request)
+    assert site.node.bindings.bind(PLATFORM, request) == granted
+    with pytest.raises(Conflict, match="request_id"):
+        site.node.bindings.bind(PLATFORM, another)
+    with pytest.raises(AlreadyBound):
+        site.node.bindings.bind(PLATFORM, request.model_copy(update={"request_id": "request-2"}))
+    theirs = site.node.bindings.bind(OTHER_PLATFORM, request)
+    assert granted.grant is not None
+    assert theirs.grant is not None
+    assert theirs.grant.binding != granted.grant.binding
+
+
+def test_a_binding_that_has_ended_stays_ended_since_then(site: SteppedNode) -> None:
+    site.feed(dict(ACCOUNT))
+    binding = _id(site.bind())
+
+    def unbind() -> tuple[Any, ...]:
+        site.node.bindings.unbind(PLATFORM, binding)
+        site.world.clock.advance(1_000)
+        with site.node.database.read() as connection:
+            return tuple(
+                connection.scalars(select(column)).all()
+                for column in (schema.bindings.c.ended_at_ms, schema.outbox.c.id)
+            )
+
+    assert unbind() == unbind()
+
+
+def test_a_replacement_is_given_again_only_to_its_own_platform_and_for_the_same_binding(site: SteppedNode) -> None:
+    """It has the key of the binding."""
+    other_account: dict[str, Any] = {"card": account(1)["number"], "number_type": account(1)["number_type"]}
+    site.feed(dict(ACCOUNT), account(1))
+    mine, beside, theirs = site.bind(), site.bind(**other_account), site.bind(platform=OTHER_PLATFORM)
+    request, regrant = RegrantRequest(request_id="regrant-1"), site.node.regranting.regrant
+    granted = regrant(PLATFORM, _id(mine), request)
+    assert regrant(PLATFORM, _id(mine), request) == granted
+    with pytest.raises(NotFound):
+        regrant(OTHER_PLATFORM, _id(mine), request)
+    with pytest.raises(Conflict):
+        regrant(PLATFORM, _id(beside), request)
+    assert regrant(OTHER_PLATFORM, _id(theirs), request).grant is not None
 
 
 def test_a_claim_ends_no_binding_of_another_account_or_platform_by_its_id(site: SteppedNode) -> None:

@@ -16,7 +16,8 @@ from tests.node.node_tools import (
     terms_on_ledger,
     writes,
 )
-from tests.world import ACCOUNT, Bank, World, wait_until
+from tests.node.stepped_node import SteppedNode
+from tests.world import ACCOUNT, PLATFORM, Bank, World, wait_until
 
 
 def _wait_for_writes(bank: Bank, grant: Mapping[str, Any], count: int) -> None:
@@ -81,13 +82,18 @@ def test_a_trail_states_when_a_resync_was_asked_for_and_not_only_when_its_terms_
     assert 600_000 <= first["queued_at_ms"] - effective_ms <= newest["queued_at_ms"] - 600_000 - effective_ms
 
 
-def test_a_resync_of_an_ended_binding_publishes_the_end_again(staffed: Staffed, bank: Bank) -> None:
-    bank.feed(ACCOUNT)
-    grant = bound(staffed)
-    staffed.delete(grant)
-    assert _resync(staffed, grant).status_code == 200
-    wait_until(lambda: writes(bank, grant) >= 2)
-    assert status_on_ledger(bank, grant) == Status.UNBOUND
+def test_a_resync_of_an_ended_binding_publishes_the_end_again(site: SteppedNode) -> None:
+    grant = site.bind_and_publish()
+    binding = bytes.fromhex(grant.binding[2:])
+    site.world.clock.advance(1_000)
+    site.node.bindings.unbind(PLATFORM, binding)
+    site.publish()
+    ended = site.terms(grant)
+    again = site.node.resync.resync(PLATFORM, binding)
+    assert (again.queued, again.effective_at_ms) == (True, ended.effective_at_ms)
+    site.publish()
+    assert site.terms(grant) == ended
+    assert ended.status is Status.UNBOUND
 
 
 def test_a_resync_adds_nothing_while_the_newest_terms_wait_to_be_signed(

@@ -138,20 +138,6 @@ def test_an_attempt_that_ends_in_a_conflict_is_charged_as_well(staffed: Staffed)
     assert statuses == [409] * 40 + [429]
 
 
-@pytest.mark.long
-def test_a_lost_grant_is_returned_again_only_to_the_same_platform_and_request(staffed: Staffed) -> None:
-    stated = account(1)
-    grant_of(staffed.bind(stated, request_id="request-1"))
-    other_content = staffed.bind(account(2), request_id="request-1")
-    assert other_content.status_code == 409
-    assert "binding_key" not in other_content.text
-    other_id = staffed.bind(stated, request_id="request-2")
-    assert other_id.json()["type"] == "urn:standing:problem:already-bound"
-    # The same request from another platform is a separate request with a separate binding.
-    other = grant_of(staffed.bind(stated, staffed.other_key, request_id="request-1"))
-    assert other["binding"] != grant_of(staffed.bind(stated, request_id="request-1"))["binding"]
-
-
 def test_a_request_without_a_user_is_refused_if_the_bank_requires_one(a_world: World, stack: ExitStack) -> None:
     staffed = Staffed(a_world, stack, velocity={**_VELOCITY, "require_on_behalf_of": True})
     staffed.bank.feed(account(1))
