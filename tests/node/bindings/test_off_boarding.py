@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from standing.ledger.attestations.terms import Status
 from standing.ledger.errors import Overloaded
-from standing.node.bindings.off_boarding import BATCH, OffBoarding, OffBoardings
+from standing.node.bindings.off_boarding import BATCH, OffBoarding, OffBoardings, PlatformOffBoarded
+from standing.node.bindings.regranting import RegrantRequest
 from standing.node.cli import app as command_line
 from standing.node.publishing.outbox import Issuer
 from standing.node.storage import schema
@@ -29,6 +30,7 @@ from tests.node.node_tools import (
     status_on_ledger,
     writes,
 )
+from tests.node.stepped_node import SteppedNode
 from tests.world import ACCOUNT, PLATFORM, Bank, World, wait_until
 
 
@@ -149,10 +151,30 @@ def test_off_boarding_an_unknown_platform_is_refused(staffed: Staffed, bank: Ban
     assert bank.post(f"/v1/platforms/{platform}/off-board", staffed.operator_key).status_code == 422
 
 
-@pytest.mark.parametrize("role", ["core", "platform"])
-def test_only_the_operator_can_off_board(staffed: Staffed, bank: Bank, role: str) -> None:
-    key = bank.core_key if role == "core" else bank.platform_key
-    assert bank.post(f"/v1/platforms/{OTHER_PLATFORM}/off-board", key).status_code == 403
+def test_off_boardings_end_their_own_bindings_in_batches_and_no_others(
+    site: SteppedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("standing.node.bindings.off_boarding.BATCH", 2)
+    site.feed(dict(ACCOUNT), *(account(index) for index in range(3)))
+    others, third, first = (site.bind(platform=each) for each in (OTHER_PLATFORM, "third-pay", PLATFORM))
+    for index in range(3):
+        site.bind(account(index)["number"], number_type=account(index)["number_type"])
+    off_boardings = site.node.off_boardings
+    begun, _ = off_boardings.begin(PLATFORM), off_boardings.begin("third-pay")
+    assert (begun.ended, begun.left, begun.finished_at_ms) == (0, 4, None)
+    with pytest.raises(PlatformOffBoarded):
+        site.node.regranting.regrant(PLATFORM, bytes.fromhex(first.binding[2:]), RegrantRequest(request_id="regrant-1"))
+    halfway = off_boardings.end_batch(PLATFORM)
+    assert (halfway.ended, halfway.left, halfway.finished_at_ms) == (2, 2, None)
+    whole = off_boardings.end_batch(PLATFORM)
+    assert (whole.ended, whole.left, whole.finished_at_ms) == (4, 0, site.world.clock.now_ms())
+    assert off_boardings.unfinished() == ["third-pay"]
+    untouched = off_boardings.state("third-pay")
+    assert (untouched.ended, untouched.left, untouched.finished_at_ms) == (0, 1, None)
+    off_boardings.readmit("third-pay")
+    assert off_boardings.state(PLATFORM) == whole
+    site.publish()
+    assert [site.status(each) for each in (first, others, third)] == ["unbound", "active", "active"]
 
 
 @pytest.mark.long
