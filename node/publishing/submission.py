@@ -200,9 +200,9 @@ class Submitter:
                 # another node the second.
                 self._client.failover.doubt()
             if not is_next or not self._close_gap(row):
-                newest = self._client.block_number()
-                self._send_again(row, bump=newest != self._late_at.get(row.number))
-                self._late_at[row.number] = newest
+                before, newest = self._late_at.get(row.number, -1), self._client.block_number()
+                self._send_again(row, bump=newest > before)
+                self._late_at[row.number] = max(newest, before)  # another ledger node may be further behind
         elif is_next and self._has_waited(row, self._resend_after_ms // _NONCE_CHECK_FRACTION):
             self._check_nonce(row)
 

@@ -1,11 +1,13 @@
 """What the sending account pays: a halted ledger, and an account without money."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from structlog.testing import capture_logs
 
+from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.sender import InsufficientFunds, Prepared, Sender
 from standing.node.publishing.trail import Trail
 from tests.node.publishing.stepping import NUMBER, Stepped
@@ -26,6 +28,19 @@ def test_no_fee_grows_while_the_ledger_is_halted(stepped: Stepped) -> None:
     assert stepped.world.chain.mempool.taken[-1].gas_price_wei > last.gas_price_wei, "blocks come, and leave it out"
     stepped.world.chain.release()
     stepped.settle()
+
+
+def test_nodes_of_a_halted_ledger_at_different_blocks_raise_no_fee(
+    stepped: Stepped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stepped.change_and_step(1)
+    heights = itertools.cycle([7, 5])
+    monkeypatch.setattr(LedgerClient, "block_number", lambda _: next(heights))
+    for _ in range(6):
+        stepped.world.clock.advance(1_001)
+        stepped.node.publisher.step()
+    prices = {held.gas_price_wei for held in stepped.world.chain.mempool.taken}
+    assert len(prices) == 2, "the price at first, and one eighth more"
 
 
 def test_an_account_that_can_pay_what_the_ledger_asks_publishes_whatever_was_offered_before(stepped: Stepped) -> None:
