@@ -298,6 +298,7 @@ def test_a_clock_set_back_delays_neither_heartbeats_nor_batches_nor_resends(a_wo
     clock.advance(hour_ms)
     made.node.publisher.step()  # resent, as it seems to be overdue
     sent = len(a_world.chain.mempool.taken)
+    made.make_block()  # so that it offers more, which is another transaction
     clock._now_ms -= hour_ms
     made.node.publisher.step()
     assert len(a_world.chain.mempool.taken) == sent + 1
