@@ -132,7 +132,10 @@ class Translator:
             try:
                 record[field] = self._amount(field, amount.value, record.get("currency"))
             except InvalidValue as error:
-                problems.append(error)
+                if all(
+                    each.field != error.field for each in problems
+                ):  # an unknown currency is one problem of all limits
+                    problems.append(error)
                 del record[field]
 
 

@@ -218,6 +218,11 @@ def test_mapped_values_constants_empty_cells_and_padding_are_read() -> None:
     assert _row({"words": {"status": {"正常": "active"}}}, status="不明")[1] == ["status"]
 
 
+def test_an_unknown_currency_is_one_problem_whatever_the_number_of_limits() -> None:
+    limits = {"transaction_limit_minor": "50.00", "daily_limit_minor": "100.00"}
+    assert _row({"amounts": {"unit": "major"}}, currency="XYZ", **limits)[1] == ["currency"]
+
+
 def test_numbers_of_a_banks_own_for_currencies_are_not_taken_for_those_of_iso() -> None:
     profile = {"words": {"currency": {"01": "CNY", "14": "USD"}}}
     assert _row(profile, currency="14")[0]["currency"] == "USD"
