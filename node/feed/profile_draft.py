@@ -95,11 +95,11 @@ def _put_ignored(draft: Draft, guess: ColumnGuess) -> None:
     doubtful, unused = list[Column](dict.fromkeys(guess.doubtful)), list(dict.fromkeys(guess.unused))
     if not (doubtful or unused):
         return
-    why = "not read; make sure that none of them restricts an account"
+    why = "not read; make sure that none of them restricts an account, and take out what you read after all"
     if doubtful:
         which = f"those before the {TO_FILL_IN!r}" if unused else "each"
         why = f"{which} may restrict an account, by the look of its values: add what does to the status, and remove the"
-        why += f" {TO_FILL_IN!r} once none is left that does"
+        why += f" {TO_FILL_IN!r} once none is left that does; take out what you read after all"
         doubtful.append(TO_FILL_IN)
     draft.put("ignored", [*doubtful, *unused], why)
 
