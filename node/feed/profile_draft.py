@@ -251,7 +251,7 @@ def _put_empty(draft: Draft, sample: Sample, columns: dict[str, int], derived: S
     for name in ("status", *BOOLEANS):
         at = columns.get("status") if name in derived else columns.get(name)
         if at is not None and (empty := sum(not row[at] for row in sample.rows if at < len(row))):
-            draft.put(name, TO_FILL_IN, f"{empty} of {len(sample.rows)} records; otherwise the state stays as it was")
+            draft.put(name, TO_FILL_IN, f"{empty} of {len(sample.rows)} records; otherwise unstated")
     numbers, schemes = columns.get("id_document_number"), columns.get("id_document_scheme")
     if numbers is not None and schemes is not None:
         whole = [row for row in sample.rows if max(numbers, schemes) < len(row)]
