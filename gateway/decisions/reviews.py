@@ -87,7 +87,9 @@ class Reviews:
         """
         if outcome is Outcome.DECLINE:
             return await self._storage.writing(self._decline, transaction_id, closed_by)
-        row = await self._storage.reading(self._read_reviewed, transaction_id)
+        row, closed = await self._storage.reading(self._read_reviewed, transaction_id)
+        if closed is not None:
+            return closed
         bound = await self._bindings.bound(row.binding)
         return await until_not_overtaken(partial(self._read_and_approve, row, bound, closed_by))
 
@@ -99,9 +101,16 @@ class Reviews:
         final = last or went_back(seen.record.publication, reach)
         return await self._storage.writing(self._approve, row, bound, seen, closed_by, final)
 
-    def _read_reviewed(self, transaction_id: str) -> Row[Any]:
+    def _read_reviewed(self, transaction_id: str) -> tuple[Row[Any], bytes | None]:
+        """The decision, and the answer where its review is approved already, for which no ledger is needed.
+
+        Raises: NotFound, NotInReview, AlreadyReviewed.
+        """
         with self._storage.read() as connection:
-            return _reviewed(connection, transaction_id)
+            row = _reviewed(connection, transaction_id)
+            if not _is_closed(connection, row, Outcome.APPROVE):
+                return row, None
+            return row, records.present(connection, [transaction_id], self._clock.now_ms())[transaction_id]
 
     def _decline(self, transaction_id: str, closed_by: str) -> bytes:
         def work(connection: Connection) -> bytes:

@@ -18,8 +18,8 @@ error-bank-node-unreachable = The bank’s node is not responding. Try again lat
 error-bank-node-refused = The bank’s node refused the request. Contact the gateway’s operator.
 error-too-many-attempts = The bank is not accepting more requests for now
 error-bank-not-served = This bank is no longer served here
-error-ledger-unreachable = The ledger cannot be read right now
-error-storage-unavailable = The gateway’s database is not available at the moment
+error-ledger-unreachable = The ledger cannot be read right now. Nothing was done; try again later.
+error-storage-unavailable = The gateway’s database is not available at the moment. Try again later.
 
 find-title = Find an account or a transaction
 find-what = User, transaction, binding, or an account’s last four digits

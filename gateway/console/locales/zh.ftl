@@ -18,8 +18,8 @@ error-bank-node-unreachable = 银行节点无应答，请稍后重试。
 error-bank-node-refused = 银行节点拒绝了请求，请联系网关运维。
 error-too-many-attempts = 请求次数过多，银行暂时不再受理
 error-bank-not-served = 本平台不再支持该银行
-error-ledger-unreachable = 暂时无法读取账本
-error-storage-unavailable = 网关数据库暂时不可用
+error-ledger-unreachable = 暂时无法读取账本，操作未执行，请稍后重试。
+error-storage-unavailable = 网关数据库暂时不可用，请稍后重试。
 
 find-title = 查询账户或交易
 find-what = 用户号、交易号、绑定号，或账号后四位

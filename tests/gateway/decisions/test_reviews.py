@@ -128,6 +128,20 @@ def test_a_review_is_closed_only_once(a_rig: FollowRig) -> None:
     assert len([e for e in a_rig.new_events() if e["type"] == "decision.reviewed"]) == 2
 
 
+def test_whether_a_review_is_closed_already_is_told_without_the_ledger(a_rig: FollowRig) -> None:
+    """A colleague's decline, and the answer to an approval that was lost on its way."""
+    person = a_rig.bound()
+    a_rig.settle()
+    declined, approved = _held(person), _held(person)
+    assert _close(a_rig, declined, "decline").status_code == 200
+    first = _close(a_rig, approved)
+    assert first.status_code == 200
+    a_rig.chain.down = True
+    assert kind_of(_close(a_rig, declined)) == (409, "already-reviewed")
+    again = _close(a_rig, approved)
+    assert (again.status_code, again.json()) == (200, first.json())
+
+
 def test_only_decisions_sent_to_review_can_be_closed(a_rig: FollowRig) -> None:
     person = a_rig.bound()
     approved = person.decide()["transaction_id"]
