@@ -192,7 +192,7 @@ def test_a_gateway_keeps_working_during_a_rekey_and_afterwards_with_the_new_secr
             renewing = asyncio.to_thread(rekey, gateway.storage, vault)
             deciding = asyncio.to_thread(lambda: [person.decide(amount_minor=1) for _ in range(20)])
             done, decided = await asyncio.gather(renewing, deciding)
-            assert done.renewed == done.seen >= 2
+            assert done.renewed == done.seen - 2 >= 1  # the vault's own two keys were renewed before
             assert {answer["outcome"] for answer in decided} == {"approve"}
 
         asyncio.run(both())
