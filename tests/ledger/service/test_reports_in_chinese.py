@@ -92,6 +92,21 @@ def test_every_finding_of_the_auditor_has_a_chinese_translation() -> None:
     assert [each for each in found if errors().of(each[1]) is None] == []
 
 
+def test_every_line_of_a_verification_has_a_chinese_translation() -> None:
+    files = sorted((_ROOT / "gateway" / "evidence").rglob("*.py"))
+    found = [
+        (place, text)
+        for place, name, call in _calls(files)
+        if name in {"holds", "fails", "unknown"} and len(call.args) == 2
+        # Those that begin with a text put together before are recognised by the whole.
+        if (text := text_of(call.args[1], None)) is not None
+        and re.match("(?!7 (?:holds|differs)|7; |repeating it gives the same|the block is of 7, after)", text)
+        and re.search("[a-z]{3}", text)
+    ]
+    assert len(found) > 40
+    assert [each for each in found if _ENGLISH.search(errors().of(each[1]) or each[1])] == []
+
+
 def test_every_count_of_the_auditor_has_a_chinese_label() -> None:
     events = {"Published", "BankAdmitted", "BankSuspended", "BankReinstated", "SignerRotated"}
     counted = [text_of(call.args[0], None) for _, name, call in _calls(_AUDITOR) if name == "count"]
