@@ -33,12 +33,12 @@ class _Store:
     def __init__(self) -> None:
         metadata = MetaData()
         self.tables = session_tables(metadata)
-        self._engine = create_engine("sqlite://", poolclass=StaticPool)
-        metadata.create_all(self._engine)
+        self.engine = create_engine("sqlite://", poolclass=StaticPool)
+        metadata.create_all(self.engine)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             yield connection
 
     read = write
@@ -85,8 +85,10 @@ class _Console:
 
 
 @pytest.fixture
-def it() -> _Console:
-    return _Console()
+def it() -> Iterator[_Console]:
+    console = _Console()
+    yield console
+    console.store.engine.dispose()
 
 
 async def test_a_page_keeps_its_own_session_open_and_no_other(it: _Console) -> None:
