@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from eth_abi.abi import encode
 from eth_utils import keccak, to_checksum_address
-from rich.console import Console
 from typer.testing import CliRunner
 
 from standing.gateway.cli import app as gateway
@@ -31,40 +30,30 @@ from standing.node.operations import commands as node_commands
 from standing.node.operations import feed_tables, governance_commands
 from standing.node.recovery.history import Findings
 from tests.gateway.test_problem_language import text_of
+from tests.ledger.service.command_screens import CODE, ENGLISH, calls, chinese_screen
 
-_ROOT = Path(__file__).parents[3]
-#: Words of English in a row; commands and names of files are the same in every language.
-_ENGLISH = re.compile(r"(?<![-./\w])[a-z]{3,} [a-z]{2,}(?![-./\w])")
 _COMMANDS = re.compile(r"standing-(?:node|gateway) [^\n）]*|--[^\n]*")
 
 
 def _english_in(text: str) -> list[str]:
-    return _ENGLISH.findall(_COMMANDS.sub("", text))
+    return ENGLISH.findall(_COMMANDS.sub("", text))
 
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> StringIO:
-    """What commands print, on a wide terminal in Chinese."""
-    monkeypatch.setenv("LANGUAGE", "zh")
-    output = StringIO()
-    wide = Console(file=output, width=300)
-    for module in (shared, commands, setup_commands, governance_commands, node_commands):
-        monkeypatch.setattr(module, "console", wide)
-    return output
+    return chinese_screen(monkeypatch, shared, commands, setup_commands, governance_commands, node_commands)
 
 
 def _told() -> Iterator[tuple[str, str]]:
     """Each sentence that a command tells, with a sample value in each placeholder."""
-    for package in ("gateway", "node", "ledger"):
-        for file in sorted((_ROOT / package).rglob("*.py")):
-            for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "tell":
-                    stated = call.args[0]
-                    either = [stated.body, stated.orelse] if isinstance(stated, ast.IfExp) else [stated]
-                    for each in either:
-                        text = text_of(each, None)
-                        assert text is not None, f"{file}:{call.lineno}: no sentence"
-                        yield f"{file.relative_to(_ROOT)}:{call.lineno}", text
+    for place, name, call in calls(CODE):
+        if name == "tell" and isinstance(call.func, ast.Name):
+            stated = call.args[0]
+            either = [stated.body, stated.orelse] if isinstance(stated, ast.IfExp) else [stated]
+            for each in either:
+                text = text_of(each, None)
+                assert text is not None, f"{place}: no sentence"
+                yield place, text
 
 
 def test_every_sentence_that_a_command_tells_has_a_chinese_translation() -> None:

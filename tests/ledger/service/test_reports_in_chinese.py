@@ -2,14 +2,11 @@
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import asdict
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from standing.gateway.auditing import commands as auditing
 from standing.gateway.auditing.findings import Audit, Kind
@@ -25,52 +22,33 @@ from standing.ledger.clock import HOUR_MS
 from standing.ledger.service import commands as shared
 from standing.ledger.service.command_language import errors, labels
 from tests.gateway.test_problem_language import text_of
+from tests.ledger.service.command_screens import CODE, ENGLISH, ROOT, calls, chinese_screen
 
-_ROOT = Path(__file__).parents[3]
-_CODE = [file for name in ("gateway", "node", "ledger") for file in sorted((_ROOT / name).rglob("*.py"))]
-_AUDITOR = [_ROOT / "gateway" / "auditing" / name for name in ("ledger.py", "decisions.py")]
-#: Two words of English in a row, not part of a command line.
-_ENGLISH = re.compile(r"(?<![-./\w])[a-z]{3,} [a-z]{2,}(?![-./\w])")
+_AUDITOR = [ROOT / "gateway" / "auditing" / name for name in ("ledger.py", "decisions.py")]
 
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> StringIO:
-    """What commands print, on a wide terminal in Chinese."""
-    monkeypatch.setenv("LANGUAGE", "zh")
-    output = StringIO()
-    wide = Console(file=output, width=400)
-    for module in (shared, auditing, verification, scorecard_command, scoring_commands):
-        if hasattr(module, "console"):
-            monkeypatch.setattr(module, "console", wide)
-    return output
-
-
-def _calls(files: list[Path]) -> Iterator[tuple[str, str, ast.Call]]:
-    """Each call of a function or method: where it is, what is called, and the call."""
-    for file in files:
-        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name | ast.Attribute):
-                name = call.func.id if isinstance(call.func, ast.Name) else call.func.attr
-                yield f"{file.relative_to(_ROOT)}:{call.lineno}", name, call
+    return chinese_screen(monkeypatch, shared, auditing, verification, scorecard_command, scoring_commands)
 
 
 def test_no_command_prints_or_asks_an_english_sentence_that_is_not_translated() -> None:
     """`tell`, `label` and `in_language` translate; what is printed or asked without them holds no words."""
     found = []
-    for place, name, call in _calls(_CODE):
+    for place, name, call in calls(CODE):
         if name not in {"print", "say", "prompt", "confirm", "progress_bar", "add_task"} or not call.args:
             continue
         text = text_of(call.args[0], None) or ""
         if name == "progress_bar":
             assert text in labels(), f"{place}: {text}"
-        elif _ENGLISH.search(re.sub("standing-(?:node|gateway) .*", "", text)):
+        elif ENGLISH.search(re.sub("standing-(?:node|gateway) .*", "", text)):
             found.append(f"{place}: {text}")
     assert found == []
 
 
 def test_every_sentence_that_is_looked_up_is_in_the_catalogue() -> None:
     looked_up = 0
-    for place, name, call in _calls(_CODE):
+    for place, name, call in calls(CODE):
         text = text_of(call.args[0], None) if name == "in_language" else None
         if text is not None and re.search("[a-z]{3}", text):
             looked_up += 1
@@ -85,7 +63,7 @@ def test_every_sentence_that_is_looked_up_is_in_the_catalogue() -> None:
 def test_every_finding_of_the_auditor_has_a_chinese_translation() -> None:
     # Texts that are put together before: the lines of a verification, a cause and an error have tests of their own.
     found = []
-    for place, name, call in _calls(_AUDITOR):
+    for place, name, call in calls(_AUDITOR):
         if name in {"found", "_found"} and (text := text_of(call.args[-1], None)) is not None:
             found.append((place, text))
     assert len(found) > 12
@@ -93,10 +71,10 @@ def test_every_finding_of_the_auditor_has_a_chinese_translation() -> None:
 
 
 def test_every_line_of_a_verification_has_a_chinese_translation() -> None:
-    files = sorted((_ROOT / "gateway" / "evidence").rglob("*.py"))
+    files = sorted((ROOT / "gateway" / "evidence").rglob("*.py"))
     found = [
         (place, text)
-        for place, name, call in _calls(files)
+        for place, name, call in calls(files)
         if name in {"holds", "fails", "unknown"} and len(call.args) == 2
         # Those that begin with a text put together before are recognised by the whole.
         if (text := text_of(call.args[1], None)) is not None
@@ -104,12 +82,12 @@ def test_every_line_of_a_verification_has_a_chinese_translation() -> None:
         and re.search("[a-z]{3}", text)
     ]
     assert len(found) > 40
-    assert [each for each in found if _ENGLISH.search(errors().of(each[1]) or each[1])] == []
+    assert [each for each in found if ENGLISH.search(errors().of(each[1]) or each[1])] == []
 
 
 def test_every_count_of_the_auditor_has_a_chinese_label() -> None:
     events = {"Published", "BankAdmitted", "BankSuspended", "BankReinstated", "SignerRotated"}
-    counted = [text_of(call.args[0], None) for _, name, call in _calls(_AUDITOR) if name == "count"]
+    counted = [text_of(call.args[0], None) for _, name, call in calls(_AUDITOR) if name == "count"]
     stated = {text for text in counted if text is not None and text != "not checked: 7"}
     assert len(stated) > 4
     unchecked = {f"not checked: {check}" for check in CHECKS.values()}
@@ -131,7 +109,7 @@ def test_an_audit_is_reported_in_chinese(screen: StringIO) -> None:
         "截至区块 391：未发现问题",
     ):
         assert text in shown, shown
-    assert _ENGLISH.findall(shown) == [], shown
+    assert ENGLISH.findall(shown) == [], shown
 
 
 def test_a_long_audit_says_in_chinese_how_many_findings_are_left_out(screen: StringIO) -> None:
@@ -182,7 +160,7 @@ def test_the_scoring_is_shown_in_chinese(screen: StringIO, learned: int | None) 
     wanted += ["每 1440 分钟", "已评分：4, 月度体检：1"] if learned else ["仅按请求", "尚未结束", "按规则预警"]
     for text in wanted:
         assert text in shown, shown
-    assert _ENGLISH.findall(shown) == [], shown
+    assert ENGLISH.findall(shown) == [], shown
 
 
 def test_score_cards_are_shown_in_chinese(screen: StringIO) -> None:
@@ -196,4 +174,4 @@ def test_score_cards_are_shown_in_chinese(screen: StringIO) -> None:
     for text in ("评价", "跟踪时长", "稳定", "暂无结论", "延迟不超过 2 秒"):
         assert text in shown, shown
     assert set(Pace) <= labels().keys()
-    assert _ENGLISH.findall(shown) == [], shown
+    assert ENGLISH.findall(shown) == [], shown
