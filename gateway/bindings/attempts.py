@@ -80,8 +80,7 @@ def note_failure(connection: Connection, failure: Failure, now_ms: int) -> None:
     newest = select(table.c.position).where(table.c.user_id == failure.user_id).order_by(table.c.at_ms.desc())
     surplus = newest.offset(KEPT_FAILURES - 1).limit(_MAX_FORGOTTEN)
     for positions in (late, surplus):
-        forgotten = connection.scalars(positions).all()
-        connection.execute(delete(table).where(table.c.position.in_(forgotten)))
+        connection.execute(delete(table).where(table.c.position.in_(positions)))
     connection.execute(
         insert(table).values(
             user_id=failure.user_id,

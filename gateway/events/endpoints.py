@@ -112,7 +112,7 @@ class Endpoints:
             return set(connection.scalars(select(table.id).where(table.disabled_at_ms.is_(None))))
 
     def find(self, endpoint: str) -> Endpoint:
-        """One endpoint. Raises: NotFound."""
+        """One endpoint. Raises: NotFound, StorageUnavailable."""
         with self._storage.read() as connection:
             return self._endpoint(_row(connection, endpoint))
 

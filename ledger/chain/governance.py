@@ -11,15 +11,16 @@ from functools import cache
 from typing import Any
 
 import requests
-import rlp
 from eth_abi.exceptions import DecodingError
 from eth_account import Account
 from eth_typing import ChecksumAddress
-from eth_utils import keccak, to_canonical_address, to_checksum_address
+from eth_utils import to_checksum_address
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import TimeExhausted, Web3Exception, Web3RPCError
+from web3.types import Nonce
+from web3.utils.address import get_create_address
 
 from standing.ledger.attestations.bic import bic_to_bytes11, bytes11_to_bic
 from standing.ledger.chain.client import LedgerClient
@@ -148,19 +149,14 @@ def _send_again(sender: Sender, step: Step, last: Prepared) -> Prepared:
     return again
 
 
-def _contract_address(account: ChecksumAddress, nonce: int) -> ChecksumAddress:
-    """Where the contract will be that a transaction of an account deploys."""
-    return to_checksum_address(keccak(rlp.encode([to_canonical_address(account), nonce]))[12:])
-
-
-def _free_nonce(w3: Web3, account: ChecksumAddress) -> int:
+def _free_nonce(w3: Web3, account: ChecksumAddress) -> Nonce:
     """The next nonce of an account that has nothing on its way. Raises: DeploymentPending where it has."""
     pending = quantity(w3.eth.get_transaction_count(account, "pending"), "nonce")
-    nonce = quantity(w3.eth.get_transaction_count(account, "latest"), "nonce")
+    nonce = Nonce(quantity(w3.eth.get_transaction_count(account, "latest"), "nonce"))
     if pending > nonce:
         raise DeploymentPending(
             f"{pending - nonce} transactions of {account} are in no block yet; if the first is a deployment, its "
-            f"contract will be at {_contract_address(account, nonce)}: wait for a block, and look there before you "
+            f"contract will be at {get_create_address(account, nonce)}: wait for a block, and look there before you "
             "deploy again"
         )
     return nonce
@@ -206,7 +202,7 @@ def deploy(
         except (TimeExhausted, requests.RequestException) as error:
             raise LedgerUnreachable(
                 f"the deployment, transaction 0x{transaction_hash.hex()}, was sent, and no block is known to hold it; "
-                f"it may still enter one, and its contract will be at {_contract_address(account.address, nonce)}: "
+                f"it may still enter one, and its contract will be at {get_create_address(account.address, nonce)}: "
                 "look there before you deploy again"
             ) from error
         if receipt["status"] != 1:

@@ -8,7 +8,7 @@ a service manager, may have the file open under any name; so the file also refus
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -92,7 +92,8 @@ def move(
                         rows = _copy(reading, writing, metadata, progress)
                 _retire(reading, metadata)
         # Its write-ahead log becomes part of the file, also where a process that was started meanwhile has it open.
-        source.engine.raw_connection().cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with closing(source.engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
         source.close()
         file.rename(moved)
     return rows, moved
