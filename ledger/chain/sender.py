@@ -16,7 +16,7 @@ from eth_typing import ChecksumAddress
 from eth_utils import keccak, to_canonical_address
 from hexbytes import HexBytes
 from tenacity import RetryError as GaveUp
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
+from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_exponential
 from web3 import Web3
 from web3.exceptions import Web3RPCError
 from web3.types import TxReceipt
@@ -270,12 +270,12 @@ class Sender:
             raise (Underpriced if is_held else NonceAhead)(shown) from error
 
     def wait(self, *sent: Prepared, timeout_s: float) -> TxReceipt:
-        """The receipt of a transaction, once one of its attempts `sent` is in a block.
+        """The receipt of a transaction, once one of its attempts `sent` is in a block; nodes may be away meanwhile.
 
-        Raises: NotInBlock where that takes too long, LedgerUnreachable; LedgerRejected where the contract refused.
+        Raises: NotInBlock where that takes too long; LedgerRejected where the contract refused.
         """
         poll = Retrying(
-            retry=retry_if_result(lambda receipt: receipt is None),
+            retry=retry_if_result(lambda receipt: receipt is None) | retry_if_exception_type(LedgerUnreachable),
             wait=wait_exponential(multiplier=0.02, max=0.5),
             stop=stop_after_delay(timeout_s),
         )

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from processes import free_port
@@ -90,22 +91,22 @@ class Engine:
             raise EngineMissing(f"the network's engine does not work: {found.stderr[-500:]}")
         return Path(found.stdout.strip())
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """The path of the binary's shared library."""
-        return {"LD_LIBRARY_PATH": str(self.binary.parent)}
+    def environment(self, scratch: Path) -> dict[str, str]:
+        """The path of the binary's shared library, and `scratch` for the temporary files that it never removes."""
+        return {"LD_LIBRARY_PATH": str(self.binary.parent), "TMPDIR": str(scratch)}
 
     def run(self, home: Path, *arguments: str) -> str:
         """Run a command of the engine to its end. Returns: its output. Raises: RuntimeError where it fails."""
-        done = subprocess.run(
-            [str(self.binary), *arguments, "--home", str(home)],
-            capture_output=True,
-            text=True,
-            input=_PASSPHRASE,
-            timeout=_COMMAND_TIMEOUT_S,
-            check=False,
-            env={**os.environ, **self.environment},
-        )
+        with TemporaryDirectory() as scratch:
+            done = subprocess.run(
+                [str(self.binary), *arguments, "--home", str(home)],
+                capture_output=True,
+                text=True,
+                input=_PASSPHRASE,
+                timeout=_COMMAND_TIMEOUT_S,
+                check=False,
+                env={**os.environ, **self.environment(Path(scratch))},
+            )
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(arguments[:3])}: {(done.stderr or done.stdout)[-800:]}")
         return done.stdout

@@ -125,7 +125,7 @@ class ValidatorNetwork:
         command = start_command(self._engine, node.home, node.ports, peers=peers, commit_ms=self._commit_ms)
         log = self._folder / f"ledger-{node.index}.log"
         command = self.hosts.inside(node.index, wrapped(command))
-        node.process = Process(node.name, command, log, self._engine.environment)
+        node.process = Process(node.name, command, log, self._engine.environment(self._folder))
 
     def stop(self, *nodes: NetworkNode) -> None:
         """Stop nodes as an operator would."""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -19,12 +20,12 @@ _RESEND_AFTER_S = 0.1
 
 
 @contextmanager
-def _being_suspended(a_world: World, bic: str) -> Iterator[Future[bytes]]:
+def _being_suspended(a_world: World, bic: str, *, timeout_s: float = 60.0) -> Iterator[Future[bytes]]:
     """A suspension whose transaction a node has taken, and no block holds."""
     a_world.chain.holding = True
+    execute = partial(governance.execute, timeout_s=timeout_s, resend_after_s=_RESEND_AFTER_S)
     with ThreadPoolExecutor(1) as pool:
-        step = governance.suspend(bic)
-        done = pool.submit(governance.execute, a_world.client, step, GUARDIAN, resend_after_s=_RESEND_AFTER_S)
+        done = pool.submit(execute, a_world.client, governance.suspend(bic), GUARDIAN)
         wait_until(lambda: a_world.chain.mempool.taken)
         yield done
 
@@ -60,6 +61,28 @@ def test_a_step_that_stays_out_of_blocks_is_named_after_the_whole_wait(a_world: 
         governance.execute(
             a_world.client, governance.suspend(bic), GUARDIAN, timeout_s=0.5, resend_after_s=_RESEND_AFTER_S
         )
+
+
+def test_a_step_is_waited_for_although_the_ledgers_nodes_are_away_meanwhile(a_world: World) -> None:
+    """The command ended with "the ledger does not answer", as if nothing had been sent."""
+    bic, chain = a_world.make_bank().bic, a_world.chain
+    with _being_suspended(a_world, bic) as done:
+        chain.down = True
+        with pytest.raises(TimeoutError):
+            done.result(timeout=5 * _RESEND_AFTER_S)
+        chain.down = False
+        chain.release()
+        done.result()
+    assert a_world.client.bank(bic).suspended
+
+
+def test_a_step_that_was_sent_is_named_if_the_ledgers_nodes_stay_away(a_world: World) -> None:
+    bic, chain = a_world.make_bank().bic, a_world.chain
+    with _being_suspended(a_world, bic, timeout_s=1.0) as done:
+        chain.down = True
+        with pytest.raises(LedgerUnreachable, match=r"transaction 0x\w{64} is in no block after 1 s"):
+            done.result()
+    chain.down = False
 
 
 def test_a_step_that_the_same_one_overtook_within_its_block_fails_with_the_contracts_word(a_world: World) -> None:
