@@ -38,6 +38,10 @@ from standing.ledger.service.vault import Vault
 
 _TAG_FIELDS = ("name", "id_document", "phone")
 _MAX_FORGOTTEN = 500
+#: How long an expired pending binding is kept. Its amount may have been stated in time, and be at the bank still: the
+#: identity is needed for the grant that comes back.
+_KEPT_EXPIRED_MS = 3_600_000
+_NOT_PENDING = "request_id: no binding of this user is waiting for an amount; allowed: start with a new request"
 
 
 class BindingFlow:
@@ -255,7 +259,7 @@ class BindingFlow:
         return DepositAsked(deposit.currency, deposit.expires_at_ms, tuple(answer.matches))
 
     def forget_expired(self) -> int:
-        """Delete expired pending bindings with their identity, at most 500 at once.
+        """Delete pending bindings that expired an hour ago, with their identity, at most 500 at once.
 
         Runs at startup, and whenever a bank requests another deposit. Returns: how many. Raises: StorageUnavailable.
         """
@@ -264,7 +268,8 @@ class BindingFlow:
 
     def _forget_expired(self, connection: Connection) -> int:
         table = schema.pending_bindings
-        late = select(table.c.bank, table.c.request_id).where(table.c.expires_at_ms <= self._clock.now_ms())
+        expired_ms = self._clock.now_ms() - _KEPT_EXPIRED_MS
+        late = select(table.c.bank, table.c.request_id).where(table.c.expires_at_ms <= expired_ms)
         rows = connection.execute(late.order_by(table.c.expires_at_ms).limit(_MAX_FORGOTTEN)).all()
         for row in rows:
             connection.execute(delete(table).where(table.c.bank == row.bank, table.c.request_id == row.request_id))
@@ -294,9 +299,7 @@ class BindingFlow:
         with self._storage.read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None or (row.binding is None and self._clock.now_ms() >= row.expires_at_ms):
-            raise NotFound(
-                "request_id: no binding of this user is waiting for an amount; allowed: start with a new request"
-            )
+            raise NotFound(_NOT_PENDING)
         return row
 
     def _check_may_bind(self, user_id: str) -> None:
@@ -326,13 +329,15 @@ class BindingFlow:
     def _store_confirmed(
         self, bank: Bank, grant: Grant, request_id: str, mismatches: Collection[Mismatch]
     ) -> Granted | None:
-        """Store the result of a deposit; None if a concurrent confirmation has already stored it."""
+        """Store the result of a deposit; None if a concurrent confirmation has already stored it. Raises: NotFound."""
         # Read in the writing thread: the user's identity may have changed during the request to the bank.
         table = schema.pending_bindings
         with self._storage.read() as connection:
             pending = connection.execute(
                 select(table).where(table.c.bank == bank.bic, table.c.request_id == request_id)
-            ).one()
+            ).one_or_none()
+        if pending is None:  # the bank's answer took longer than an expired one is kept
+            raise NotFound(_NOT_PENDING)
         if pending.binding is not None:
             return None
         identity = Identity(**json.loads(self._vault.unseal_text(pending.identity_sealed)))

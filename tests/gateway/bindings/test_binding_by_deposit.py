@@ -89,6 +89,24 @@ def test_a_name_changed_while_the_bank_checks_the_amount_counts(a_rig: Rig, monk
     assert person.decide()["reason"] == "name_changed"
 
 
+@pytest.mark.parametrize(("answered_after_ms", "status"), [(60_000, 201), (3_600_000, 404)])
+def test_an_amount_stated_in_time_counts_although_the_bank_answers_after_the_deposit_has_expired(
+    a_rig: Rig, monkeypatch: pytest.MonkeyPatch, answered_after_ms: int, status: int
+) -> None:
+    person = waiting(a_rig)
+    flow = a_rig.app.state.gateway.binding_flow
+    ask = flow._nodes.confirm
+
+    async def answer_late(*arguments: Any) -> BindingAnswer:
+        answer: BindingAnswer = await ask(*arguments)
+        a_rig.clock.advance(DEPOSIT_LIFETIME_MS + answered_after_ms)
+        flow.forget_expired()  # as another user's request for a deposit does
+        return answer
+
+    monkeypatch.setattr(flow._nodes, "confirm", answer_late)
+    assert confirm(person).status_code == status
+
+
 def test_a_bank_that_lost_its_deposit_and_pays_another_is_sent_the_amount_of_the_new_one(a_rig: Rig) -> None:
     person = waiting(a_rig)
     person.bank.deposits.clear()
@@ -104,6 +122,8 @@ def test_a_deposit_never_confirmed_is_forgotten_with_its_identity(a_rig: Rig) ->
     a_rig.clock.advance(DEPOSIT_LIFETIME_MS)
     a_rig.heartbeat()
     assert kind_of(confirm(person)) == (404, "not-found")
+    a_rig.clock.advance(3_600_000)  # kept so long for a confirmation that is at the bank
+    a_rig.heartbeat()
     other = waiting(a_rig)
     database = Database(a_rig.settings.database_url)
     with database.read() as connection:
