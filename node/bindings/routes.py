@@ -24,6 +24,7 @@ from standing.node.bindings.regranting import Regranting, RegrantRequest
 from standing.node.bindings.resync import Resync, ResyncAnswer
 from standing.node.bindings.service import Bindings
 from standing.node.bindings.turns import in_turn
+from standing.node.publishing.publisher import Publisher, SignerReplaced
 from standing.node.publishing.trail import BindingTrail, Trail
 from standing.node.storage.leadership import STORE_DOWN
 
@@ -41,24 +42,27 @@ BindingId = Annotated[Hex32, Path(description="The binding's id: 0x and 64 hexad
 PlatformId = Annotated[str, Path(pattern=PLATFORM_PATTERN, description="The platform's id")]
 
 BindingsDep = Annotated[Bindings, Depends(provided(Bindings))]
+PublisherDep = Annotated[Publisher, Depends(provided(Publisher))]
 OffBoardingsDep = Annotated[OffBoardings, Depends(provided(OffBoardings))]
 
 _ALWAYS = (MissingKey, WrongRole, MALFORMED)
+_GRANTING = (*_ALWAYS, BODY_TOO_LARGE, Conflict, PlatformOffBoarded, *STORE_DOWN, SignerReplaced)
 
 
 @router.post(
     "/v1/micro-deposits/{deposit}/confirm",
     tags=["platforms"],
     summary="Confirm the amount of a micro-deposit",
-    responses=responses(*_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, AlreadyBound, InvalidValue, PlatformOffBoarded),
+    responses=responses(*_GRANTING, NotFound, AlreadyBound, InvalidValue),
 )
 def post_confirmation(
-    deposit: DepositId, body: DepositConfirmation, bindings: BindingsDep, caller: Platform
+    deposit: DepositId, body: DepositConfirmation, bindings: BindingsDep, publisher: PublisherDep, caller: Platform
 ) -> BindingAnswer:
     """Answers `granted` with the grant, or `refused` with the number of attempts left.
 
     Sending the right amount again returns the same grant, in case an answer was lost.
     """
+    publisher.require_signer()
     return bindings.confirm(_platform_of(caller), bytes.fromhex(deposit[2:]), body.amount_minor)
 
 
@@ -109,13 +113,16 @@ def _platform_of(caller: Caller) -> str:
     "/v1/bindings",
     tags=["platforms"],
     summary="Verify an account's holder and bind the account",
-    responses=responses(*_ALWAYS, BODY_TOO_LARGE, Conflict, AlreadyBound, InvalidValue, TOO_MANY, PlatformOffBoarded),
+    responses=responses(*_GRANTING, AlreadyBound, InvalidValue, TOO_MANY),
 )
-def post_binding(body: BindingRequest, bindings: BindingsDep, caller: Platform) -> BindingAnswer:
+def post_binding(
+    body: BindingRequest, bindings: BindingsDep, publisher: PublisherDep, caller: Platform
+) -> BindingAnswer:
     """Answers `granted` with a grant, `refused` with each field that does not match, or announces a micro-deposit.
 
     The same request id with the same content returns the same answer, in case an answer was lost.
     """
+    publisher.require_signer()
     return bindings.bind(_platform_of(caller), body)
 
 
@@ -136,19 +143,19 @@ def delete_binding(binding: BindingId, bindings: BindingsDep, caller: Platform) 
     "/v1/bindings/{binding}/regrant",
     tags=["platforms"],
     summary="Replace a binding with a new one under a new key",
-    responses=responses(
-        *_ALWAYS, BODY_TOO_LARGE, NotFound, Conflict, PlatformOffBoarded, TOO_MANY, Overloaded, *STORE_DOWN
-    ),
+    responses=responses(*_GRANTING, NotFound, TOO_MANY, Overloaded),
 )
 def post_regrant(
     body: RegrantRequest,
     binding: BindingId,
     regranting: Annotated[Regranting, Depends(provided(Regranting))],
+    publisher: PublisherDep,
     caller: Platform,
 ) -> BindingAnswer:
     """Ends the binding and grants another of the same account, under the newest version of the bank's secret.
 
     A platform may do so as often as it may ask for bindings."""
+    publisher.require_signer()
     return regranting.regrant(_platform_of(caller), bytes.fromhex(binding[2:]), body)
 
 

@@ -33,6 +33,7 @@ from standing.node.storage.database import NodeDatabase
 _log = structlog.get_logger()
 _SLOWEST_RETRY_S = 5.0
 _IDLE_LOOK_S = 1.0
+_SIGNER_AWAITED_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,10 @@ class PublisherOptions:
     resend_after_ms: int = 15_000
     max_attestations: int = 300
     max_in_flight: int = 4
+
+
+class SignerReplaced(Unavailable):
+    """The ledger names another signer of this bank than this node, so no platform accepts what the node signs."""
 
 
 class Publisher:
@@ -98,6 +103,8 @@ class Publisher:
         self._undone_since_ms: int | None = None
         # Since when a publication has been on its way without a block, and its number; None while there is none.
         self._unmined: tuple[int, int] | None = None
+        # Whether the ledger named another signer of this bank when it was last asked.
+        self._signer_replaced = False
         #: Why nothing is published at the moment; None while all is well.
         self.trouble: str | None = None
 
@@ -106,6 +113,19 @@ class Publisher:
         """How far this machine's clock was beyond the latest time that the ledger accepts, at the last signature; 0
         once it was set back."""
         return max(0, min(self._ahead_ms, self._clock.now_ms() - self._latest_ms))
+
+    def require_signer(self) -> None:
+        """Check that the ledger accepts this node's signing key, as far as is known. Raises: SignerReplaced.
+
+        Between the steps of a rotation it does not. An account granted then would count as bound here, although its
+        platform has refused the grant.
+        """
+        if self._signer_replaced:
+            raise SignerReplaced(
+                "the bank's signing key is being replaced; allowed: the same again, once the bank's node has the new "
+                "one",
+                _SIGNER_AWAITED_S,
+            )
 
     def wake(self) -> None:
         """Signal that there may be something to publish."""
@@ -237,6 +257,7 @@ class Publisher:
 
     def _check_state(self, state: BankState, deployment: Deployment | None) -> None:
         bic, signer = self.issuer.bic, self.issuer.signer.address
+        self._signer_replaced = state.admitted and state.signer != signer
         # Checked before the admission: to a new deployment, the bank must be admitted with the number and head that
         # `recover` prints.
         if deployment is not None and deployment.domain != self._client.domain:
@@ -254,7 +275,7 @@ class Publisher:
             raise PublishingHalted(f"{bic} is not admitted to the ledger {self._client.address}: ask its registrar")
         if state.suspended:
             raise PublishingHalted(f"{bic} is suspended on the ledger: ask its registrar")
-        if state.signer != signer:
+        if self._signer_replaced:
             raise PublishingHalted(
                 f"the ledger expects {bic}'s publications signed by {state.signer}, this node signs as {signer}: "
                 "rotate the signer on the ledger, or start the node with the right key"

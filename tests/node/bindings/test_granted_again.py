@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from standing.ledger.attestations.binding_protocol import MAX_TIME_MS, BindingAnswer, BindingRequest, GrantDocument
 from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.chain import governance
 from standing.ledger.errors import InvalidValue, Overloaded
 from standing.node.bindings.granting import MAX_BINDINGS_PER_ACCOUNT
 from standing.node.bindings.regranting import RegrantRequest
@@ -16,7 +17,7 @@ from standing.node.bindings.velocity import TooManyAttempts
 from standing.node.publishing import outbox
 from standing.node.storage import schema
 from tests.node.stepped_node import SteppedNode
-from tests.world import ACCOUNT, CLAIM_FIELDS, PLATFORM, World
+from tests.world import ACCOUNT, BANK_ADMIN, CLAIM_FIELDS, PLATFORM, World, wait_until
 
 
 def _ask(site: SteppedNode) -> GrantDocument:
@@ -38,6 +39,31 @@ def test_a_grant_whose_answer_was_lost_is_accepted_after_the_signing_key_was_rot
     again = _ask(site)
     assert again.grant().signer == new.address
     assert again.model_dump(exclude={"signature"}) == lost.model_dump(exclude={"signature"})
+
+
+def test_nothing_is_granted_between_the_rotation_on_the_ledger_and_the_nodes_restart(a_world: World) -> None:
+    """The platform would refuse the grant, and every further request for the account would be `already-bound`."""
+    bank = a_world.start_bank()
+    bank.change(dict(ACCOUNT))
+
+    def rotate_to(address: str) -> None:
+        governance.execute(a_world.client, governance.rotate_signer(bank.bic, address), BANK_ADMIN)
+        bank.make_heartbeat_due()
+
+    rotate_to(LocalSigner(token_bytes(32)).address)
+    wait_until(lambda: "signed by" in (bank.get("/readyz").json()["reason"] or ""))
+    deposit = f"/v1/micro-deposits/0x{bytes(32).hex()}/confirm"
+    regrant = f"/v1/bindings/0x{bytes(32).hex()}/regrant"
+    for refused in (
+        bank.bind(),
+        bank.post(deposit, bank.platform_key, json={"amount_minor": 1}),
+        bank.post(regrant, bank.platform_key, json={"request_id": "request-1"}),
+    ):
+        assert (refused.status_code, refused.json()["type"]) == (503, "urn:standing:problem:signer-replaced")
+        assert refused.headers["Retry-After"] == "30"
+    rotate_to(bank.secrets.signer.address)
+    wait_until(lambda: bank.get("/readyz").status_code == 200)
+    assert bank.bind().json()["outcome"] == "granted"
 
 
 def test_an_account_is_bound_at_no_more_platforms_than_its_bound_allows(site: SteppedNode) -> None:
