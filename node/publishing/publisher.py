@@ -33,7 +33,6 @@ from standing.node.storage.database import NodeDatabase
 _log = structlog.get_logger()
 _SLOWEST_RETRY_S = 5.0
 _IDLE_LOOK_S = 1.0
-_SIGNER_AWAITED_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +102,8 @@ class Publisher:
         self._undone_since_ms: int | None = None
         # Since when a publication has been on its way without a block, and its number; None while there is none.
         self._unmined: tuple[int, int] | None = None
+        # The ledger's number when it was last asked.
+        self._reached = 0
         # Whether the ledger named another signer of this bank when it was last asked.
         self._signer_replaced = False
         #: Why nothing is published at the moment; None while all is well.
@@ -121,11 +122,7 @@ class Publisher:
         platform has refused the grant.
         """
         if self._signer_replaced:
-            raise SignerReplaced(
-                "the bank's signing key is being replaced; allowed: the same again, once the bank's node has the new "
-                "one",
-                _SIGNER_AWAITED_S,
-            )
+            raise SignerReplaced("the bank's signing key is being replaced; allowed: the same again, later", 30)
 
     def wake(self) -> None:
         """Signal that there may be something to publish."""
@@ -147,19 +144,21 @@ class Publisher:
 
         Raises: LeadershipLost where another node took over.
         """
-        failures, said = 0, ""
+        failures, said, stopped_at = 0, "", 0
         while not self._stop.is_set():
             self._wake.clear()
             try:
                 in_flight = self.step()
-                if failures:
+                # Not yet where a node merely took a transaction: of full pools, one may take it and refuse the next.
+                if said and (not in_flight or self._reached > stopped_at):
                     _log.info("publishing_resumed")
-                self.trouble, failures, said = self._stuck(), 0, ""
+                    said = ""
+                self.trouble, failures = self._stuck(), 0
             except (LedgerError, PublishingHalted, Unavailable) as error:
                 self._meters.ledger_errors.labels(type(error).__name__).inc()
                 if str(error) != said:
                     _log.error("publishing_stopped", reason=str(error))
-                failures, in_flight, said = failures + 1, 0, str(error)
+                failures, in_flight, said, stopped_at = failures + 1, 0, str(error), self._reached
                 # Of a ledger that makes no blocks, nodes may know one transaction and refuse the next for its nonce.
                 self.trouble = (self._stuck() if isinstance(error, NonceAhead) else None) or said
             except Exception as error:
@@ -192,6 +191,7 @@ class Publisher:
             if not due and self._has_checked:
                 return 0
         on_ledger = self._check_ledger(deployment)
+        self._reached = on_ledger.publication
         if not self._has_checked:
             self._submitter.check_in_flight()
         self._has_checked = True

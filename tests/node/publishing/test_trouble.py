@@ -74,3 +74,24 @@ def test_the_log_says_once_that_publishing_stopped_and_when_it_resumes(
     with capture_logs() as logs:
         publisher.run()
     assert [log["event"] for log in logs] == ["publishing_stopped", "publishing_resumed"]
+
+
+def test_the_log_does_not_say_that_publishing_resumes_while_full_pools_take_one_transaction_and_refuse_the_next(
+    stepped: Stepped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher = stepped.node.publisher
+    steps = iter(["full", "taken", "full", "taken", "full", "in a block"])
+
+    def step() -> int:
+        outcome = next(steps)
+        if outcome == "full":
+            raise LedgerUnreachable("txpool is full")
+        if outcome == "in a block":
+            publisher._reached += 1
+            publisher.stop()
+        return 1
+
+    monkeypatch.setattr(publisher, "step", step)
+    with capture_logs() as logs:
+        publisher.run()
+    assert [log["event"] for log in logs] == ["publishing_stopped", "publishing_resumed"]
