@@ -8,13 +8,13 @@ from pathlib import Path
 from standing.ledger.attestations.publication import Signer
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.chain.sender import GAS_FIXED, Sender, attestations_within, publication_gas
-from standing.ledger.clock import SystemClock
+from standing.ledger.clock import DAY_MS, SystemClock
 from standing.ledger.errors import NotFound
 from standing.ledger.service import diagnosis
 from standing.ledger.service.commands import Config, one_line_errors
 from standing.ledger.service.diagnosis import Finding, look, well, wrong
 from standing.ledger.service.settings import load
-from standing.ledger.service.times import ago
+from standing.ledger.service.times import ago, span
 from standing.node.composition import open_sender, open_signer, read_secrets
 from standing.node.feed.core_database import CoreView
 from standing.node.feed.profile import profile_of
@@ -22,8 +22,8 @@ from standing.node.operations.feed_state import rejected_files
 from standing.node.settings import NodeSettings
 from standing.node.storage.database import DatabaseUnavailable, opened_unchanged
 
-#: With less money than for so many publications the sender should be topped up soon.
-_LOW = 1_000
+#: With money for heartbeats of less time than this, the sender should be topped up soon.
+_LOW_MS = 7 * DAY_MS
 
 
 def doctor(config: Config = None) -> None:
@@ -121,16 +121,16 @@ def _gas(settings: NodeSettings, client: LedgerClient) -> Iterator[Finding]:
             f"the sending account {account} holds {balance} wei and cannot pay for gas at {price} wei per unit: "
             "fund this address on the ledger",
         )
-    elif heartbeats < _LOW:
+    elif (lasts_ms := heartbeats * settings.publisher.heartbeat_ms) < _LOW_MS:
         yield look(
             "gas",
-            f"the sending account {account} holds {balance} wei, enough for about {heartbeats} heartbeats "
+            f"the sending account {account} holds {balance} wei, enough for heartbeats of about {span(lasts_ms)} "
             f"at {price} wei per unit: top it up soon",
         )
     else:
         yield well(
             "gas",
-            f"the sending account {account} holds {balance} wei, enough for about {heartbeats} heartbeats "
+            f"the sending account {account} holds {balance} wei, enough for heartbeats of about {span(lasts_ms)} "
             f"at {price} wei per unit",
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from eth_account import Account
 from typer.testing import CliRunner, Result
 
@@ -18,7 +19,8 @@ from standing.ledger.attestations.publication import LocalSigner
 from standing.ledger.chain import governance
 from standing.ledger.chain.codec import encode_read
 from standing.ledger.chain.connection import parse_address
-from standing.ledger.chain.sender import Sender
+from standing.ledger.chain.sender import GAS_FIXED, Sender
+from standing.ledger.clock import DAY_MS
 from standing.ledger.service.api_keys import new_key
 from standing.ledger.service.serve import served
 from standing.ledger.service.settings import load
@@ -27,6 +29,7 @@ from standing.node.cli import app
 from standing.node.composition import build, read_secrets
 from standing.node.publishing.keys import load_private_key
 from standing.node.settings import NodeSettings
+from tests.node.node_tools import settings_on_disk
 from tests.world import GUARDIAN, REGISTRAR, World, wait_until
 
 
@@ -255,3 +258,21 @@ def test_a_platforms_key_file_left_by_an_interrupted_run_is_named_and_its_key_st
     key_file.unlink()
     assert run(add).exit_code == 0
     assert "exists already, and is not overwritten" in printed_error(run(add))
+
+
+@pytest.mark.parametrize(
+    ("pays_for_ms", "state", "said"),
+    [(7 * DAY_MS - 1_000, "look", "7 days at 1 wei"), (7 * DAY_MS, "ok", "7 days at 1 wei")],
+)
+def test_doctor_warns_a_week_before_the_sending_account_is_empty(
+    a_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pays_for_ms: int, state: str, said: str
+) -> None:
+    """It had warned below a thousand heartbeats, which are 17 minutes at one a second."""
+    config = tmp_path / "node.toml"
+    config.write_text(
+        tomli_w.dumps(settings_on_disk(a_world.make_bank(), tmp_path) | {"publisher": {"heartbeat_ms": 1_000}})
+    )
+    monkeypatch.setattr(Sender, "gas_price_wei", lambda _: 1)
+    monkeypatch.setattr(Sender, "balance_wei", lambda _: GAS_FIXED * pays_for_ms // 1_000)
+    gas = next(line for line in run(["doctor", "-c", config]).stdout.splitlines() if " gas " in line)
+    assert (gas.split()[0], said in gas) == (state, True), gas
