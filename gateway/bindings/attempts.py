@@ -48,12 +48,17 @@ def new_hold_id() -> str:
 
 
 def note_refusal(connection: Connection, user_id: str, bounds: BindingBounds, now_ms: int) -> None:
-    """Record a bank's refusal to bind for a user. Too many refusals put a hold on further attempts."""
+    """Record a bank's refusal to bind for a user. Too many refusals put a hold on further attempts.
+
+    Forgets refusals of anybody that no longer count, at most 500 at once: most users are not refused a second time.
+    """
     table = schema.binding_refusals
     since_ms = now_ms - bounds.within_minutes * MINUTE_MS
-    connection.execute(delete(table).where(table.c.user_id == user_id, table.c.at_ms <= since_ms))
+    late = select(table.c.position).where(table.c.at_ms <= since_ms).limit(_MAX_FORGOTTEN)
+    connection.execute(delete(table).where(table.c.position.in_(late)))
     connection.execute(insert(table).values(user_id=user_id, at_ms=now_ms))
-    count = connection.scalar(select(func.count()).select_from(table).where(table.c.user_id == user_id)) or 0
+    theirs = (table.c.user_id == user_id, table.c.at_ms > since_ms)
+    count = connection.scalar(select(func.count()).select_from(table).where(*theirs)) or 0
     if count < bounds.max_refusals:
         return
     # The count restarts with the hold: once it is lifted or over, the user has all attempts again.

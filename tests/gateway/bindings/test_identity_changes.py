@@ -6,9 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from standing.gateway.bindings.attempts import BindingBounds
 from standing.gateway.decisions.policy import Policy
+from standing.gateway.storage import schema
+from standing.ledger.clock import MINUTE_MS
 from tests.gateway.answers import kind_of
 from tests.gateway.bindings.requests import HOUR_MS, OTHER, confirm, waiting
 from tests.gateway.gateway_rig import BICS, Person, Rig, rig
@@ -143,6 +146,19 @@ def test_a_user_refused_too_often_is_held_until_support_lifts_the_hold_or_it_end
         )
         made.heartbeat()
         assert person.bind().status_code == 201
+
+
+def test_refusals_that_no_longer_count_are_forgotten_also_of_users_who_never_come_back(a_rig: Rig) -> None:
+    gone, other = a_rig.person(), a_rig.person()
+    for person in (gone, other):
+        assert person.bind(holder_name="另一个人").json()["outcome"] == "refused"
+        a_rig.clock.advance(Policy().binding.within_minutes * MINUTE_MS)
+    table = schema.binding_refusals.c
+    with a_rig.app.state.gateway.storage.read() as connection:
+        counted = connection.scalars(
+            select(table.user_id).where(table.user_id.in_([gone.user_id, other.user_id]))
+        ).all()
+    assert counted == [other.user_id]
 
 
 def test_attempts_at_the_same_moment_get_no_more_refusals_than_one_after_another(tmp_path: Path) -> None:
