@@ -277,7 +277,8 @@ def _report(findings: Findings, *, confirm: bool) -> None:
         )
     if not confirm:
         tell(
-            "To carry this out: standing-node recover --confirm. First make sure that no other node signs for the bank."
+            "To carry this out, run the same command with --confirm. First make sure that no other node signs for the "
+            "bank."
         )
 
 
