@@ -122,6 +122,13 @@ def canonical_name(name: str) -> str:
     return canonical
 
 
+def is_masked_name(canonical: str, *, of_person: bool) -> bool:
+    """Whether characters of a canonical name are hidden: then it may be the name of several holders. A single sign may
+    belong to a company's name."""
+    signs = sum(each in _MASKS for each in canonical)
+    return signs > (0 if of_person else 1)
+
+
 def folded(text: str) -> str:
     """The canonical form of any text, which may be empty."""
     if _HAN.fullmatch(text):

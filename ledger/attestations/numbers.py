@@ -21,10 +21,11 @@ _WITH_DECIMALS = re.compile(
 _ZERO_DECIMALS = re.compile(r"([0-9]{10,})\.00?")
 #: Signs that stand for characters which are hidden, or were lost in a conversion. A lone surrogate is what a decoder
 #: leaves of a bad byte, or JSON of half a character.
-_HIDDEN = re.compile("[*?×○■□█▪〓\ufffd\ud800-\udfff]|[•●·._]{2,}|#{2,}|[0-9] ?#")
-#: The same after other signs are removed. Three at least between digits: documents and IBANs may contain two. Four at
-#: an end, as in a masked Aadhaar number (XXXX XXXX 1234): Mexico's tax numbers of foreigners end in three.
-_HIDDEN_BY_X = re.compile("[0-9]X{3,}[0-9]|^X{4}|X{4}$|X{5}")
+_HIDDEN = re.compile("[*?×○■□█▪〓\ufffd\ud800-\udfff]|[•●·._]{2,}|#{2,}|[0-9] ?#|[-\u2010-\u2015\u2212]{3,}")
+#: The same after other signs are removed. Three at least between digits: documents and IBANs may contain two. Four
+#: elsewhere, as in a masked Aadhaar number (XXXX XXXX 1234) or one of Singapore (SXXXX567D): Mexico's tax numbers of
+#: foreigners end in three.
+_HIDDEN_BY_X = re.compile("[0-9]X{3,}[0-9]|X{4}")
 #: What keeps a spreadsheet from taking text for a number.
 _QUOTES = "'\"="
 _PADDING = "\0\ufeff \t\r\n"

@@ -26,7 +26,10 @@ _MOBILE = re.compile("1[3-9][0-9]{9}")
 #: Numbers of Hong Kong, Macau and Taiwan, whose country codes people in China write without a plus.
 _NEIGHBOUR = re.compile("(?:852|853|8860?)[0-9]{8,9}")
 #: Signs that stand for hidden or lost digits. One x or # may also come before an extension.
-_HIDDEN = re.compile(r"[*?×○■□█▪〓\ufffd\ud800-\udfff]|[•●·_]{2,}|\.{3,}|(?<![a-z])[x#]{2,}(?![a-z])", re.IGNORECASE)
+_HIDDEN = re.compile(
+    r"[*?×○■□█▪〓\ufffd\ud800-\udfff]|[•●·_]{2,}|\.{3,}|[-\u2010-\u2015\u2212]{3,}|(?<![a-z])[x#]{2,}(?![a-z])",
+    re.IGNORECASE,
+)
 _ONE_X = re.compile(r"(?<![a-z])[x#](?![a-z])", re.IGNORECASE)
 _NSN = phonenumbers.national_significant_number
 #: What stands between two numbers in one field.
@@ -88,7 +91,12 @@ def international_phone(phone: str, country: str) -> str:
     What has one, is masked, or cannot be read is returned as written.
     """
     plain = without_zero_decimals(_first_of_several(visible(phone).strip(), country))
-    if plain.startswith("+") or is_masked_phone(plain) or is_scientific(plain) or not _has_digits(plain):
+    if (
+        plain.startswith("+")
+        or _hides_digits(_before_extension(plain), country)
+        or is_scientific(plain)
+        or not _has_digits(plain)
+    ):
         return phone
     # Outside many countries' plans, too, people write 00 before a country code.
     for written in (f"+{plain[2:]}", plain) if plain.startswith("00") else (plain,):
@@ -101,6 +109,12 @@ def international_phone(phone: str, country: str) -> str:
 def is_masked_phone(phone: str) -> bool:
     """Whether digits of a phone number are hidden or lost, as in 138****8000."""
     return _hides_digits(_before_extension(visible(phone)))
+
+
+def is_filler_phone(canonical: str) -> bool:
+    """Whether a phone has one digit throughout, as 11111111111, and is no number in use: some are (+852 8888 8888)."""
+    parsed = parsed_phone(canonical)
+    return parsed is not None and len(set(_NSN(parsed))) == 1 and not phonenumbers.is_valid_number(parsed)
 
 
 def parsed_phone(phone: str, country: str = _HOME) -> phonenumbers.PhoneNumber | None:
@@ -136,13 +150,13 @@ def _before_extension(shown: str) -> str:
     return dashed[1] if _is_valid(dashed[1]) else plain
 
 
-def _hides_digits(plain: str) -> bool:
+def _hides_digits(plain: str, country: str = _HOME) -> bool:
     if _HIDDEN.search(plain) is not None:
         return True
     sign = _ONE_X.search(plain)
     if sign is None or not any(each.isdecimal() for each in plain[: sign.start()]):
         return False
-    return not _is_valid(plain[: sign.start()])
+    return not _is_valid(plain[: sign.start()], country)
 
 
 def _is_valid(phone: str, country: str = _HOME) -> bool:

@@ -5,8 +5,9 @@ import re
 
 #: Titles before a name; in Thai and Burmese without a space. Banks write them into the name, people leave them out.
 TITLES = (
-    "prof", "madam", "miss", "mdm", "mrs", "mr", "ms", "mx", "dr", "herr", "frau", "mevr", "dhr", "mme", "mlle", "srta",
-    "sra", "shri", "smt", "श्रीमती", "श्री", "เด็กหญิง", "เด็กชาย", "ดญ", "ดช", "นางสาว", "นส", "นาง", "นาย", "ဒေါ်", "ဦး",
+    "prof", "dr med", "dr", "madam", "miss", "mdm", "mrs", "mr", "ms", "mx", "dato", "datuk", "datin", "encik", "daw",
+    "herr", "frau", "mevr", "dhr", "mme", "mlle", "srta", "sra", "shri", "smt", "श्रीमती", "श्री", "เด็กหญิง", "เด็กชาย",
+    "ดญ", "ดช", "นางสาว", "นส", "นาง", "นาย", "ဒေါ်", "ဦး",
 )  # fmt: skip
 #: Titles after a name.
 TITLES_BEHIND = ("miss", "mdm", "mrs", "mr", "ms", "dr", "先生", "女士")
@@ -74,6 +75,20 @@ IN_FULL_AND_SHORT: tuple[tuple[str, str], ...] = (
     ("junior", "jr"),
     ("senior", "sr"),
 )
+#: Names and words of names that forms and books shorten, or that are spelt in many ways in Latin letters. As above.
+SHORT_NAMES: tuple[tuple[str, str], ...] = (
+    *((each, "md") for each in ("mohammad", "mohammed", "mohamed", "mohamad", "muhammad", "muhammed", "muhamad")),
+    *((each, "md") for each in ("mohd", "muhd")),
+    *((each, "bt") for each in ("binti", "binte", "bte")),
+    ("abdul", "abd"),
+    ("saint", "st"),
+    ("francisco", "fco"),
+    ("fernández", "fdez"),
+    ("gonzález", "glez"),
+    ("hernández", "hdez"),
+    ("martínez", "mtz"),
+    ("rodríguez", "rguez"),
+)
 #: The form of a Japanese or Korean company, which stands before or behind its name.
 FORM_BEFORE = re.compile("([株有주])(.+)")
 #: How bank transfers of Japan write the forms of companies and other bodies, in brackets before or behind the name.
@@ -99,7 +114,7 @@ THAI_SHORT = ("บมจ", "บจก")
 #: Words between the names of a person that one side may leave out.
 PARTICLES = (
     "de", "da", "do", "das", "dos", "del", "dela", "e", "y", "la", "las", "los", "von", "zu", "van", "der", "den",
-    "bin", "binti", "bint", "ibn", "al", "el", "بن", "ابن", "بنت",
+    "bin", "binti", "binte", "bte", "bt", "bint", "ibn", "al", "el", "بن", "ابن", "بنت",
 )  # fmt: skip
 #: How patronymics end.
 PATRONYMICS = ("ович", "евич", "ьич", "овна", "евна", "ична", "оглы", "кызы", "ovich", "evich", "ovna", "evna")

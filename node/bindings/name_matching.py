@@ -27,12 +27,13 @@ from opencc import OpenCC
 from rapidfuzz.distance import OSA
 
 from standing.ledger.attestations.binding_protocol import MatchWord
-from standing.ledger.attestations.names import MAX_NAME, canonical_name, folded, words_of
+from standing.ledger.attestations.names import MAX_NAME, canonical_name, folded, is_masked_name, words_of
 from standing.node.bindings.name_forms import (
     FORM_BEFORE,
     GENERATIONS,
     IN_FULL_AND_SHORT,
     LOOKS_LATIN,
+    SHORT_NAMES,
     THAI_FORM,
     THAI_SHORT,
     TITLES,
@@ -111,6 +112,8 @@ def match_name(held: str, claimed: str, *, of_person: bool = True, held_words: S
     or last one. Raises: InvalidValue.
     """
     canonical = canonical_name(claimed)
+    if is_masked_name(held, of_person=of_person):  # who types the same mask knows what receipts show, not the name
+        return "no_match"
     if canonical == held:
         return "match"
     if max(len(canonical), len(held)) > _MAX_LETTERS:
@@ -135,6 +138,7 @@ def _shares_parts(forms: set[str], words: Sequence[str]) -> bool:
     """Whether a person's names differ in a part that one side leaves out or shortens."""
     spellings = {tuple(_plain(word).translate(LOOKS_LATIN) for word in words)}
     spellings.add(tuple(_plain(word.translate(_OTHERWISE)).translate(LOOKS_LATIN) for word in words))
+    spellings.update([tuple(map(_shortened, spelling)) for spelling in spellings])
     for spelling in spellings:
         for order in _orders(spelling):
             longer = longer_name(order)
@@ -160,7 +164,8 @@ def _forms(canonical: str) -> set[str]:
 
 
 def _shortened(plain: str) -> str:
-    """A name with the legal form of its company as it is shortest, and behind it where that could be before it."""
+    """A name with the legal form of its company, and words of a person's name, as they are shortest; and with the form
+    behind the company's name where that could be before it."""
     for full, short in _short_forms():
         plain = plain.replace(full, short)
     if (thai := _thai_company().fullmatch(plain)) is not None:
@@ -175,16 +180,22 @@ def _thai_company() -> re.Pattern[str]:
 
 
 def _without_titles(forms: set[str]) -> set[str]:
-    """Names without the title before or behind them: one side may leave it out, but Mr and Mrs are two people."""
+    """Names without a title before or behind them, or several (Prof. Dr.): one side may leave them out, but Mr and Mrs
+    are two people."""
     before, behind = _titles()
-    cut = {form.removeprefix(title) for form in forms for title in before if form.startswith(title)}
-    cut |= {form.removesuffix(title) for form in forms for title in behind if form.endswith(title)}
-    return {each for each in cut if len(each) >= _SHORT_NAME}
+    without: set[str] = set()
+    left = forms
+    while left:
+        cut = {form.removeprefix(title) for form in left for title in before if form.startswith(title)}
+        cut |= {form.removesuffix(title) for form in left for title in behind if form.endswith(title)}
+        left = {each for each in cut if len(each) >= _SHORT_NAME} - without
+        without |= left
+    return without
 
 
 @lru_cache(maxsize=1)
 def _short_forms() -> tuple[tuple[str, str], ...]:
-    return tuple((_plain(folded(full)), _plain(folded(short))) for full, short in IN_FULL_AND_SHORT)
+    return tuple((_plain(folded(full)), _plain(folded(short))) for full, short in (*IN_FULL_AND_SHORT, *SHORT_NAMES))
 
 
 @lru_cache(maxsize=1)
@@ -220,7 +231,12 @@ def _orders(words: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _untitled(words: Sequence[str]) -> Sequence[str]:
-    return tuple(word for at, word in enumerate(words) if at not in {0, len(words) - 1} or word not in _TITLE_WORDS)
+    begin, end = 0, len(words)
+    while begin < end - 1 and words[begin] in _TITLE_WORDS:
+        begin += 1
+    while end > begin + 1 and words[end - 1] in _TITLE_WORDS:
+        end -= 1
+    return tuple(words[begin:end])
 
 
 def _plain(canonical: str) -> str:

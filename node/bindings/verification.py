@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from standing.ledger.attestations.binding_protocol import Claim, ClaimHint, FieldMatch, MatchWord, Mismatch
 from standing.ledger.attestations.identity import Identity
+from standing.ledger.attestations.names import is_masked_name
 from standing.ledger.attestations.terms import Status
 from standing.node.accounts.store import Account
 from standing.node.bindings.name_matching import match_name
@@ -70,11 +71,12 @@ def verify(account: Account | None, claim: Claim, identity: Identity) -> Verific
     held = account.identity
     document = _compared(held.id_document, identity.id_document)
     phone = _compared(held.phone, identity.phone)
+    of_person = account.holder_kind == "person"
     if "match" in {document, phone}:
-        of_person = account.holder_kind == "person"
         name = match_name(held.name, claim.holder_name, of_person=of_person, held_words=account.name_words)
     else:  # not even compared: the time that it takes would tell whether the name is close
-        name = "match" if held.name == identity.name else "no_match"
+        is_equal = held.name == identity.name and not is_masked_name(held.name, of_person=of_person)
+        name = "match" if is_equal else "no_match"
     matches = [FieldMatch.of("name", name), FieldMatch.of("id_document", document), FieldMatch.of("phone", phone)]
     found = _mismatches(account, claim, name, document, phone)
     if not found and document == phone == "not_stated":

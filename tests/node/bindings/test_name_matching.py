@@ -9,7 +9,9 @@ from standing.node.bindings.name_matching import match_name
 _CASES: list[tuple[str, str, str]] = [
     # A masked name is nobody's name: 李*明 may be 李小明 as well as 李建明.
     ("李*明", "李明", "no_match"),
-    ("李*明", "李*明", "match"),
+    ("李*明", "李*明", "no_match"),
+    ("*娜", "*娜", "no_match"),
+    ("J*** S****", "J*** S****", "no_match"),
     ("李＊明", "李明", "no_match"),
     ("李×明", "李明", "no_match"),
     ("李#明", "李明", "no_match"),
@@ -38,7 +40,7 @@ _CASES: list[tuple[str, str, str]] = [
     ("Robert Downey Jr.", "Downey Jr., Robert", "close"),
     ("Robert Downey Jr.", "Robert Downey Junior", "close"),
     ("Henry Ford III", "Ford, Henry III", "close"),
-    # Titles.
+    # Titles, of which one side may leave out several.
     ("นายสมชาย ใจดี", "สมชาย ใจดี", "close"),
     ("น.ส. สมหญิง ใจดี", "สมหญิง ใจดี", "close"),
     ("น.ส.สมหญิง ใจดี", "นางสาวสมหญิง ใจดี", "close"),
@@ -48,7 +50,22 @@ _CASES: list[tuple[str, str, str]] = [
     ("JAIDEE SOMCHAI MR", "Somchai Jaidee", "close"),
     ("Dr. Anna Weber", "Anna Weber", "close"),
     ("ဒေါ်အောင်ဆန်းစုကြည်", "အောင်ဆန်းစုကြည်", "close"),
+    ("Prof. Dr. Hans Müller", "Hans Müller", "close"),
+    ("Herr Prof. Dr. Hans Müller", "Müller Hans", "close"),
+    ("Dr. med. Hans Müller", "Hans Müller", "close"),
+    ("Daw Aung San Suu Kyi", "Aung San Suu Kyi", "close"),
     ("Mr John Smith", "Mrs John Smith", "no_match"),
+    ("Mr Dr John Smith", "Mrs Dr John Smith", "no_match"),
+    # Words that forms and books shorten.
+    ("MOHD FAIZAL BIN ABDULLAH", "Muhammad Faizal bin Abdullah", "close"),
+    ("MD. RAHIM UDDIN", "Mohammed Rahim Uddin", "close"),
+    ("MD RAHIM", "Mohammad Karim", "no_match"),
+    ("SITI NUR BT ALI", "Siti Nur binti Ali", "close"),
+    ("SITI NUR BTE ALI", "Siti Nur Ali", "close"),
+    ("MOHD FAIZAL BIN ABDULLAH", "Mohamed Faizal Abdullah", "close"),
+    ("SITI NUR BT ALI", "Siti Nur bin Ali", "no_match"),
+    ("FCO. JAVIER HDEZ. RUIZ", "Francisco Javier Hernández Ruiz", "close"),
+    ("ABDUL AZIZ", "Abdullah Aziz", "no_match"),
     ("Ms Ann Lee", "Mr Ann Lee", "no_match"),
     # Companies.
     ("杭州云栖科技有限公司", "杭州云栖科技有限责任公司", "close"),
@@ -223,6 +240,12 @@ def test_a_middle_name_that_the_claim_leaves_out_is_close(book: str, claimed: st
 
 def test_without_the_words_of_the_book_a_middle_name_cannot_be_told_from_a_longer_name() -> None:
     assert match_name("johnrobertsmith", "John Smith") == match_name("johnathansmith", "John Smith") == "no_match"
+
+
+def test_a_masked_company_is_nobodys_and_one_sign_may_belong_to_its_name() -> None:
+    masked, with_sign = canonical_name("杭州****有限公司"), canonical_name("C#学院有限公司")
+    assert match_name(masked, "杭州****有限公司", of_person=False) == "no_match"
+    assert match_name(with_sign, "C#学院有限公司", of_person=False) == "match"
 
 
 def test_the_name_of_a_company_is_not_compared_in_parts() -> None:

@@ -80,6 +80,7 @@ def test_amounts_in_a_unit_of_many_are_read_by_their_factor(
         ("CN", "13800138000", "+8613800138000"),
         ("KE", "0712345678/0722345678", "+254712345678"),
         ("DE", "030/12345678", "+493012345678"),
+        ("TW", "02-2345-6789#123", "+886223456789"),
     ],
 )
 def test_phones_without_a_country_code_are_of_the_country_that_the_profile_names(
