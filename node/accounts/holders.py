@@ -1,5 +1,6 @@
 """Holders as the core states them: name, ID document and phone in canonical form."""
 
+import re
 import unicodedata
 
 from standing.ledger.attestations.documents import GLOBAL_SCHEMES
@@ -12,7 +13,7 @@ from standing.ledger.attestations.identity import (
 )
 from standing.ledger.attestations.names import words_of
 from standing.ledger.attestations.numbers import compacted, is_masked, visible
-from standing.ledger.attestations.phones import is_masked_phone
+from standing.ledger.attestations.phones import is_filler_phone, is_masked_phone
 from standing.ledger.errors import InvalidValue
 from standing.node.accounts.changes import AccountChange
 
@@ -20,6 +21,9 @@ from standing.node.accounts.changes import AccountChange
 _NONE = "none"
 #: Schemes whose numbers no authority gives.
 _LETTERS_MAY_DO = frozenset({"CUST", "EMPL"})
+#: One digit throughout, as of a document that nobody has. Chile, Colombia and Ecuador prescribe such numbers for buyers
+#: who state none (66.666.666-6, 222222222222), and Mexico two others, for its own people and foreigners.
+_OF_NOBODY = re.compile(r"([0-9])\1{5,}|X[AE]XX010101[0-9A-Z]+")
 #: The values of a change that states no document.
 _NO_DOCUMENT = (None, None, None)
 #: How many words a name has whose middle one a claim may leave out.
@@ -53,12 +57,13 @@ def words_of_name(held: tuple[str, ...], change: AccountChange) -> tuple[str, ..
 
 
 def _phone(stated: str) -> str:
-    """A phone in canonical form; empty where it is "none" or masked, or has no digit but zeros, as where a core has
-    none."""
+    """A phone in canonical form; empty where it is "none" or masked, or has no digit but zeros, or one digit
+    throughout, as where a core has none."""
     if stated == _NONE or not any(unicodedata.decimal(character, 0) for character in stated):
         return ""
     try:
-        return canonical_phone(stated)
+        phone = canonical_phone(stated)
+        return "" if is_filler_phone(phone) else phone
     except InvalidValue:
         if is_masked_phone(stated):
             return ""
@@ -84,7 +89,7 @@ def _id_document(held: str, scheme: str | None, country: str | None, number: str
 
 def _is_placeholder(scheme: str | None, number: str) -> bool:
     """Whether it is what a core writes for no number, such as -, N/A, 无 or 000000: no digit is in it, of any script,
-    or nothing but zeros.
+    nothing but zeros, or another digit six times or more. Anyone could state such a number as their own.
 
     An employer or a bank may number by letters. A masked number is no placeholder.
     """
@@ -92,7 +97,9 @@ def _is_placeholder(scheme: str | None, number: str) -> bool:
     if not values:
         return True
     only_letters, only_zeros = all(each is None for each in values), all(each == 0 for each in values)
-    if scheme in _LETTERS_MAY_DO or not (only_letters or only_zeros):
+    if scheme in _LETTERS_MAY_DO:
         return False
     shown = visible(number)
+    if not (only_letters or only_zeros):
+        return _OF_NOBODY.fullmatch(compacted(shown)) is not None
     return not is_masked(shown, compacted(shown))
