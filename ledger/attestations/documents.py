@@ -38,19 +38,29 @@ _SWEDISH_12 = re.compile(r"(18|19|20)([0-9]{2})([0-9]{8})")
 _SWEDISH_10 = re.compile(r"([0-9]{2})[0-9]{8}")
 _YEAR_OF_PLUS = 25
 #: How many digits a number has whose first ones may be zeros, which spreadsheets and columns of numbers leave out: at
-#: most two. Vietnam's former numbers have nine.
+#: most two. Vietnam's former numbers have nine. Indonesia's tax numbers of 15 digits have had a zero before them since
+#: 2024.
 _DIGITS: dict[tuple[str, str], int] = {
-    **{("NIDN", country): 9 for country in ("IL", "NL")},
+    ("NIDN", "PE"): 8,
+    **{("NIDN", country): 9 for country in ("IL", "NL", "SV", "UA")},
     **{("NIDN", country): 10 for country in ("BG", "DK", "EC", "IR", "IS")},
-    **{("NIDN", country): 11 for country in ("BE", "BR", "DO", "HR", "LV", "NO", "PL")},
+    **{("NIDN", country): 11 for country in ("BE", "BR", "DO", "GE", "HR", "LV", "NO", "PL")},
     **{("NIDN", country): 12 for country in ("JP", "KZ", "MY", "VN")},
-    **{("NIDN", country): 13 for country in ("BA", "KR", "ME", "MK", "RS", "SI", "ZA")},
-    ("SOSE", "GR"): 11,
+    **{("NIDN", country): 13 for country in ("BA", "HN", "KR", "ME", "MK", "RS", "SI", "ZA")},
     ("SOSE", "US"): 9,
+    **{("SOSE", country): 11 for country in ("GR", "MX", "RU")},
+    ("SOSE", "ES"): 12,
     **{("TXID", country): 9 for country in ("GR", "IL", "NL", "NZ", "US")},
+    **{("TXID", country): 10 for country in ("TR", "UA")},
     **{("TXID", country): 11 for country in ("BR", "HR", "IT")},
-    **{(scheme, "BE"): 10 for scheme in ("COID", "TXID")},
+    ("TXID", "ID"): 16,
+    **{("COID", country): 8 for country in ("CZ", "FI", "GB", "SK", "TW", "UA")},
+    **{("COID", country): 9 for country in ("AU", "BG")},
     ("COID", "BR"): 14,
+    ("SREN", "FR"): 9,
+    ("SRET", "FR"): 14,
+    **{(scheme, country): 10 for scheme in ("COID", "TXID") for country in ("BE", "VN")},
+    **{(scheme, "TH"): 13 for scheme in ("COID", "TXID")},
 }
 _LOST_ZEROS = 2
 _RESIDENT_17 = re.compile(r"[0-9]{17}")
@@ -63,9 +73,13 @@ _TAX_LETTERS = {"CH": ("CHE",), "GR": ("EL", "GR")}
 _TAX_WORDS = {"CH": re.compile("([0-9]{9})(?:MWST|TVA|IVA)"), "NO": re.compile("([0-9]{9})MVA")}
 #: Permits of Hong Kong and Macau residents for the mainland: the holder's number, and how often it was issued. The
 #: number of Taiwan residents' permits has eight digits.
-_PERMIT_SCHEMES = frozenset({"ARNU", "CCPT", "NIDN"})
 _ISSUED_PERMIT = re.compile("([HM][0-9]{8})[0-9]{2}")
 _ISSUED_TAIWAN_PERMIT = re.compile("([0-9]{8})[0-9]{2}[A-Z]?")
+#: Under which scheme such a permit, or the card of a foreigner who lives in China, is stated differs from system to
+#: system. Their numbers have forms of their own, which tell what they are.
+_SCHEMES_OF_VISITORS = frozenset({"ARNU", "CCPT", "NIDN"})
+_PERMIT = re.compile("[HM]?[0-9]{8}")
+_RESIDENT = re.compile("[0-9]{17}[0-9X]|[A-Z]{3}[0-9]{12}")
 #: Spain: eight digits and a letter that they determine; foreigners have X, Y or Z in place of the first.
 _SPANISH = re.compile("([XYZ]?)([0-9]{6,8})([A-Z]?)")
 _SPANISH_LENGTH = 8
@@ -147,7 +161,17 @@ def canonical_id_document(document: IdDocument) -> str:
     if is_masked(written, number):
         raise InvalidValue("id_document_number", "masked, or with lost characters", allowed)
     number = _whole(document.scheme, country, number, written)
-    return f"{document.scheme}:{country}:{number}".casefold()
+    return f"{_usual_scheme(document.scheme, country, number)}:{country}:{number}".casefold()
+
+
+def _usual_scheme(scheme: str, country: str, number: str) -> str:
+    """The scheme of a document; one for those of China that are stated under several."""
+    if country == "CN" and scheme in _SCHEMES_OF_VISITORS:
+        if _PERMIT.fullmatch(number):
+            return "CCPT"
+        if _RESIDENT.fullmatch(number):
+            return "NIDN"
+    return scheme
 
 
 def _whole(scheme: str, country: str, number: str, written: str) -> str:
@@ -185,8 +209,10 @@ def _without_tax_words(number: str, country: str) -> str:
 
 
 def _without_issue(scheme: str, country: str, number: str) -> str:
-    found = _ISSUED_PERMIT.fullmatch(number) if scheme in _PERMIT_SCHEMES and country != "TW" else None
-    if found is None and scheme == "CCPT" and country in {"CN", "TW"}:
+    if scheme not in _SCHEMES_OF_VISITORS:
+        return number
+    found = None if country == "TW" else _ISSUED_PERMIT.fullmatch(number)
+    if found is None and (country == "CN" or (scheme, country) == ("CCPT", "TW")):
         found = _ISSUED_TAIWAN_PERMIT.fullmatch(number)
     return number if found is None else found[1]
 

@@ -26,6 +26,18 @@ def _canonical(scheme: str, country: str, number: str) -> str:
         ("TXID", "IT", "IT00743110157", "743110157"),
         ("NIDN", "NL", "012345678", "12345678"),
         ("NIDN", "EC", "0912345678", "912345678"),
+        ("NIDN", "GE", "01008012345", "1008012345"),
+        ("NIDN", "PE", "00123456", "123456"),
+        ("SOSE", "RU", "001-234-567 89", "123456789"),
+        ("TXID", "VN", "0100109106", "100109106"),
+        ("TXID", "TH", "0105551234567", "105551234567"),
+        ("TXID", "ID", "01.234.567.8-901.000", "0012345678901000"),
+        ("TXID", "ID", "01.234.567.8-901.000", "12345678901000"),
+        ("COID", "GB", "00445790", "445790"),
+        ("COID", "CZ", "00123456", "123456"),
+        ("COID", "TW", "03707901", "3707901"),
+        ("COID", "FI", "0112038-9", "112038-9"),
+        ("SREN", "FR", "005 520 135", "5520135"),
         # Letters and digits that the others determine.
         ("NIDN", "ES", "12345678Z", "12.345.678"),
         ("NIDN", "ES", "01234567L", "1234567-L"),
@@ -36,6 +48,7 @@ def _canonical(scheme: str, country: str, number: str) -> str:
         ("CCPT", "HK", "H1234567801", "H12345678"),
         ("CCPT", "CN", "M12345678 02", "m12345678"),
         ("CCPT", "TW", "1234567801(B)", "12345678"),
+        ("ARNU", "CN", "1234567801(B)", "12345678"),
         # People over 100.
         ("NIDN", "SE", "18811218-9876", "811218+9876"),
         ("NIDN", "SE", "191412121234", "141212+1234"),
@@ -45,6 +58,19 @@ def _canonical(scheme: str, country: str, number: str) -> str:
 )
 def test_what_may_be_left_out_makes_no_other_document(scheme: str, country: str, book: str, claim: str) -> None:
     assert _canonical(scheme, country, book) == _canonical(scheme, country, claim)
+
+
+@pytest.mark.parametrize(
+    "number", ["H12345678", "12345678", "911124198108030024", "810000199408230021", "CHN310078010123"]
+)
+def test_under_whichever_scheme_china_s_documents_of_visitors_are_stated_they_are_one(number: str) -> None:
+    assert len({_canonical(scheme, "CN", number) for scheme in ("ARNU", "CCPT", "NIDN")}) == 1
+
+
+def test_other_documents_of_china_and_permits_of_elsewhere_keep_their_scheme() -> None:
+    assert _canonical("CCPT", "CN", "E12345678") != _canonical("NIDN", "CN", "E12345678")
+    assert _canonical("CCPT", "CN", "H12345678") != _canonical("CCPT", "HK", "H12345678")
+    assert _canonical("DRLC", "CN", "310101197606149886") != _canonical("NIDN", "CN", "310101197606149886")
 
 
 @pytest.mark.parametrize(
@@ -58,6 +84,8 @@ def test_what_may_be_left_out_makes_no_other_document(scheme: str, country: str,
         ("CCPT", "HK", "H1234567801", "H12345679"),
         ("CCPT", "CN", "G12345678", "12345678"),
         ("NIDN", "ES", "12345678Z", "12345679"),
+        ("COID", "GB", "SC123456", "123456"),
+        ("COID", "AU", "004028077", "49004028077"),
         ("NIDN", "HK", "A123456(3)", "A123456(4)"),
     ],
 )
