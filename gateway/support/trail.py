@@ -27,12 +27,14 @@ from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.gateway.support.hops import Facts, Hop, HopName, HopState, hops_of
 from standing.gateway.support.settings import TrailSettings
-from standing.ledger.clock import MAX_CALENDAR_MS, Clock
+from standing.ledger.clock import MAX_CALENDAR_MS, MINUTE_MS, Clock
 from standing.ledger.errors import LedgerUnreachable, Overloaded
 
 #: The most changes of one trail.
 MAX_CHANGES = 10
 _MAX_DECISIONS = 200
+#: A ledger's clock may be ahead of this machine's by as much as a policy allows at most (`ahead_allowance_ms`).
+_CLOCKS_APART_MS = 10 * MINUTE_MS
 
 
 class Cause(StrEnum):
@@ -275,9 +277,11 @@ def _first_use(connection: Connection, observed: Row[Any], *, before: int | None
     None where none was, or the next change came first.
     """
     table = schema.decisions.c
+    # No earlier ones: terms that a request stated again may have taken effect years, and thousands of decisions, ago.
+    since_ms = max(observed.effective_at_ms, observed.block_time_ms - _CLOCKS_APART_MS)
     rows = connection.execute(
         select(table.decided_at_ms, table.answer)
-        .where(table.binding == observed.binding, table.decided_at_ms >= observed.effective_at_ms)
+        .where(table.binding == observed.binding, table.decided_at_ms >= since_ms)
         .order_by(table.decided_at_ms)
         .limit(_MAX_DECISIONS)
     )

@@ -155,10 +155,14 @@ def _decided(at_ms: int, publication: int) -> dict[str, Any]:
     }
 
 
+def _observed(block_time_ms: int = 0) -> Any:
+    return SimpleNamespace(binding=_BINDING, publication=7, effective_at_ms=100, block_time_ms=block_time_ms)
+
+
 def test_a_change_is_used_by_the_first_decision_on_it_or_on_a_repeat_and_not_by_one_on_the_next(
     storage: Storage,
 ) -> None:
-    observed = cast(Any, SimpleNamespace(binding=_BINDING, publication=7, effective_at_ms=100))
+    observed = _observed()
     with storage.write() as connection:
         assert trail._first_use(connection, observed, before=None) is None
         assert trail._last_decision(connection, _BINDING) is None
@@ -169,6 +173,15 @@ def test_a_change_is_used_by_the_first_decision_on_it_or_on_a_repeat_and_not_by_
         last = trail._last_decision(connection, _BINDING)
     assert last is not None
     assert (last.transaction_id, last.publication) == ("t130", 9)
+
+
+def test_old_terms_that_were_asked_for_again_are_used_however_many_payments_there_were_since(storage: Storage) -> None:
+    """The block's clock may be ahead of this machine's."""
+    asked_ms = 10**9
+    with storage.write() as connection:
+        earlier = [_decided(110 + index, 5) for index in range(300)]
+        connection.execute(insert(schema.decisions), [*earlier, _decided(asked_ms - 600_000, 7)])
+        assert trail._first_use(connection, _observed(asked_ms), before=None) == asked_ms - 600_000
 
 
 def test_a_repeat_is_a_change_only_where_the_banks_node_names_it_and_the_newest_are_shown(storage: Storage) -> None:
