@@ -105,7 +105,7 @@ class Schedule(ABC):
         return self._failed_at_ms is None or has_passed(now_ms, self._failed_at_ms, MINUTE_MS)
 
     def _is_requested(self) -> bool:
-        """Whether a run was requested. Raises: StorageUnavailable."""
+        """Whether a run is to be made at once. Raises: StorageUnavailable."""
         return False
 
     def _is_due(self, now_ms: int) -> bool:

@@ -5,7 +5,7 @@ import threading
 from standing.gateway.storage.database import Storage
 from standing.gateway.storage.schedule import Schedule
 from standing.gateway.warning.risk_run import RiskRunner
-from standing.gateway.warning.risk_store import asked_at_ms, ran_at_ms
+from standing.gateway.warning.risk_store import asked_at_ms, last_run, ran_at_ms
 from standing.ledger.clock import Clock
 from standing.ledger.service.leader import Leader
 
@@ -43,7 +43,9 @@ class RiskSchedule(Schedule):
 
     def _is_requested(self) -> bool:
         with self._storage.read() as connection:
-            return asked_at_ms(connection) is not None
+            last = last_run(connection)
+            # What the leader finds unfinished was stopped or has failed: nobody else makes runs.
+            return asked_at_ms(connection) is not None or (last is not None and last.ended_at_ms is None)
 
     def _last_began_ms(self) -> int | None:
         with self._storage.read() as connection:

@@ -2,22 +2,29 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import func, select
 
 import standing.gateway.decisions
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.errors import StorageUnavailable
 from standing.gateway.storage import schema
+from standing.gateway.storage.database import Storage
 from standing.gateway.warning import risk_run, risk_store
 from standing.gateway.warning.risk_facts import FEATURES, HORIZON_MS
 from standing.gateway.warning.risk_model import MIN_FAILURES, MIN_LEARNED, RiskModel
 from standing.gateway.warning.risk_reads import on_record
 from standing.gateway.warning.risk_run import Run
 from standing.gateway.warning.risk_schedule import RiskSchedule
-from standing.ledger.clock import DAY_MS
+from standing.gateway.warning.settings import WarningSettings
+from standing.ledger.clock import DAY_MS, ManualClock
+from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.leader import Leader, NoLock
+from tests.databases import new_database
 from tests.gateway.follower_rig import FollowRig, follow_rig
 from tests.gateway.gateway_rig import Person
 from tests.world import wait_until
@@ -321,3 +328,50 @@ def test_the_schedule_makes_a_run_when_it_is_due(it: FollowRig) -> None:
         schedule.look()
         began.append(last_run_ms() == it.clock.now_ms())
     assert began == [False, True, False, True]
+
+
+@pytest.mark.parametrize("failure", [StorageUnavailable("gone for a moment", 1), None], ids=["failed", "stopped"])
+def test_a_run_that_did_not_reach_its_end_is_made_again_and_not_only_a_day_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception | None
+) -> None:
+    database, clock = Database(new_database(tmp_path, "gateway")), ManualClock(1_800_000_000_000)
+    migrate(database, "standing.gateway.storage")
+    with closing(Storage(database)) as storage:
+        nothing, none = cast(Any, None), cast(Any, ())
+        runner = risk_run.RiskRunner(
+            storage=storage,
+            vault=nothing,
+            banks=none,
+            policy=Policy(),
+            clock=clock,
+            settings=WarningSettings(),
+            wake=lambda: None,
+        )
+        schedule = RiskSchedule(runner, storage, clock, Leader(NoLock(), "warning"), every_minutes=1_440)
+
+        def cut_short(*_: object) -> None:
+            if failure is not None:
+                raise failure
+            schedule._stop.set()
+
+        def ended() -> bool | None:
+            with storage.read() as connection:
+                last = risk_store.last_run(connection)
+            return None if last is None else last.ended_at_ms is not None
+
+        clock.advance(15 * 60_000)
+        with monkeypatch.context() as patched:
+            patched.setattr(runner, "_learn", cut_short)
+            schedule.look()
+        schedule._stop.clear()  # as in the process that goes on
+        found = [ended()]
+        for wait_ms in (59_999, 1) if failure is not None else (0,):
+            clock.advance(wait_ms)
+            schedule.look()
+            found.append(ended())
+        assert found == ([False, False, True] if failure is not None else [False, True])
+        began_ms = clock.now_ms()
+        clock.advance(60_000)
+        schedule.look()
+        with storage.read() as connection:
+            assert risk_store.ran_at_ms(connection) == began_ms, "once"
