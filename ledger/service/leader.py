@@ -65,7 +65,7 @@ class DatabaseFileLock:
         return True
 
     def release(self) -> None:
-        self._lock.release(force=True)
+        self._lock.release()
 
 
 class AdvisoryLock:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from standing.ledger.service.database import Database
-from standing.ledger.service.leader import Leader, NoLock, lock_of
+from standing.ledger.service.leader import Leader, NoLock, _key, lock_of
 from with_postgres import PostgresMissing, postgres
 
 _HOLD = """
@@ -32,6 +33,7 @@ def test_only_one_process_leads_until_it_resigns(tmp_path: Path) -> None:
     first.resign()
     assert [second.leads(), first.leads()] == [True, False]
     second.resign()
+    assert not second.led
 
 
 def test_different_resources_have_separate_locks(tmp_path: Path) -> None:
@@ -41,6 +43,13 @@ def test_different_resources_have_separate_locks(tmp_path: Path) -> None:
     assert reconciler.leads()
     follower.resign()
     reconciler.resign()
+
+
+def test_in_one_postgresql_each_task_of_each_services_schema_has_a_lock_of_its_own() -> None:
+    """Advisory locks are of the whole database: two gateways in schemas of their own would take turns."""
+    places = [(name, place) for name in ("follower", "reconcile") for place in ("public", "gateway_a", "gateway_b")]
+    assert len({_key(name, place) for name, place in places}) == len(places)
+    assert _key("follower", None) == _key("follower", "public")
 
 
 @pytest.mark.long
@@ -70,6 +79,28 @@ def test_a_lock_file_that_cannot_be_opened_is_asked_for_again(tmp_path: Path) ->
     (tmp_path / "gateway.sqlite3.follower").rmdir()
     assert leader.leads()
     leader.resign()
+
+
+def test_a_leader_whose_lock_cannot_be_checked_leads_no_longer() -> None:
+    """As when the session that holds it was cut: the lock may be another's by now."""
+
+    class Cut(NoLock):
+        def hold(self) -> bool:
+            if leader.led:
+                raise OperationalError("SELECT 1", None, Exception("server closed the connection"))
+            return True
+
+    leader = Leader(Cut(), "follower")
+    assert [leader.leads(), leader.leads()] == [True, False]
+    assert not leader.led
+
+
+def test_a_link_to_a_database_has_the_databases_own_lock(tmp_path: Path) -> None:
+    (tmp_path / "link.sqlite3").symlink_to(tmp_path / "gateway.sqlite3")
+    urls = [f"sqlite:///{tmp_path}/{name}.sqlite3" for name in ("gateway", "link")]
+    first, second = (Leader(lock_of(Database(url), "follower"), "follower") for url in urls)
+    assert [first.leads(), second.leads()] == [True, False]
+    first.resign()
 
 
 def test_an_in_memory_database_needs_no_lock() -> None:

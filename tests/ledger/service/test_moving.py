@@ -1,6 +1,8 @@
 """A service's database moves from a file to another database: complete or not at all, and never under a process."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,13 @@ def _source(folder: Path) -> str:
         connection.execute(insert(schema.audit), [_ENTRY] * 1_203)
     database.close()
     return url
+
+
+def _refusal(file: Path, statement: str) -> str:
+    """Why a database refuses a write at once."""
+    with closing(sqlite3.connect(file, timeout=0)) as other, pytest.raises(sqlite3.OperationalError) as caught:
+        other.execute(statement)
+    return str(caught.value)
 
 
 def test_a_gateways_whole_database_moves_with_its_usage_and_holds_and_not_while_it_runs(tmp_path: Path) -> None:
@@ -103,19 +112,28 @@ def test_a_move_that_fails_or_is_killed_leaves_the_file_and_moves_nothing(tmp_pa
     before = _rows(source, schema.metadata)
 
     def stop(rows: int) -> None:
+        # What a process that has just started wrote now would be lost.
+        assert "database is locked" in _refusal(tmp_path / "gateway.sqlite3", "DELETE FROM audit")
         if rows > 500:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         _gateway_move(source, target, stop)
     assert (_rows(source, schema.metadata), _rows(target, schema.metadata)["audit"]) == (before, [])
-    assert _gateway_move(source, target)[0] == 1_203
+    rows, left = _gateway_move(source, target)
+    assert rows == 1_203
+    for write in ("INSERT INTO audit DEFAULT VALUES", "UPDATE audit SET at_ms = 2", "DELETE FROM audit"):
+        assert "this_database_was_moved" in _refusal(left, write)
     with pytest.raises(NotFound, match="not there"):
         _gateway_move(f"sqlite:///{tmp_path}/mistyped.sqlite3", target)
     (tmp_path / "again").mkdir()
     with pytest.raises(Conflict, match=r"not empty \(audit\)"):
         _gateway_move(_source(tmp_path / "again"), target)
     assert (tmp_path / "again" / "gateway.sqlite3").exists()
+    (older := tmp_path / "again" / "gateway.sqlite3.moved").write_text("of an earlier move")
+    with pytest.raises(Conflict, match="exists already"):
+        _gateway_move(f"sqlite:///{tmp_path}/again/gateway.sqlite3", new_database(tmp_path, "another"))
+    assert older.read_text() == "of an earlier move"
     with pytest.raises(InvalidValue, match="not an SQLite file"):
         _gateway_move("postgresql+psycopg://standing@127.0.0.1:9/standing", target)
     with pytest.raises(SettingsError, match="database_url: not a database URL") as caught:

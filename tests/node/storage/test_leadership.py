@@ -59,9 +59,14 @@ def test_a_node_that_cannot_store_its_lead_leaves_the_lock_to_another(
     def fail(_connection: object) -> int:
         raise OperationalError("UPDATE", None, Exception("disk full"))
 
-    monkeypatch.setattr(first.leadership, "_count_up", fail)
-    assert not first.leadership.look()
+    with monkeypatch.context() as patched:
+        patched.setattr(first.leadership, "_count_up", fail)
+        assert not first.leadership.look()
+    assert "cannot be used" in str(first.leadership.trouble)
     assert second.leadership.take()
+    second.leadership.leave()
+    assert first.leadership.look()
+    assert first.leadership.trouble is None
 
 
 def test_a_node_that_lost_its_lock_unnoticed_cannot_sign(twins: tuple[Node, Node], bank: Bank) -> None:
