@@ -44,6 +44,11 @@ class Worker:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=task.name, daemon=True)
 
+    @property
+    def named_trouble(self) -> str:
+        """The trouble after the task's name, which many a text has in front already."""
+        return f"{self.task.name}: {(self.trouble or '').removeprefix(f'{self.task.name}: ')}"
+
     def start(self) -> None:
         self._thread.start()
 
@@ -98,7 +103,7 @@ class Workers:
     @property
     def troubles(self) -> list[str]:
         """The trouble of each worker that makes no progress."""
-        return [f"{worker.task.name}: {worker.trouble}" for worker in self._workers if worker.trouble is not None]
+        return [worker.named_trouble for worker in self._workers if worker.trouble is not None]
 
     def stopped(self, name: str) -> str | None:
         """The trouble of the worker of this name, where it cannot pass without an operator; else None."""
@@ -107,7 +112,7 @@ class Workers:
     @property
     def ended(self) -> list[str]:
         """The troubles of workers that need a restart of the node."""
-        return [f"{worker.task.name}: {worker.trouble}" for worker in self._workers if worker.ended]
+        return [worker.named_trouble for worker in self._workers if worker.ended]
 
     @contextmanager
     def running(self) -> Iterator[None]:

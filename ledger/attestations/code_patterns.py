@@ -1,5 +1,6 @@
-"""Patterns of ISO codes in API models, and what an error says in place of a regular expression."""
+"""Patterns of ISO codes in API models, and what pydantic's errors say is allowed."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,3 +18,13 @@ def code_problem(error: Mapping[str, Any]) -> tuple[str, str] | None:
     if error["type"] != "string_pattern_mismatch":
         return None
     return _SAID.get(error["ctx"]["pattern"])
+
+
+#: The allowed values, in pydantic's messages: "Input should be …", "String should have …".
+_SHOULD = re.compile(r" should (?:be |have |match )?(.+)")
+
+
+def allowed_by(message: str) -> str | None:
+    """The allowed values that one of pydantic's messages states; None where it states none."""
+    found = _SHOULD.search(message)
+    return None if found is None else found[1]

@@ -4,7 +4,6 @@ Every problem has a stable `type`, `urn:standing:problem:<word>`: the error's cl
 `detail` are in the language that the request prefers (`ledger.service.problem_language`).
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from standing.ledger.attestations.code_patterns import code_problem
+from standing.ledger.attestations.code_patterns import allowed_by, code_problem
 from standing.ledger.errors import (
     Conflict,
     InvalidValue,
@@ -80,9 +79,6 @@ def problem_of(error: StandingError, table: Mapping[type[StandingError], tuple[i
     )
 
 
-#: The allowed values, in pydantic's messages: "Input should be …", "String should have …".
-_SHOULD = re.compile(r" should (?:be |have |match )?(.+)")
-
 #: The allowed values, by error type, where pydantic's message lacks them.
 _ALLOWED = {
     "json_invalid": "JSON (RFC 8259)",
@@ -118,8 +114,7 @@ def _described(item: Mapping[str, Any]) -> dict[str, str]:
     code = code_problem(item)
     if code is not None:
         return {"field": _place(item["loc"], kind), "problem": code[0], "allowed": code[1]}
-    should = _SHOULD.search(problem)
-    allowed = _ALLOWED.get(kind) or (should.group(1) if should else problem)
+    allowed = _ALLOWED.get(kind) or allowed_by(problem) or problem
     return {"field": _place(item["loc"], kind), "problem": problem, "allowed": allowed}
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import Connection, Row, case, func, select
 
@@ -125,7 +126,8 @@ def oldest_waiting_ms(connection: Connection) -> int | None:
 @dataclass(frozen=True, slots=True)
 class PlatformLine:
     """A platform in numbers. `deposits_open`: neither confirmed nor expired; `deposits_unpaid`: of these, the
-    payment has not been ordered. `leaves`: it is being off-boarded, or has been."""
+    payment has not been ordered. `off_boarding`: "leaving" while its bindings are being ended, "left" afterwards, None
+    where it was not off-boarded."""
 
     platform: str
     active: int
@@ -133,7 +135,7 @@ class PlatformLine:
     last_granted_ms: int | None
     deposits_open: int
     deposits_unpaid: int
-    leaves: bool
+    off_boarding: Literal["leaving", "left"] | None
 
 
 def platforms(connection: Connection, named: list[str], now_ms: int) -> list[PlatformLine]:
@@ -160,12 +162,15 @@ def platforms(connection: Connection, named: list[str], now_ms: int) -> list[Pla
             .group_by(paid.platform)
         )
     }
-    leaves = set(connection.execute(select(leaving.platform)).scalars())
+    leaves: dict[str, Literal["leaving", "left"]] = {
+        row.platform: "leaving" if row.finished_at_ms is None else "left"
+        for row in connection.execute(select(leaving.platform, leaving.finished_at_ms))
+    }
     lines = []
     for platform in sorted({*named, *counted, *deposits, *leaves}):
         of, total, last_ms = counted.get(platform, (0, 0, None))
         lines.append(
-            PlatformLine(platform, of, total - of, last_ms, *deposits.get(platform, (0, 0)), platform in leaves)
+            PlatformLine(platform, of, total - of, last_ms, *deposits.get(platform, (0, 0)), leaves.get(platform))
         )
     return lines
 

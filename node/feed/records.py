@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from standing.ledger.attestations.code_patterns import code_problem
+from standing.ledger.attestations.code_patterns import allowed_by, code_problem
 from standing.ledger.attestations.identity import canonical_number
 from standing.ledger.attestations.limits import LIMIT_FIELDS
 from standing.ledger.errors import InvalidValue
@@ -194,6 +194,9 @@ def _problem(item: Any) -> InvalidValue:
     code = code_problem(item)
     if code is not None:
         return InvalidValue(field, *code)
+    stated = allowed_by(str(item["msg"]))
+    if stated is not None:
+        return InvalidValue(field, "not allowed", stated)
     allowed = "; ".join(f"{key} {value}" for key, value in item.get("ctx", {}).items() if key != "error")
     return InvalidValue(field, item["msg"], allowed or "see docs/FEED.md")
 

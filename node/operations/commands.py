@@ -26,7 +26,7 @@ from standing.node.accounts.bank_secrets import BankSecrets
 from standing.node.composition import Secrets, connect_ledger, issuer_of, open_vault, read_secrets
 from standing.node.fault_points import faults_of
 from standing.node.operations.feed_state import rejected_files
-from standing.node.operations.status import StoredStatus, bindings_by_version, stored
+from standing.node.operations.status import StoredStatus, bindings_by_version, core_silence, stored
 from standing.node.publishing.keys import PKCS11_MISSING
 from standing.node.recovery import backup
 from standing.node.recovery.history import CannotRecover, Findings
@@ -53,6 +53,9 @@ def status(config: Config = None) -> None:
             state = stored(connection)
             versions = _versions(settings, connection)
         trouble, warnings = _trouble(settings)
+        silence = core_silence(state.core_as_of_ms, SystemClock().now_ms()) if trouble is None else None
+        if silence is not None:
+            warnings.insert(0, silence)
         console.print(_screen(settings, state, versions, trouble, warnings, _on_ledger(settings)))
     if trouble is not None:
         raise typer.Exit(1)

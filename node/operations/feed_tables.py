@@ -91,5 +91,7 @@ def show_unstated(listed: Sequence[Unstated], number: int, console: Console) -> 
         table.add_column(label(name), overflow="fold")
     for account in listed:
         since = datetime.fromtimestamp(account.since_ms / 1000, UTC).isoformat(timespec="seconds")
-        table.add_row(masked(account.number), since, Text(account.source), Text(in_language(account.problem)))
+        table.add_row(
+            masked(account.number), since, Text(in_language(account.source)), Text(in_language(account.problem))
+        )
     console.print(table)

@@ -15,6 +15,9 @@ from standing.node.publishing import deployments, outbox, publications, recoveri
 from standing.node.storage import schema
 from standing.node.storage.database import DatabaseUnavailable
 
+#: The narrowest staleness bound in the gateway's own policy.
+_SILENT_MS = 60_000
+
 
 class RecoveryWanted(BaseModel):
     """After a recovery: what the core has to feed again before anything is signed."""
@@ -97,6 +100,9 @@ def look(node: Node, settings: SettingsState) -> NodeStatus:
     with node.database.read() as connection:
         stored_status = stored(connection)
     issuer = node.publisher.issuer
+    trouble = why_not_ready(node)
+    # What stops the node comes first: it may be why the core seems silent.
+    silence = core_silence(stored_status.core_as_of_ms, node.clock.now_ms()) if trouble is None else None
     return NodeStatus(
         **stored_status.model_dump(),
         bic=issuer.bic,
@@ -105,10 +111,10 @@ def look(node: Node, settings: SettingsState) -> NodeStatus:
         max_waiting=node.settings.max_waiting,
         max_in_flight=node.settings.publisher.max_in_flight,
         ledger_node=node.client.failover.current,
-        trouble=why_not_ready(node),
+        trouble=trouble,
         worker_troubles=node.workers.troubles,
         rejected_files=rejected.files,
-        warnings=warnings(node, settings),
+        warnings=[*([silence] if silence is not None else []), *warnings(node, settings)],
         settings=settings,
     )
 
@@ -120,6 +126,16 @@ def why_not_ready(node: Node) -> str | None:
     # A worker in trouble tries again, and `worker_troubles` reports it; one that has ended needs an operator. So does a
     # feed that cannot continue: nothing that the core states reaches the ledger.
     return node.publisher.trouble or next(iter(node.workers.ended), None) or feed_stopped(node)
+
+
+def core_silence(core_as_of_ms: int, now_ms: int) -> str | None:
+    """That the core's last statement is old; None where it is not, or before the first one."""
+    if not core_as_of_ms or now_ms - core_as_of_ms < _SILENT_MS:
+        return None
+    return (
+        "the core's last statement is more than a minute old: platforms approve nothing at this bank once its age "
+        "exceeds their bound; look at what feeds the node"
+    )
 
 
 def feed_stopped(node: Node) -> str | None:

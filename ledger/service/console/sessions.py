@@ -44,11 +44,12 @@ class LockedOut(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open session. `csrf`: the token that every form of this session carries."""
+    """An open session. `csrf`: the token that every form of this session carries. `now_ms`: when it was found."""
 
     caller: Caller
     csrf: str
     ends_at_ms: int
+    now_ms: int
     #: The identity provider that vouched for the person; None where a key opened it.
     issuer: str | None = None
 
@@ -147,7 +148,7 @@ class Sessions:
             if row is None or not self._is_open(row, now_ms):
                 return None
             caller = Caller(row.caller, row.role, None)
-            return Session(caller, csrf_of(token), row.ends_at_ms, row.issuer), row.seen_at_ms
+            return Session(caller, csrf_of(token), row.ends_at_ms, now_ms, row.issuer), row.seen_at_ms
 
         found = await self._store.reading(read)
         if found is None:

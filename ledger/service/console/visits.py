@@ -67,6 +67,7 @@ def frame(request: Request, session: Session | None) -> dict[str, Any]:
     return {
         "caller": session.caller if session is not None else None,
         "csrf": session.csrf if session is not None else "",
+        "opened_at_ms": session.now_ms if session is not None else None,
         # Without a session, a query may be a provider's answer, which is no page to come back to.
         "path": own_page(address(request)) if own and session is not None else path,
         "section": path.removeprefix(PATH).strip("/").partition("/")[0],

@@ -27,6 +27,8 @@ core-received = Received
 core-changed = Last entry with changes
 core-changes = changes: { $changes }, attestations: { $attestations }
 core-source = Read from { $source }
+source-file = files
+source-sql_view = the SQL view
 core-unstated = Unstated accounts
 core-again = The store was recovered: the core must feed everything from { $begins } to { $ends } again.
 
@@ -43,7 +45,7 @@ ledger-node-in-use = in use
 ledger-node-failures = failures since the start: { $count }
 
 rows = Unstated accounts
-rows-what = The core sent data about these accounts that the node cannot interpret. The ledger marks them as unstated until the core sends valid data.
+rows-what = The core sent data about these accounts that the node cannot interpret. Until it sends valid data, the ledger marks those that are bound as unstated, so that their payments go to review, and none of them can be bound anew.
 rows-more = Only the { $shown } that have waited longest are shown.
 rows-none = No account is unstated.
 rows-new = never valid so far
@@ -65,7 +67,8 @@ column-in-block = In a block
 column-tries = Transactions
 
 platforms = Platforms
-platform-leaves = off-boarded
+platform-leaving = being off-boarded
+platform-left = off-boarded
 column-platform = Platform
 column-active = Active bindings
 column-ended = Ended
@@ -74,7 +77,7 @@ column-deposits = Open micro-deposits
 column-unpaid = Of these, to pay out
 
 deposits = Micro-deposits to pay out
-deposits-what = Payment orders that the payout system has not accepted yet. They are sent again every second.
+deposits-what = Payment orders that the payout system has not accepted yet. They are sent again within a minute. If they stay here, the status page says why.
 deposits-none = All payment orders have been sent.
 deposit-times = requested { $at }, expires { $ends }
 

@@ -26,7 +26,9 @@ core-as-of = 数据时点
 core-received = 接收时间
 core-changed = 最近一次含变更的上送
 core-changes = 变更 { $changes } 条，状态证明 { $attestations } 条
-core-source = 读取自 { $source }
+core-source = 最近读取{ $source }
+source-file = 文件
+source-sql_view = SQL 视图
 core-unstated = 待修正的账户
 core-again = 存储已恢复，待核心系统重新上送 { $begins } 至 { $ends } 的全部数据。
 
@@ -43,7 +45,7 @@ ledger-node-in-use = 使用中
 ledger-node-failures = 启动以来失败 { $count } 次
 
 rows = 待修正数据
-rows-what = 核心系统上送的以下账户数据无法识别。重新上送之前，账本上这些账户标记为“状态待确认”。
+rows-what = 核心系统上送的以下账户数据无法识别。重新上送正确数据之前，已绑定的账户在账本上标记为“状态待确认”，其交易转人工审核；这些账户也不能新增绑定。
 rows-more = 仅显示等待最久的 { $shown } 个。
 rows-none = 所有账户的数据均可识别。
 rows-new = 从未识别成功
@@ -65,7 +67,8 @@ column-in-block = 上链
 column-tries = 链上交易数
 
 platforms = 平台
-platform-leaves = 已终止合作
+platform-leaving = 正在解除其绑定
+platform-left = 已终止合作
 column-platform = 平台
 column-active = 有效绑定
 column-ended = 已解绑
@@ -74,7 +77,7 @@ column-deposits = 进行中的小额打款
 column-unpaid = 其中待打款
 
 deposits = 待执行的打款指令
-deposits-what = 支付系统尚未接收的小额打款指令，每秒重新下达一次。
+deposits-what = 支付系统尚未接收的小额打款指令，一分钟内会再次下达。如长时间未下达，原因见“当前状态”页。
 deposits-none = 全部打款指令均已下达。
 deposit-times = 申请于 { $at }，{ $ends } 过期
 

@@ -130,7 +130,42 @@ def test_a_rejected_row_is_shown_by_place_and_field_with_its_number_masked(
     assert f"…{bad['number'][-4:]}" in text
     assert bad["number"] not in text
     assert "line 2" in text
+    assert "status: not allowed; allowed: &#39;active&#39;, &#39;frozen&#39;," in text
     assert "never valid so far" in text
+
+
+def test_a_rejected_file_is_one_trouble_and_not_also_that_of_a_worker(
+    a_world: World, stack: ExitStack, tmp_path: Path
+) -> None:
+    folder, bank, key = _with_drop_folder(a_world, stack, tmp_path)
+    browser = signed_in(stack, bank, key)
+    _drop(folder, a_world.clock.advance(1_000), {"status": "frozen"}, kind="changes")
+    wait_until(lambda: "Needs attention" in browser.open("/console/"))
+    text = text_of(browser.page.text)
+    assert text.count("so nothing after its time is loaded") == 1
+    assert "drop_folder: drop_folder" not in str(bank.get("/v1/status").json()["worker_troubles"])
+
+
+def test_a_core_that_has_fallen_silent_is_pointed_out_although_the_node_works(a_world: World, stack: ExitStack) -> None:
+    bank, key = started(a_world, stack)
+    bank.heartbeat()
+    browser = signed_in(stack, bank, key)
+    assert "more than a minute old" not in browser.page.text
+    a_world.clock.advance(61_000)
+    text = browser.open("/console/")
+    assert "Working" in text
+    assert "more than a minute old: platforms approve nothing" in text_of(text)
+    bank.heartbeat()
+    assert "more than a minute old" not in browser.open("/console/")
+
+
+def test_a_page_says_when_it_was_opened_and_by_whom(a_world: World, stack: ExitStack) -> None:
+    bank, key = started(a_world, stack)
+    browser = signed_in(stack, bank, key)
+    at = datetime.fromtimestamp(a_world.clock.advance(60_000) // 1000, UTC)
+    for page in PAGES:
+        text = text_of(browser.open(f"/console/{page}"))
+        assert f"Page opened by ops &lt;script&gt;alert(1)&lt;/script&gt; at {at:%Y-%m-%d %H:%M:%S} UTC" in text
 
 
 def test_the_console_shows_counts_of_publications_platforms_and_deposits(
@@ -229,6 +264,7 @@ def test_what_a_node_says_of_itself_is_in_the_readers_language(
     _drop(folder, a_world.clock.advance(10), account(1), account(2, status="asleep"))
     browser = signed_in(stack, bank, key, **{"Accept-Language": "zh-CN"})
     wait_until(lambda: "…" in text_of(browser.open("/console/rows")))
+    assert "第 2 行" in browser.page.text
     row = re.search(r"<br><span>([^<]+)</span>", browser.page.text)
     assert row is not None, browser.page.text
     assert "；允许：" in row[1]

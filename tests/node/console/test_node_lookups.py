@@ -54,10 +54,11 @@ def test_a_platform_has_active_and_ended_bindings(connection: Connection) -> Non
     for key, ended_at_ms in ((b"1", None), (b"2", 7), (b"3", 8)):
         values = {"request_id": key.hex(), "granted_at_ms": key[0], "ended_at_ms": ended_at_ms}
         _add(connection, schema.bindings, id=key, platform="p", **values)
-    _add(connection, schema.off_boardings, platform="q")
+    _add(connection, schema.off_boardings, platform="p")
+    _add(connection, schema.off_boardings, platform="q", finished_at_ms=9)
     lines = {line.platform: line for line in platforms(connection, ["named"], _NOW_MS)}
     assert (lines["p"].active, lines["p"].ended, lines["p"].last_granted_ms) == (1, 2, ord("3"))
-    assert {name: line.leaves for name, line in lines.items()} == {"p": False, "q": True, "named": False}
+    assert {name: line.off_boarding for name, line in lines.items()} == {"p": "leaving", "q": "left", "named": None}
 
 
 def test_publications_are_listed_newest_first_each_with_its_own_transactions(connection: Connection) -> None:

@@ -21,6 +21,7 @@ error-stale-form = This form is out of date, so nothing was done. Open its page 
 error-overloaded = Too many requests are in progress. Try again in a moment.
 error-unexpected = An unexpected error occurred on our side. It has been logged.
 labelled = { $label }: { $value }
+opened = Page opened by { $person } at { $at }
 yes = yes
 no = no
 no-limit = no limit stated

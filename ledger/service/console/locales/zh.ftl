@@ -21,6 +21,7 @@ error-stale-form = 页面已过期，操作没有执行。请重新打开该页�
 error-overloaded = 系统繁忙，请稍后重试。
 error-unexpected = 系统内部错误，已记录。
 labelled = { $label }：{ $value }
+opened = 本页由 { $person } 打开于 { $at }
 yes = 是
 no = 否
 no-limit = 未设限额
