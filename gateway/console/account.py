@@ -83,7 +83,9 @@ async def decisions_page(
     if day is not None:
         ends = datetime.combine(day + timedelta(days=1), time(), zone or visited.words.zone)
         cursor = f"{int(ends.timestamp()) * 1000}~-"  # no id is less than a dash
-    decisions, older = await Lookups(gateway.storage).decisions_of(stored.binding, cursor=cursor)
+    decisions, older = await Lookups(gateway.storage).decisions_of(
+        stored.binding, gateway.clock.now_ms(), cursor=cursor
+    )
     return visited.page(
         "decisions.html",
         stored=stored,
@@ -138,7 +140,7 @@ async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
         view_of(gateway, stored),
         _live(gateway, binding),
         _trail(gateway, binding),
-        lookups.decisions_of(binding, limit=_DECISIONS),
+        lookups.decisions_of(binding, gateway.clock.now_ms(), limit=_DECISIONS),
         gateway.holds.listed(binding=binding),
         gateway.warnings.of(binding, _WARNINGS),
     )

@@ -143,7 +143,7 @@ async def reviews_page(
     cursor: Annotated[str, Query(alias="after", pattern=CURSOR_PATTERN, max_length=80)],
 ) -> Response:
     """Further open reviews, oldest first. `after`: the page begins behind this decision."""
-    reviews, later = await Lookups(gateway.storage).open_reviews_after(cursor)
+    reviews, later = await Lookups(gateway.storage).open_reviews_after(cursor, gateway.clock.now_ms())
     return visited.page("reviews.html", reviews=reviews, later=later)
 
 
@@ -157,7 +157,7 @@ async def _page(visited: Visit, gateway: Gateway, **values: Any) -> Response:
     lookups, now_ms = Lookups(gateway.storage), gateway.clock.now_ms()
     queue: dict[str, Any] = {
         "holds": await lookups.open_holds(now_ms),
-        "reviews": await lookups.open_reviews(),
+        "reviews": await lookups.open_reviews(now_ms),
         "cursor_of": cursor_of,
         "bank_name": partial(bank_name, gateway),
         "results_of": partial(_address_of, gateway),

@@ -7,7 +7,9 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Column, Connection, Row, Select, func, select, tuple_
 
 from standing.gateway.bindings.service import StoredBinding, stored_binding, stored_bindings
+from standing.gateway.decisions.reservations import current_reservation
 from standing.gateway.decisions.search import cursor_after, parse_cursor
+from standing.gateway.decisions.usage import Reservation
 from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 
@@ -25,7 +27,8 @@ _ORDER = tuple_(_decisions.decided_at_ms, _decisions.transaction_id)
 
 @dataclass(frozen=True, slots=True)
 class DecisionLine:
-    """A decision as a line of a list. `reviewed`: the outcome of its review, once staff have closed it."""
+    """A decision as a line of a list. `reviewed`: the outcome of its review, once staff have closed it. `reservation`:
+    what became of an approved amount; None where nothing was approved."""
 
     transaction_id: str
     binding: bytes
@@ -36,6 +39,7 @@ class DecisionLine:
     reason: str | None
     decided_at_ms: int
     reviewed: str | None
+    reservation: Reservation | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,28 +133,28 @@ class Lookups:
         )
 
     async def decisions_of(
-        self, binding: bytes, *, limit: int = MAX_LISTED, cursor: str | None = None
+        self, binding: bytes, now_ms: int, *, limit: int = MAX_LISTED, cursor: str | None = None
     ) -> tuple[list[DecisionLine], str | None]:
         """A page of a binding's decisions, newest first, and the cursor of the next page; None on the last one."""
         query = _lines().where(_decisions.binding == binding)
         if cursor is not None:
             query = query.where(parse_cursor(cursor) > _ORDER)
         query = query.order_by(_decisions.decided_at_ms.desc(), _decisions.transaction_id.desc())
-        return _page([_line(row) for row in await self._rows(query.limit(limit + 1))], limit)
+        return _page([_line(row, now_ms) for row in await self._rows(query.limit(limit + 1))], limit)
 
     async def open_holds(self, now_ms: int) -> Listed[Row[Any]]:
         """Holds in force now, oldest first."""
         query = select(schema.holds).where(_holds.lifted_at_ms.is_(None), _holds.ends_at_ms > now_ms)
         return await self._listed(query.order_by(_holds.began_at_ms, _holds.hold_id), lambda row: row)
 
-    async def open_reviews(self) -> Listed[DecisionLine]:
+    async def open_reviews(self, now_ms: int) -> Listed[DecisionLine]:
         """Transactions whose review is still open, oldest first."""
-        return await self._listed(_open_reviews(), _line)
+        return await self._listed(_open_reviews(), lambda row: _line(row, now_ms))
 
-    async def open_reviews_after(self, cursor: str) -> tuple[list[DecisionLine], str | None]:
+    async def open_reviews_after(self, cursor: str, now_ms: int) -> tuple[list[DecisionLine], str | None]:
         """The page of open reviews that follows a decision, and the cursor of the next page; None on the last one."""
         query = _open_reviews().where(parse_cursor(cursor) < _ORDER)
-        return _page([_line(row) for row in await self._rows(query.limit(MAX_LISTED + 1))], MAX_LISTED)
+        return _page([_line(row, now_ms) for row in await self._rows(query.limit(MAX_LISTED + 1))], MAX_LISTED)
 
     async def _listed(self, query: Select[Any], of_row: Callable[[Row[Any]], _T]) -> Listed[_T]:
         def read() -> Listed[_T]:
@@ -203,9 +207,12 @@ def _listed(found: Sequence[list[str]]) -> tuple[list[str], bool]:
 
 
 def _lines() -> Select[Any]:
-    reviewed = schema.reviews.c
-    return select(schema.decisions, reviewed.outcome.label("reviewed")).select_from(
-        schema.decisions.outerjoin(schema.reviews, reviewed.transaction_id == _decisions.transaction_id)
+    reviewed, held = schema.reviews.c, schema.reservations.c
+    settled = (held.state, held.day, held.expires_at_ms, held.captured_minor, held.refunded_minor, held.settled_at_ms)
+    return select(schema.decisions, reviewed.outcome.label("reviewed"), *settled).select_from(
+        schema.decisions.outerjoin(schema.reservations).outerjoin(
+            schema.reviews, reviewed.transaction_id == _decisions.transaction_id
+        )
     )
 
 
@@ -225,7 +232,7 @@ def cursor_of(line: DecisionLine) -> str:
     return cursor_after(line.decided_at_ms, line.transaction_id)
 
 
-def _line(row: Row[Any]) -> DecisionLine:
+def _line(row: Row[Any], now_ms: int) -> DecisionLine:
     return DecisionLine(
         row.transaction_id,
         row.binding,
@@ -236,4 +243,6 @@ def _line(row: Row[Any]) -> DecisionLine:
         row.reason,
         row.decided_at_ms,
         row.reviewed,
+        # The whole amount of a decision is reserved, so the row has one amount.
+        current_reservation(row, now_ms) if row.state is not None else None,
     )

@@ -160,6 +160,31 @@ def test_decisions_of_a_day_long_ago_are_found_by_its_date_at_the_bank(a_rig: Ri
         assert staff.page.status_code == 404
 
 
+def test_a_list_of_decisions_says_which_of_two_approved_payments_was_charged(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound()
+    paid, given_up, left, part = (person.decide(amount_minor=500)["transaction_id"] for _ in range(4))
+    a_rig.platform("POST", f"/v1/decisions/{paid}/capture")
+    a_rig.platform("POST", f"/v1/decisions/{paid}/refunds", json={"refund_id": "r-1", "amount_minor": 120})
+    a_rig.platform("POST", f"/v1/decisions/{given_up}/void")
+    a_rig.platform("POST", f"/v1/decisions/{part}/capture", json={"amount_minor": 300})
+    path = f"/console/accounts/{person.binding}"
+
+    def said(of: str) -> str:
+        row = next(each for each in staff.page.text.split("<tr>") if f">{of}<" in each)
+        return " ".join(html.unescape(re.sub("<[^>]+>", " ", row.partition("</td>")[0])).split())
+
+    for page in (path, f"{path}/decisions"):
+        staff.open(page)
+        assert said(paid) == "Approved captured · Refunded 1.20 CNY"
+        assert said(part) == "Approved captured 3.00 CNY"
+        assert said(given_up) == "Approved voided"
+        assert said(left) == "Approved reserved"
+    a_rig.clock.advance(3_600_000)
+    staff.sign_in(a_rig.keys["support"])
+    staff.open(path)
+    assert said(left) == "Approved expired"
+
+
 def test_an_account_that_the_bank_calls_active_and_its_node_unstated_says_where_the_bank_finds_out_why(
     a_rig: Rig, staff: Browser
 ) -> None:
