@@ -116,6 +116,21 @@ def test_where_the_bank_keeps_a_change_back_the_page_admits_that_standing_was_wr
         expect(page.locator("#truth")).to_contain_text("两者均判断有误：银行的变更当时尚未上链。Standing 最多采信")
 
 
+def test_an_answer_without_the_ledger_says_that_the_age_is_unknown(
+    chromium: Browser, served: tuple[str, Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = {"en": "It cannot be checked.", "zh": "暂时无法查询。"}
+    answer = {"outcome": "review", "reason": "ledger_unreachable", "message": message, "staleness_ms": None}
+
+    async def unread(_path: str, _body: object) -> dict[str, object]:
+        return answer
+
+    with page_of(chromium, served[0], 1440) as page:
+        monkeypatch.setattr(served[1], "_ask", unread)
+        buy(page, "coffee")
+        expect(page.locator("#standing-facts")).to_contain_text("age of the information unknown")
+
+
 def test_a_newcomer_reads_what_the_page_shows_and_what_to_try(chromium: Browser, served: tuple[str, Stage]) -> None:
     for language, expected in (("en", "freeze the card, then buy a coffee"), ("zh", "先冻结银行卡，再买一杯咖啡")):
         with page_of(chromium, served[0], 360, language) as page:

@@ -136,7 +136,7 @@ function sale(state) {
   };
   verdict("standing", one.outcome, one.message[language]);
   verdict("snapshot", one.snapshot, t("snapshot-why"));
-  $("standing-facts").textContent = t("sale-facts", { took: span(one.took_ms), age: one.staleness_ms === null ? "–" : span(one.staleness_ms) });
+  $("standing-facts").textContent = t(one.staleness_ms === null ? "sale-facts-unread" : "sale-facts", { took: span(one.took_ms), age: span(one.staleness_ms ?? 0) });
   const [ours, copys] = [wrong(one.outcome), wrong(one.snapshot)];
   const said = ours ? (copys ? "both-wrong" : "standing-wrong") : copys ? "snapshot-wrong" : "";
   const truth = t(`truth-${one.book}`, { then: before ? t("truth-then") : "" });
