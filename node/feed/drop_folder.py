@@ -100,7 +100,7 @@ class DropFolder:
                     raise InvalidValue(
                         "drop_folder",
                         f"{stopped.name} was rejected, so nothing after its time is loaded",
-                        "a corrected file of the same time, a full file, or removing the rejected one",
+                        "a corrected file of the same time, or a full file; removing the rejected one loses its changes",
                     )
                 if path is None:
                     return
@@ -194,7 +194,7 @@ class DropFolder:
             raise InvalidValue(
                 "drop_folder",
                 f"{name} waits for its checksum, and so do the changes after its time",
-                f"the file {name}{CHECKSUM}, as sha256sum writes it, or removing {name}",
+                f"the file {name}{CHECKSUM}, as sha256sum writes it; removing {name} loses what it states",
             )
 
     def _take(self, path: Path, stop: threading.Event) -> None:

@@ -49,4 +49,8 @@ def _summary(report: Path) -> str:
     except (OSError, ValidationError):
         return f"the feed file {name} was rejected; its report beside it says why"
     why = f" ({FileRejected(found)})" if found.problems else ""
-    return f"the feed file {name} was rejected at {at}{why}; mend it, and take the old one out of {REJECTED}/"
+    # Not before: of a file of changes, the node would go on without what it states.
+    return (
+        f"the feed file {name} was rejected at {at}{why}; supply a corrected one, and only once that is loaded take the "
+        f"old one out of {REJECTED}/"
+    )

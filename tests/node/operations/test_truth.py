@@ -61,6 +61,7 @@ def test_a_rejected_file_is_reported_until_it_is_removed(a_world: World, tmp_pat
     (warning,) = ready.json()["warnings"]
     assert "accounts.csv was rejected at " in warning
     assert " UTC (accounts.csv: file name: not the name of a feed file" in warning
+    assert warning.endswith("supply a corrected one, and only once that is loaded take the old one out of rejected/")
     assert bank.get("/v1/status").json()["warnings"] == [warning]
     assert _figure(bank, "rejected_files") == 1
     for path in (folder / "rejected").iterdir():
