@@ -100,7 +100,8 @@ class DropFolder:
                     raise InvalidValue(
                         "drop_folder",
                         f"{stopped.name} was rejected, so nothing after its time is loaded",
-                        "a corrected file of the same time, or a full file; removing the rejected one loses its changes",
+                        "a corrected file of the same time, or a full file; "
+                        "removing the rejected one loses its changes",
                     )
                 if path is None:
                     return

@@ -51,6 +51,6 @@ def _summary(report: Path) -> str:
     why = f" ({FileRejected(found)})" if found.problems else ""
     # Not before: of a file of changes, the node would go on without what it states.
     return (
-        f"the feed file {name} was rejected at {at}{why}; supply a corrected one, and only once that is loaded take the "
-        f"old one out of {REJECTED}/"
+        f"the feed file {name} was rejected at {at}{why}; supply a corrected one, and only once that is loaded "
+        f"take the old one out of {REJECTED}/"
     )
