@@ -227,6 +227,23 @@ class DeliveryQueues:
         )
 
 
+def waiting(connection: Connection) -> int:
+    """How many events wait for an endpoint: those in a queue, and those in the log that no queue holds yet.
+
+    The latter include a filtered endpoint's other types, until its worker passes over them. A disabled endpoint waits
+    for none.
+    """
+    endpoints = schema.webhook_endpoints
+    not_queued = select(func.count()).select_from(
+        endpoints.join(schema.events, schema.events.c.position > endpoints.c.queued_to)
+    )
+    pending = select(func.count()).select_from(endpoints.join(_table)).where(_table.c.state == "pending")
+    return sum(
+        connection.execute(query.where(endpoints.c.disabled_at_ms.is_(None))).scalar_one()
+        for query in (pending, not_queued)
+    )
+
+
 def _is_due(endpoint: str, now_ms: int) -> ColumnElement[bool]:
     """The events that are to be sent now. One queued or tried in the future waits no longer: the clock was wrong then,
     and has been set back."""

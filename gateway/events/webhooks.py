@@ -183,6 +183,8 @@ class Dispatcher:
         result = await self._send(session, endpoint, attempt, health.sockets)
         if result.accepted:
             await self._storage.writing(self._queues.delivered, attempt, result.label, revive=health.failures > 0)
+            if health.failures:
+                structlog.get_logger().info("webhook_delivered_again", endpoint=name, failures=health.failures)
             health.failures = 0
             return True
         await self._fail(attempt, result, health)

@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from standing.gateway.bindings.banks import Bank
 from standing.gateway.composition import Gateway
 from standing.gateway.errors import StorageUnavailable
+from standing.gateway.events import deliveries
 from standing.gateway.following.bank_watch import is_silent
 from standing.gateway.following.reconcile import last_run
 from standing.gateway.ledger_reading.node import NodeState
@@ -50,10 +51,9 @@ class Stored:
 
 def look_up(storage: Storage) -> Stored:
     """Look up the state in the database. Raises: StorageUnavailable."""
-    deliveries = schema.webhook_deliveries
     with storage.read() as connection:
         followed = connection.scalar(select(schema.follower.c.block_number))
-        pending = connection.scalar(select(func.count()).select_from(deliveries).where(deliveries.c.state == "pending"))
+        pending = deliveries.waiting(connection)
         dead = connection.scalar(select(func.count()).select_from(schema.dead_bindings))
     report = last_run(storage)
     run = json.loads(report) if report is not None else None
