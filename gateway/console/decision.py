@@ -12,7 +12,7 @@ from standing.gateway.composition import Gateway
 from standing.gateway.console.find import bank_name
 from standing.gateway.console.lookups import Lookups
 from standing.gateway.console.visits import GatewayDep, ReasonDep
-from standing.gateway.decisions.rules import Outcome, Reason
+from standing.gateway.decisions.rules import CHECKS, LAST_CHECK, Outcome
 from standing.gateway.evidence.routes import get_evidence
 from standing.gateway.evidence.verification.case import VerifierInputs, parse_evidence
 from standing.gateway.evidence.verification.run import Report, verify
@@ -27,33 +27,6 @@ router = APIRouter()
 
 TransactionId = Annotated[str, Path(pattern="^~?[A-Za-z0-9._:-]{1,64}$"), AfterValidator(unsegmented)]
 
-#: The check, 1 to 15, of each reason (docs/ARCHITECTURE.md, "The decision, check by check").
-CHECKS: dict[str, int] = {
-    Reason.LEDGER_UNREACHABLE: 1,
-    Reason.BANK_SUSPENDED: 2,
-    Reason.NO_ATTESTATION: 3,
-    Reason.LEDGER_ROLLED_BACK: 3,
-    Reason.ATTESTATION_UNREADABLE: 3,
-    Reason.BANK_SILENT: 4,
-    Reason.UNBOUND: 5,
-    Reason.ACCOUNT_UNSTATED: 5,
-    Reason.ACCOUNT_CLOSED: 6,
-    Reason.ACCOUNT_LOST: 7,
-    Reason.ACCOUNT_FROZEN: 8,
-    Reason.ACCOUNT_DORMANT: 9,
-    Reason.DEBIT_NOT_ALLOWED: 10,
-    Reason.CREDIT_NOT_ALLOWED: 10,
-    Reason.NAME_CHANGED: 11,
-    Reason.ID_DOCUMENT_CHANGED: 11,
-    Reason.PHONE_CHANGED: 11,
-    Reason.CURRENCY_NOT_ALLOWED: 12,
-    Reason.OVER_TRANSACTION_LIMIT: 13,
-    Reason.OVER_DAILY_LIMIT: 14,
-    Reason.OVER_MONTHLY_LIMIT: 14,
-    Reason.OVER_YEARLY_LIMIT: 14,
-    Reason.RISK_HOLD: 15,
-}
-LAST_CHECK = 15
 #: A verification makes many calls to the ledger; concurrent ones would slow down the hot path.
 _ONE_AT_A_TIME = asyncio.Semaphore(1)
 _TIMEOUT_S = 5.0

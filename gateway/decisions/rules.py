@@ -86,6 +86,34 @@ class Reason(StrEnum):
     RISK_HOLD = "risk_hold"
 
 
+#: The check of each reason, by its number in the table above.
+CHECKS: dict[str, int] = {
+    Reason.LEDGER_UNREACHABLE: 1,
+    Reason.BANK_SUSPENDED: 2,
+    Reason.NO_ATTESTATION: 3,
+    Reason.LEDGER_ROLLED_BACK: 3,
+    Reason.ATTESTATION_UNREADABLE: 3,
+    Reason.BANK_SILENT: 4,
+    Reason.UNBOUND: 5,
+    Reason.ACCOUNT_UNSTATED: 5,
+    Reason.ACCOUNT_CLOSED: 6,
+    Reason.ACCOUNT_LOST: 7,
+    Reason.ACCOUNT_FROZEN: 8,
+    Reason.ACCOUNT_DORMANT: 9,
+    Reason.DEBIT_NOT_ALLOWED: 10,
+    Reason.CREDIT_NOT_ALLOWED: 10,
+    Reason.NAME_CHANGED: 11,
+    Reason.ID_DOCUMENT_CHANGED: 11,
+    Reason.PHONE_CHANGED: 11,
+    Reason.CURRENCY_NOT_ALLOWED: 12,
+    Reason.OVER_TRANSACTION_LIMIT: 13,
+    Reason.OVER_DAILY_LIMIT: 14,
+    Reason.OVER_MONTHLY_LIMIT: 14,
+    Reason.OVER_YEARLY_LIMIT: 14,
+    Reason.RISK_HOLD: 15,
+}
+LAST_CHECK = max(CHECKS.values())
+
 #: ExternalStatusReason1Code of ISO 20022.
 ISO20022: dict[Reason, str] = {
     Reason.ACCOUNT_CLOSED: "AC04",

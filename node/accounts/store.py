@@ -24,23 +24,8 @@ from standing.node.accounts.holders import apply_identity, words_of_name
 from standing.node.storage import schema
 from standing.node.storage.database import in_chunks
 
-_STATE_COLUMNS = (
-    "holder_sealed",
-    "holder_lookup",
-    "status",
-    "debit_allowed",
-    "credit_allowed",
-    "currency",
-    *LIMIT_FIELDS,
-    "account_class",
-    "effective_at_ms",
-)
-_UPDATE = (
-    update(schema.accounts)
-    .where(schema.accounts.c.id == bindparam("known_id"))
-    .values({name: bindparam(name) for name in _STATE_COLUMNS})
-)
-
+#: Sets the columns that the rows name (`AccountStore._state`).
+_UPDATE = update(schema.accounts).where(schema.accounts.c.id == bindparam("known_id"))
 _ACCOUNTS = select(schema.accounts, schema.unstated_accounts.c.fields.label("unstated_fields")).outerjoin(
     schema.unstated_accounts, schema.unstated_accounts.c.number_lookup == schema.accounts.c.number_lookup
 )

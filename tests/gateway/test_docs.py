@@ -7,6 +7,7 @@ from pathlib import Path
 
 from standing.gateway.bindings.schemas import BindBody
 from standing.gateway.decisions.schemas import BatchBody, DecisionBody
+from standing.gateway.events.types import EventType
 from standing.ledger.service.problems import MEDIA_TYPE
 from tests.gateway.gateway_rig import Rig
 
@@ -36,6 +37,12 @@ def test_every_required_field_of_binding_is_documented() -> None:
         name for name, field in BindBody.model_fields.items() if field.is_required() and f"`{name}`" not in section
     }
     assert missing == set()
+
+
+def test_every_type_of_event_is_documented_once() -> None:
+    table = (_DOCS / "EVENTS.md").read_text(encoding="utf-8").split("\n## Types\n")[1].split("\n```")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert sorted(kind for row in rows for kind in re.findall(r"`([a-z_.]+)`", row)) == sorted(EventType)
 
 
 #: What is answered before a route is found, and what should not happen.

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from standing.gateway.accounts.health import Health
-from standing.gateway.console.decision import CHECKS, LAST_CHECK
 from standing.gateway.console.exposure import INTERVALS_MS
 from standing.gateway.console.find import Done
 from standing.gateway.decisions.question import Kind
-from standing.gateway.decisions.rules import Outcome, Reason
+from standing.gateway.decisions.rules import LAST_CHECK, Outcome, Reason
 from standing.gateway.decisions.usage import State
 from standing.gateway.evidence.verification.causes import Who
 from standing.gateway.evidence.verification.lines import Verdict
@@ -28,7 +27,6 @@ from tests.console_words import missing
     ("family", "members"),
     [
         ("reason", Reason),
-        ("reason", CHECKS),
         ("reason", ["bank_not_served"]),
         ("outcome", Outcome),
         ("health", Health),

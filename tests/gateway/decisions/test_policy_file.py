@@ -1,6 +1,5 @@
 """The policy in its own file: errors are reported by file, line and field; a valid policy has a version."""
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typer.testing import CliRunner
 from standing.gateway.cli import app
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.policy_file import PolicyFileWrong, load_policy
-from standing.gateway.decisions.rules import Reason
 from standing.gateway.settings import EXAMPLE, GatewaySettings, read_policy
 from standing.ledger.service.settings import SettingsError, load
 
@@ -224,9 +222,3 @@ def test_the_policy_in_the_guide_is_complete_and_valid(tmp_path: Path) -> None:
     assert Policy.model_fields.keys() == tomllib.loads(text).keys()
     kinds = {"new_binding", "velocity", "unusual_amount", "identity_change", "binding_burst", "early_withdrawal"}
     assert {rule.rule for rule in policy.risk} == kinds
-
-
-def test_the_guides_table_of_reasons_follows_the_order_of_the_checks() -> None:
-    table = GUIDE.read_text(encoding="utf-8").partition("| # | reason |")[2].partition("\n\n")[0]
-    named = [word for line in table.splitlines()[2:] for word in re.findall(r"`(\w+)`", line.split("|")[2])]
-    assert named == [reason.value for reason in Reason]
