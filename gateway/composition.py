@@ -30,12 +30,8 @@ from standing.gateway.storage.database import Storage, check_version
 from standing.gateway.storage.vault import open_vault
 from standing.gateway.support.proof import HoldProofs
 from standing.gateway.support.trail import Trails
-from standing.gateway.warning.check_up import CheckUps
-from standing.gateway.warning.risk_run import RiskRunner
-from standing.gateway.warning.risk_schedule import RiskSchedule
-from standing.gateway.warning.scorecard import ScoreCards
-from standing.gateway.warning.scoring import Scoring
-from standing.gateway.warning.warning_outcomes import Warnings
+from standing.gateway.warning import assembly as early_warning
+from standing.gateway.warning.assembly import EarlyWarning
 from standing.gateway.warning.watch import PaceWatch
 from standing.ledger.chain.client import LedgerClient
 from standing.ledger.clock import Clock, SystemClock
@@ -75,12 +71,7 @@ class Gateway:
     trails: Trails
     holds: Holds
     proofs: HoldProofs
-    score_cards: ScoreCards
-    check_ups: CheckUps
-    risks: RiskRunner
-    risk_schedule: RiskSchedule
-    scoring: Scoring
-    warnings: Warnings
+    warning: EarlyWarning
 
     async def open(self) -> None:
         """Make the connection pools of this event loop."""
@@ -88,10 +79,10 @@ class Gateway:
         await self.nodes.open()
         await self.following.open()
         await self.reconcile_schedule.open()
-        await self.risk_schedule.open()
+        await self.warning.schedule.open()
 
     async def close(self) -> None:
-        await self.risk_schedule.close()
+        await self.warning.schedule.close()
         await self.reconcile_schedule.close()
         await self.following.close()
         await self.reader.close()
@@ -142,8 +133,6 @@ def _services(base: _Base, evidence: EvidenceSigner, client_secret: str | None, 
     accounts = _accounts(base, bindings)
     followed = _following(base)
     reconciler, reconcile_schedule = _reconciling(base)
-    risks, risk_schedule = _scoring(base, followed)
-    cards = ScoreCards(storage=storage, banks=base.banks, policy=base.policy, clock=clock)
     holds = Holds(storage, clock)
     return Gateway(
         settings=base.settings,
@@ -172,12 +161,7 @@ def _services(base: _Base, evidence: EvidenceSigner, client_secret: str | None, 
         trails=_trails(base, bindings),
         holds=holds,
         proofs=_proofs(base, flow, holds),
-        score_cards=cards,
-        check_ups=CheckUps(storage=storage, accounts=accounts, flow=flow, cards=cards, clock=clock),
-        risks=risks,
-        risk_schedule=risk_schedule,
-        scoring=Scoring(storage, clock, base.settings.warning, risk_schedule.wake),
-        warnings=Warnings(storage),
+        warning=_warning(base, accounts, flow, followed),
     )
 
 
@@ -344,22 +328,18 @@ def _reconciling(base: _Base) -> tuple[Reconciler, ReconcileSchedule]:
     )
 
 
-def _scoring(base: _Base, followed: Following) -> tuple[RiskRunner, RiskSchedule]:
-    risks = RiskRunner(
+def _warning(base: _Base, accounts: Accounts, flow: BindingFlow, followed: Following) -> EarlyWarning:
+    return early_warning.build(
         storage=base.storage,
         vault=base.vault,
         banks=base.banks,
+        accounts=accounts,
+        flow=flow,
         policy=base.policy,
         clock=base.clock,
         settings=base.settings.warning,
+        leader=Leader(lock_of(base.database, "warning"), "warning"),
         wake=followed.wakeups.wake,
-    )
-    return risks, RiskSchedule(
-        risks,
-        base.storage,
-        base.clock,
-        Leader(lock_of(base.database, "warning"), "warning"),
-        every_minutes=base.settings.warning.interval_minutes,
     )
 
 

@@ -142,7 +142,7 @@ async def _values(gateway: Gateway, binding: bytes) -> dict[str, Any]:
         _trail(gateway, binding),
         lookups.decisions_of(binding, gateway.clock.now_ms(), limit=_DECISIONS),
         gateway.holds.listed(binding=binding),
-        gateway.warnings.of(binding, _WARNINGS),
+        gateway.warning.warnings.of(binding, _WARNINGS),
     )
     document = LiveBindingDocument.of_live(live) if live is not None else None
     limits = []

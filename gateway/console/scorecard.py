@@ -25,8 +25,8 @@ async def scorecard_page(
     """One bank in a day, a week or a month."""
     now_ms = gateway.clock.now_ms()
     bank = gateway.banks.find(bic)
-    card = await gateway.score_cards.of(bic, period, now_ms)
-    hours = await gateway.score_cards.hours(bic, period, now_ms)
+    card = await gateway.warning.score_cards.of(bic, period, now_ms)
+    hours = await gateway.warning.score_cards.hours(bic, period, now_ms)
     ends_ms = card.from_ms + period.hours * HOUR_MS
     ages = {start_ms: hour.worst_age_ms for start_ms, hour in hours.items() if sum(hour.age_time_ms)}
     step = _HOURS_A_BAR[period]

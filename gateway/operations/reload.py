@@ -38,9 +38,8 @@ def make_reloader(gateway: Gateway, keyring: Keyring, read: Callable[[], Gateway
         gateway.reviews.use(policy)
         gateway.accounts.use(policy)
         gateway.trails.use(policy)
-        gateway.score_cards.use(policy)
         gateway.reconciler.use(policy)
-        gateway.risks.use(policy)
+        gateway.warning.use(policy)
         gateway.proofs.use(policy)
         gateway.following.follower.use(policy, [bank.bic for bank in gateway.banks])
         gateway.binding_flow.bounds = policy.binding

@@ -153,7 +153,7 @@ class GatewayStatus:
                 {
                     "follow": float(gateway.following.follower.leads),
                     "reconcile": float(gateway.reconcile_schedule.leader.led),
-                    "warning": float(gateway.risk_schedule.leader.led),
+                    "warning": float(gateway.warning.schedule.leader.led),
                 },
                 "what",
             ),
@@ -182,8 +182,8 @@ class GatewayStatus:
         """Of the banks' last week on the ledger, and of bindings at risk; none where the database fails."""
         gateway = self._gateway
         try:
-            weeks = await gateway.score_cards.weeks()
-            risks = await gateway.check_ups.figures(gateway.settings.warning.warn_per_mille)
+            weeks = await gateway.warning.score_cards.weeks()
+            risks = await gateway.warning.check_ups.figures(gateway.settings.warning.warn_per_mille)
         except StorageUnavailable:
             return []
         verdicts = {bank: verdict(week) for bank, week in weeks.items()}
@@ -259,7 +259,7 @@ class GatewayStatus:
                 f"{what}: {trouble}"
                 for what, trouble in (
                     ("reconciliation", schedule.trouble),
-                    ("warning", gateway.risk_schedule.trouble),
+                    ("warning", gateway.warning.schedule.trouble),
                 )
                 if trouble is not None
             ],

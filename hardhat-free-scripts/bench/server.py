@@ -167,7 +167,7 @@ def main() -> None:
     if counted is not None:
         app.add_api_route("/counts", lambda: counted)
     if arguments.kind == "scored":
-        runner = app.state.gateway.risks
+        runner = app.state.gateway.warning.risks
         scoring = threading.Thread(target=_keep_scoring, args=(runner,), daemon=True)
         scoring.start()
         app.add_api_route("/scoring", scoring.is_alive)

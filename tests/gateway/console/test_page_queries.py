@@ -80,7 +80,7 @@ def test_no_query_of_the_account_page_scans_a_growing_table(it: FollowRig) -> No
     it.clock.advance(1_000)
     it.heartbeat()
     gateway = it.app.state.gateway
-    gateway.risks.run()
+    gateway.warning.risks.run()
     person.decide(amount_minor=50_000)
     browser = Browser(it.url)
     browser.sign_in(it.keys["support"])

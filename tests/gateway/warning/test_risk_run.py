@@ -43,7 +43,7 @@ def _gateway(it: FollowRig) -> Any:
 
 
 def _run(it: FollowRig) -> Run:
-    made: Run = _gateway(it).risks.run()
+    made: Run = _gateway(it).warning.risks.run()
     return made
 
 
@@ -299,24 +299,26 @@ def test_a_stored_model_of_another_version_starts_over(it: FollowRig) -> None:
 
 def test_a_scheduled_run_is_made_when_it_is_due_and_by_the_leader_alone(tmp_path: Path) -> None:
     with follow_rig(tmp_path, warning={"every_minutes": 60, "busy_percent": 100}) as it:
-        schedule = _gateway(it).risk_schedule
+        schedule = _gateway(it).warning.schedule
         schedule.look()
-        assert _gateway(it).risks.last is None
+        assert _gateway(it).warning.risks.last is None
         it.clock.advance(15 * 60_000)
         schedule.look()  # or the gateway's own thread has just done it
-        wait_until(lambda: _gateway(it).risks.last is not None)
-        first = _gateway(it).risks.last
+        wait_until(lambda: _gateway(it).warning.risks.last is not None)
+        first = _gateway(it).warning.risks.last
         it.clock.advance(59 * 60_000)
         schedule.look()
-        assert _gateway(it).risks.last is first
+        assert _gateway(it).warning.risks.last is first
         it.clock.advance(60_000)
         schedule.look()
-        wait_until(lambda: _gateway(it).risks.last is not first)
+        wait_until(lambda: _gateway(it).warning.risks.last is not first)
 
 
 def test_the_schedule_makes_a_run_when_it_is_due(it: FollowRig) -> None:
     gateway = _gateway(it)
-    schedule = RiskSchedule(gateway.risks, gateway.storage, it.clock, Leader(NoLock(), "warning"), every_minutes=60)
+    schedule = RiskSchedule(
+        gateway.warning.risks, gateway.storage, it.clock, Leader(NoLock(), "warning"), every_minutes=60
+    )
 
     def last_run_ms() -> int | None:
         with gateway.storage.read() as connection:

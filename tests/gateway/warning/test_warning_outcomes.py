@@ -45,7 +45,7 @@ def _changed(it: FollowRig, person: Person, **changes: Any) -> None:
     it.follow()
     it.clock.advance(1_000)
     it.heartbeat()
-    it.app.state.gateway.risks.run()
+    it.app.state.gateway.warning.risks.run()
 
 
 def _warnings(it: FollowRig, person: Person) -> list[dict[str, Any]]:
@@ -57,7 +57,7 @@ def _warnings(it: FollowRig, person: Person) -> list[dict[str, Any]]:
 
 def test_a_limit_below_the_usual_payment_warns_by_rule_and_the_warning_comes_true(it: FollowRig) -> None:
     person = _used(it)
-    it.app.state.gateway.risks.run()
+    it.app.state.gateway.warning.risks.run()
     assert _warnings(it, person) == []
     _changed(it, person, transaction_limit_minor=_LOW_MINOR)
     (warned,) = _warnings(it, person)
@@ -168,7 +168,7 @@ def test_a_requested_run_is_made_audited_and_reported(it: FollowRig) -> None:
     assert (model["in_use"], model["learned"], model["needed"]) == (False, 0, MIN_LEARNED)
     assert (model["needed_failures"], list(model["weights"])) == (MIN_FAILURES, list(FEATURES))
     assert len(_warnings(it, person)) == 1
-    assert not it.app.state.gateway.risk_schedule._is_requested()  # one request, one run
+    assert not it.app.state.gateway.warning.schedule._is_requested()  # one request, one run
     entries = it.client("admin")("GET", "/v1/audit?subject=/v1/scoring").json()["entries"]
     assert [(each["action"], each["reason"]) for each in entries] == [("run_scoring", "Ticket 4711")]
     assert it.platform("DELETE", f"/v1/bindings/{person.binding}").status_code == 204
@@ -178,7 +178,12 @@ def test_a_requested_run_is_made_audited_and_reported(it: FollowRig) -> None:
 def test_a_woken_schedule_checks_at_once_and_stops_on_request(it: FollowRig) -> None:
     gateway = it.app.state.gateway
     schedule = RiskSchedule(
-        gateway.risks, gateway.storage, it.clock, Leader(NoLock(), "test"), every_minutes=None, look_every_s=3_600.0
+        gateway.warning.risks,
+        gateway.storage,
+        it.clock,
+        Leader(NoLock(), "test"),
+        every_minutes=None,
+        look_every_s=3_600.0,
     )
     looked = threading.Event()
     schedule.look = looked.set  # type: ignore[method-assign]
