@@ -22,8 +22,9 @@ from standing.ledger.clock import SystemClock
 from standing.ledger.service.serve import served
 from standing.node.fault_points import FAULT_POINTS
 from tests.databases import new_database
+from tests.faulty_chain import Chain
 from tests.timeouts import patient_ledger
-from tests.world import ACCOUNT, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, Chain, wait_until
+from tests.world import ACCOUNT, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, wait_until
 
 _PUBLISHER = {"heartbeat_ms": 3_600_000, "poll_ms": 5, "resend_after_ms": 1_000}
 

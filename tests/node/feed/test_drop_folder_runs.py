@@ -20,6 +20,7 @@ from standing.ledger.service.serve import served
 from standing.node.fault_points import PART_FAULT_POINTS
 from standing.node.feed import file_load
 from standing.node.feed.comparison import compare_states
+from tests.faulty_chain import Chain
 from tests.node.feed.dropped_files import GOING, drop_folder, report_of, write_file
 from tests.node.node_tools import (
     Killed,
@@ -31,7 +32,7 @@ from tests.node.node_tools import (
     status_on_ledger,
     writes,
 )
-from tests.world import ACCOUNT, GUARDIAN, PLATFORM, REGISTRAR, Bank, Chain, World, wait_until
+from tests.world import ACCOUNT, GUARDIAN, PLATFORM, REGISTRAR, Bank, World, wait_until
 
 
 @pytest.mark.long
