@@ -6,12 +6,12 @@ otherwise it would empty the account once they come again. The ledger's state, n
 whether a publication is there: another party may have submitted it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import Row
 
 from standing.ledger.attestations.bic import bic_to_bytes11
 from standing.ledger.attestations.publication import ATTESTATION_SIZE, Domain
@@ -34,7 +34,7 @@ from standing.node.fault_points import Faults, no_faults
 from standing.node.publishing.metrics import Meters
 from standing.node.publishing.outbox import Issuer
 from standing.node.publishing.publications import words_of
-from standing.node.storage import schema
+from standing.node.publishing.transactions import TransactionStore
 
 #: How long the ledger's block gas limit is cached. It moves by less than a thousandth from block to block.
 _CEILING_LIFETIME_MS = 10_000
@@ -72,7 +72,7 @@ class Submitter:
         meters: Meters,
         faults: Faults = no_faults,
     ) -> None:
-        self._database = database
+        self._store = TransactionStore(database, sender.address)
         self._client = client
         self._sender = sender
         self._issuer = issuer
@@ -92,7 +92,7 @@ class Submitter:
         # Without a good receipt another party submitted it, which is fine.
         there = [(row, self._receipt(row.number, good=True)) for row in pending if row.number <= on_ledger.publication]
         now_ms = self._clock.now_ms()
-        self._note_blocks({row.number: receipt for row, receipt in there}, now_ms)
+        self._store.note_blocks({row.number: receipt for row, receipt in there}, now_ms)
         for row, receipt in there:
             self._sent.discard(row.number)
             self._late_at.pop(row.number, None)
@@ -103,25 +103,6 @@ class Submitter:
                 self._meters.gas.inc(receipt["gasUsed"])
             self._faults("in_block")
         return [row for row in pending if row.number > on_ledger.publication]
-
-    def _note_blocks(self, receipts: Mapping[int, Receipt | None], now_ms: int) -> None:
-        """Store that publications are in blocks, by number with their receipts."""
-        if not receipts:
-            return
-        table = schema.publications.c
-        noted = (
-            update(schema.publications)
-            .where(table.number == bindparam("seen"))
-            .values(block_number=bindparam("block"), in_block_at_ms=now_ms)
-        )
-        with self._database.write() as connection:
-            connection.execute(
-                noted,
-                [
-                    {"seen": number, "block": None if receipt is None else receipt["blockNumber"]}
-                    for number, receipt in receipts.items()
-                ],
-            )
 
     def check_in_flight(self) -> None:
         """Check that this store knows every pending transaction of the sending account.
@@ -135,10 +116,7 @@ class Submitter:
         pending, latest = self._sender.next_nonce("pending"), self._sender.next_nonce("latest")
         if pending <= latest:
             return
-        nonce = schema.transactions.c.nonce
-        query = select(func.count(nonce.distinct())).where(self._is_ours(), nonce >= latest, nonce < pending)
-        with self._database.read() as connection:
-            unknown = pending - latest - connection.execute(query).scalar_one()
+        unknown = pending - latest - self._store.count_nonces(latest, pending)
         if unknown > 0:
             raise PublishingHalted(
                 f"{unknown} transactions of the sender {self._sender.address} are pending that this store does "
@@ -175,7 +153,7 @@ class Submitter:
 
         Raises: LedgerError, with the contract's own where it refused; the next step then submits it again.
         """
-        if row.transaction_hash is None or not self._sent_it(row):
+        if row.transaction_hash is None or not (row.number in self._sent or self._store.sent(row.transaction_hash)):
             self.submit(row)
             return
         is_next = row.number == on_ledger.publication + 1
@@ -223,21 +201,6 @@ class Submitter:
             f"{row.number}: another program uses this bank's sending key; give the node a key of its own"
         )
 
-    def _is_ours(self) -> ColumnElement[bool]:
-        """Which transactions have a nonce of the sending account, which is another one once its key was replaced."""
-        sender = schema.transactions.c.sender
-        return or_(sender == self._sender.address, sender.is_(None))
-
-    def _sent_it(self, row: Row[Any]) -> bool:
-        """Whether a publication's transaction is the sending account's, not that of an account before it."""
-        if row.number in self._sent:
-            return True
-        query = select(schema.transactions.c.hash).where(
-            schema.transactions.c.hash == row.transaction_hash, self._is_ours()
-        )
-        with self._database.read() as connection:
-            return connection.execute(query).one_or_none() is not None
-
     def _close_gap(self, row: Row[Any]) -> bool:
         """Submit the next publication under the account's next nonce if its own is later. Returns: whether it is.
 
@@ -270,7 +233,7 @@ class Submitter:
         Even without `bump` it offers what the network asks by now: a node that has lost it may not accept it for less.
         An account that cannot pay what it has offered before offers just that.
         """
-        paid_wei = self._paid_wei(row.number, row.transaction_nonce)
+        paid_wei = self._store.paid_wei(row.number, row.transaction_nonce)
         price_wei = self._sender.replacement_gas_price_wei(paid_wei, bump=bump)
         try:
             self._repeat(row, price_wei)
@@ -303,33 +266,14 @@ class Submitter:
         if row.signer != self._issuer.signer.address or not signature:
             # After a rotation, or rebuilt from the ledger: the same content and digest, under the key that counts now.
             signature = self._issuer.signer.sign(row.digest)
-            self._update(row.number, signer=self._issuer.signer.address, signature=signature)
+            self._store.update_publication(row.number, signer=self._issuer.signer.address, signature=signature)
         prepared = self._sender.prepare(
             encode_publish(bic_to_bytes11(self._issuer.bic), row.number, row.watermark_ms, words, signature),
             gas=gas,
             nonce=attempt.nonce,
             gas_price_wei=attempt.gas_price_wei,
         )
-        now_ms = self._clock.now_ms()
-        table = schema.transactions
-        with self._database.write() as connection:
-            known = connection.execute(select(table.c.hash).where(table.c.hash == prepared.hash)).one_or_none()
-            if known is None:
-                connection.execute(
-                    insert(table).values(
-                        hash=prepared.hash,
-                        publication=row.number,
-                        sender=self._sender.address,
-                        nonce=prepared.nonce,
-                        gas_price_wei=prepared.gas_price_wei,
-                        prepared_at_ms=now_ms,
-                    )
-                )
-            connection.execute(
-                update(schema.publications)
-                .where(schema.publications.c.number == row.number)
-                .values(transaction_hash=prepared.hash, transaction_nonce=prepared.nonce, submitted_at_ms=now_ms)
-            )
+        self._store.add(row.number, prepared, self._clock.now_ms())
         self._faults("prepared")
         return prepared
 
@@ -339,7 +283,7 @@ class Submitter:
         except Underpriced:
             if row.transaction_hash is None:
                 # A fresh nonce, so what the node has under it is another program's: the next step takes the one after.
-                self._update(row.number, transaction_hash=None, submitted_at_ms=row.submitted_at_ms)
+                self._store.update_publication(row.number, transaction_hash=None, submitted_at_ms=row.submitted_at_ms)
                 raise
             # An earlier attempt at the node pays more. That one is kept, and the next one offers more.
             _log.warning("transaction_underpriced", number=row.number, gas_price_wei=prepared.gas_price_wei)
@@ -353,48 +297,22 @@ class Submitter:
                 self._sent.clear()  # an earlier one was lost: all are sent again, in order
             self._sent.discard(row.number)  # each step tries again until a node takes it, and says why none does
             # The time was stored before sending: the trail must not tell a platform that it waits for a block since.
-            self._update(row.number, submitted_at_ms=row.submitted_at_ms)
+            self._store.update_publication(row.number, submitted_at_ms=row.submitted_at_ms)
             raise
         self._sent.add(row.number)
         self._faults("submitted")
 
     def _next_nonce(self) -> int:
         """The account's next nonce, after everything that the node knows of and everything on its way from here."""
-        with self._database.read() as connection:
-            highest = connection.execute(
-                select(func.max(schema.publications.c.transaction_nonce))
-                .join(schema.transactions, schema.transactions.c.hash == schema.publications.c.transaction_hash)
-                .where(
-                    self._is_ours(),
-                    schema.publications.c.in_block_at_ms.is_(None),
-                    schema.publications.c.contract == self._client.address,
-                    schema.publications.c.chain_id == self._client.domain.chain_id,
-                )
-            ).scalar_one()
+        highest = self._store.highest_nonce(self._client.domain)
         return max(self._sender.next_nonce("pending"), -1 if highest is None else highest + 1)
-
-    def _paid_wei(self, number: int, nonce: int) -> int:
-        """The highest gas price offered so far for a publication's transaction with this nonce."""
-        table = schema.transactions
-        with self._database.read() as connection:
-            paid = connection.execute(
-                select(func.max(table.c.gas_price_wei)).where(table.c.publication == number, table.c.nonce == nonce)
-            ).scalar_one()
-        return int(paid or 0)
 
     def _receipt(self, number: int, *, good: bool) -> Receipt | None:
         """The receipt of an attempt for a publication: of one that succeeded (`good`), or of one that failed.
 
         Failed attempts count only for the nonce in use: those of an abandoned nonce have been dealt with.
         """
-        table = schema.transactions
-        query = select(table.c.hash).where(table.c.publication == number).order_by(table.c.prepared_at_ms.desc())
-        if not good:
-            in_use = select(schema.publications.c.transaction_nonce).where(schema.publications.c.number == number)
-            query = query.where(table.c.nonce == in_use.scalar_subquery())
-        with self._database.read() as connection:
-            hashes = connection.execute(query).scalars().all()
-        for transaction_hash in hashes:
+        for transaction_hash in self._store.hashes(number, all_nonces=good):
             receipt = self._client.receipt(transaction_hash)
             if receipt is not None and (receipt["status"] == 1) == good:
                 return receipt
@@ -402,10 +320,4 @@ class Submitter:
 
     def _forget_transaction(self, number: int) -> None:
         self._sent.discard(number)
-        self._update(number, transaction_hash=None)
-
-    def _update(self, number: int, **values: Any) -> None:
-        with self._database.write() as connection:
-            connection.execute(
-                update(schema.publications).where(schema.publications.c.number == number).values(**values)
-            )
+        self._store.update_publication(number, transaction_hash=None)
