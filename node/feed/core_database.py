@@ -49,8 +49,9 @@ from standing.node.feed.records import FIELDS
 from standing.node.feed.settings import SqlViewSettings
 from standing.node.feed.unread_columns import heading_problem
 
-#: How each dialect gives its time in milliseconds, not later than the snapshot of the transaction that asks. The clock
-#: of a PostgreSQL standby does not say how far it has followed its primary; the last transaction that it replayed does.
+#: Each dialect's expression for the current time in milliseconds, not later than the snapshot of the transaction. A
+#: PostgreSQL standby uses the time of the last replayed transaction, because its clock does not show how far it has
+#: followed its primary.
 _AS_OF = {
     "sqlite": "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
     "postgresql": "SELECT CAST(floor(extract(epoch FROM CASE WHEN pg_is_in_recovery()"
@@ -77,11 +78,11 @@ _CONNECT_TIMEOUT = {
     "pyodbc": "timeout",
     "oracledb": "tcp_connect_timeout",
 }
-#: These detect within about a minute that a core's machine is gone in the middle of a pass; the last one is in
-#: milliseconds.
+#: With these, the loss of the core's machine in the middle of a pass is noticed within about a minute. The last one is
+#: in milliseconds.
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 _RETRY_AFTER_S = 5
-#: How far a row's time may be ahead of the core's own: the servers of a core may differ by so much.
+#: How far a row's time may be ahead of the core's own time: the clocks of a core's servers may differ by this much.
 _AHEAD_MS = 60_000
 
 
@@ -129,13 +130,12 @@ class Snapshot:
 
     @contextmanager
     def untimed(self, now_ms: int) -> Iterator[Iterator[list[dict[str, Any]]]]:
-        """The rows whose time cannot be when they took effect: null, before 1970, or ahead of the core's present time.
-
-        `pages` would find them never, or too late. Their time is not read: a driver may have no value for it, such as
-        infinity. Raises: as `pages`.
+        """The rows whose time cannot be right: null, before 1970, or ahead of the core's present time. `pages` would
+        never find them, or find them too late. Their time itself is not read, because a driver may have no value for
+        it, such as infinity. Raises: as `pages`.
         """
         effective: ColumnElement[Any] = column(self._view.times.column)
-        # Microseconds are above every time; so, to SQLite, is any text.
+        # Microseconds are above every valid time; in SQLite, so is any text.
         untimed = or_(effective.is_(None), effective < self._bound(0), effective >= self._bound(now_ms + _AHEAD_MS + 1))
         with self._streamed(self._rows(with_time=False).where(untimed)) as pages:
             yield pages
@@ -179,7 +179,7 @@ class ViewTimes:
     def __init__(self, profile: Profile | None, dialect: str) -> None:
         stated = "effective_at_ms" if profile is None else profile.columns.get("effective_at_ms")
         if not isinstance(stated, str):
-            allowed = "one column, for only by it the node finds what changed"
+            allowed = "one column: it is how the node finds what changed"
             raise InvalidValue("profile.columns.effective_at_ms", "missing, or a list", allowed)
         times = Times() if profile is None else profile.times
         if times.form not in {"epoch_ms", "epoch_s", "timestamp"}:
@@ -195,7 +195,7 @@ class ViewTimes:
         kind = getattr(found, "data_type", found)  # of a domain
         form = self._form
         if isinstance(kind, Date) and form == "timestamp":
-            problem = "a date without a time of day, by which changes during a day are not found"
+            problem = "a date without a time of day: changes during a day would not be found"
             raise InvalidValue(f"sql_view.view: {self.column}", problem, "date and time")
         fits = isinstance(kind, DateTime) if form == "timestamp" else isinstance(kind, Integer | Numeric)
         if not (fits or self._as_text or isinstance(kind, NullType)):
@@ -204,7 +204,7 @@ class ViewTimes:
             raise InvalidValue(f"sql_view.view: {self.column}", problem, allowed)
 
     def bound(self, at_ms: int, *, zoned: bool) -> Any:
-        """The first value of the column that is not before a time; with its zone where the column states one."""
+        """A time as a value of the column, rounded up, with a zone if the column states one."""
         if self._form == "epoch_ms":
             return at_ms
         if self._form == "epoch_s":
@@ -212,7 +212,7 @@ class ViewTimes:
         latest_ms = 253_402_214_400_000  # the last day of year 9999, beyond which there are no timestamps
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=max(0, min(at_ms, latest_ms)))
         if zoned and not self._as_text:
-            return moment  # the database would take one without a zone for one in that of its session
+            return moment  # without a zone, the database would assume the zone of its session
         local = moment.astimezone(self._zone).replace(tzinfo=None)
         return local.isoformat(sep=" ") if self._as_text else local
 

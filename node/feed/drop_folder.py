@@ -81,7 +81,7 @@ class DropFolder:
         self._feed = feed
         self._faults = faults
         self._profile = profile
-        # The file that waits for its checksum first in line, and since when.
+        # The first file in line that waits for its checksum, and since when.
         self._unsigned: tuple[str, int] | None = None
 
     def step(self, stop: threading.Event) -> None:
@@ -115,7 +115,7 @@ class DropFolder:
         """The file that was being taken in when the node stopped, with its checksum file if it had one."""
         path = next((path for path in _files(self._folder / WORKING) if path.suffix != CHECKSUM), None)
         if path is not None and not _checksum_file(path).exists():
-            # It moves before the file does: otherwise the file would be checked again without it.
+            # The checksum moves first: otherwise, after a crash, the file would be loaded without being checked.
             for name in (DONE, REJECTED):
                 moved = _checksum_file(_free_name(self._folder / name, path.name))
                 if moved.exists():
@@ -156,14 +156,15 @@ class DropFolder:
             waiting = [file for file in waiting if file.kind != "changes" or file.as_of_ms <= stopped.as_of_ms]
         last_ms = self._feed.last_as_of_ms()
         if self._settings.role == "reconcile":
-            # A reconciliation waits until the other source has reported up to its time; earlier it would only see what
-            # is still coming. One of a time to come would undo, in its time, what the other source states until then.
+            # A reconciliation waits until the other source has reported up to the file's time; before that it would
+            # find differences that are still on their way. A file of a future time is refused: once its time came, it
+            # would undo what the other source has stated until then.
             latest_ms = self._feed.latest_ms()
             waiting = [file for file in waiting if not last_ms < file.as_of_ms <= latest_ms]
         else:
             unsigned = [file for file in unsigned if file.as_of_ms > last_ms]
             if unsigned:
-                # Later changes would promise what the file that waits for its checksum says.
+                # Later files would vouch for the changes in the file that still waits for its checksum.
                 first_ms = min(unsigned).as_of_ms
                 waiting = [file for file in waiting if file.kind != "changes" or file.as_of_ms <= first_ms]
         self._check_unsigned(unsigned, waiting)
@@ -176,7 +177,7 @@ class DropFolder:
         return claimed
 
     def _is_signed(self, path: Path) -> bool:
-        """Whether the file's checksum is there, or will not come. An empty one is about to be written."""
+        """Whether the file's checksum is there or none is expected. An empty checksum file is about to be written."""
         try:
             # `Path.exists` raises for a name that is too long.
             return os.stat(_checksum_file(path)).st_size > 0
@@ -241,13 +242,18 @@ class DropFolder:
         beside = _checksum_file(path)
         if not beside.exists():
             needed = self._settings.require_checksum
-            return LineProblem(0, "checksum", "missing", f"a file {beside.name}") if needed else None
+            return LineProblem(0, "checksum", "missing", f"its checksum in {beside.name}") if needed else None
         with beside.open("rb") as file:
             stated = file.read(64).decode("ascii", "replace")
         if not _SHA256.fullmatch(stated):
-            return LineProblem(0, "checksum", "not a SHA-256 in hexadecimal", "what sha256sum writes")
+            return LineProblem(0, "checksum", "not a SHA-256 in hexadecimal", "a line as sha256sum writes it")
         if stated.lower() != sha256_of(path):
-            return LineProblem(0, "checksum", "not that of the file: changed or cut short on its way?", "the same")
+            return LineProblem(
+                0,
+                "checksum",
+                "not the checksum of this file, which may have been changed or cut short",
+                "the file's own",
+            )
         return None
 
 

@@ -41,7 +41,8 @@ Progress = Callable[[int, int], None]
 _MAX_BAD_LINES = 100_000
 _RETRY_AFTER_S = 5
 
-#: Fields that act once: in a file that states all accounts again and again they would act each time.
+#: Fields that have an effect once. A full file states every account each time, so there they would take effect again
+#: and again.
 _NOT_IN_FULL = ("unbind",)
 
 
@@ -103,7 +104,7 @@ class FileCheck:
         """Reject a file of which too much cannot be understood."""
         report = judged.report
         if report.kind == "full" and report.lines == 0:
-            report.reject(LineProblem(0, "file", "no lines after the header", "at least one"))
+            report.reject(LineProblem(0, "file", "no lines after the header", "at least one line"))
         elif too_many_bad(report.bad_lines, self._measure(report), self._max_bad_share) or (
             report.kind == "full" and report.bad_lines == report.lines
         ):
@@ -122,14 +123,14 @@ class FileCheck:
         report.unstated = sum(change is not None for change in judged.bad.values())
 
     def _is_of_others(self, judged: Judged) -> bool:
-        """Whether there are accounts in the store, and none of them is in the file."""
+        """Whether the store has accounts, and the file has none of them."""
         if self._database is None or judged.is_any_known:
             return False
         with self._database.read() as connection:
             return count_accounts(connection) > 0
 
     def _measure(self, report: FileReport) -> int:
-        """What the bad lines are compared with."""
+        """The number of lines or accounts that the share of bad lines is measured against."""
         if report.kind == "full" or self._database is None:
             return report.lines
         return rows_or_accounts(self._database, report.lines, report.bad_lines)
@@ -215,8 +216,8 @@ class FileCheck:
             yield line, change, problems
 
     def _stated_twice(self, judged: Judged, name: FileName, number: str, first_line: int, line: Line) -> LineProblem:
-        """The problem of an account's second line in a full file; the first counts as bad as well, as either of the two
-        may be right."""
+        """The problem of an account's second line in a full file. The first line counts as bad too, because either may
+        be right."""
         if first_line not in judged.bad:
             source = f"{judged.report.file}, lines {first_line} and {line.number}"
             trouble = Trouble(source, "number: stated twice; allowed: each account once")
@@ -279,8 +280,9 @@ class FileCheck:
 class StatedNumbers:
     """The statements of the lines so far: when each number's state dates from, its type, and its first line.
 
-    In a private SQLite file, on disk and gone with the connection: memory stays bounded however long the file is. The
-    numbers are hashed. Read and written a page of lines at a time, for a statement each would cost as much as the line.
+    They are kept in a private SQLite file that disappears with the connection, so that memory stays bounded however
+    long the feed file is. The numbers are hashed. Entries are read and written one page of lines at a time: a statement
+    for each line would double its cost.
     """
 
     def __init__(self, vault: Vault) -> None:
@@ -297,7 +299,7 @@ class StatedNumbers:
         self._file.close()
 
     def turn_to(self, numbers: Collection[str]) -> None:
-        """Store the entries put so far, and load those of the next page's numbers."""
+        """Store the entries added so far, and load those of the next page's numbers."""
         rows = [(key, *self._page[key]) for key in self._changed]
         with _room():
             self._file.executemany("INSERT OR REPLACE INTO stated VALUES (?, ?, ?, ?)", rows)
@@ -345,7 +347,9 @@ def _read_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[L
 def parse_line(line: Line, name: FileName) -> tuple[AccountChange | None, list[LineProblem]]:
     """The change that a line states, with each value checked on its own, or all problems of the line."""
     if not line.record:
-        return None, list(line.problems) or [LineProblem(line.number, "line", "empty", "a number and what it states")]
+        return None, list(line.problems) or [
+            LineProblem(line.number, "line", "empty", "an account's number and its values")
+        ]
     change, found = read_record(line.record, effective_at_ms=name.as_of_ms)
     if change is not None:
         found += [*value_problems(change), *_other_problems(line, change, name)]

@@ -46,10 +46,10 @@ class LineProblem:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One record of a file. `number`: the line on which it begins.
+    """One record of a file. `number`: the line where it begins.
 
-    `problems`: the fields that cannot be understood; these are not in `record`. A line that is no record at all has an
-    empty one. `fatal`: what follows cannot be read either. `read_bytes`: how far the file was read.
+    `problems`: the fields that cannot be understood; these are not in `record`. A line that is not a record at all has
+    an empty `record`. `fatal`: the rest of the file cannot be read either. `read_bytes`: how far the file was read.
     """
 
     number: int
@@ -60,7 +60,7 @@ class Line:
 
     @property
     def is_broken(self) -> bool:
-        """Whether it is no record of the file's form, whatever the values."""
+        """Whether the line does not have the form of a record, whatever its values."""
         return not self.record or any(problem.field == "line" for problem in self.problems)
 
 
@@ -146,7 +146,7 @@ class _TextLines:
         text = line.decode(self._codec, _BAD_BYTES_HANDLER)
         if len(text) > MAX_LINE:
             raise _TooLong
-        return text.removeprefix(MARK)  # each of several files that were put into one may begin with it
+        return text.removeprefix(MARK)  # several files may have been joined into one, each beginning with the mark
 
     def _ended(self, line: bytes) -> bool:
         if self._codec == "utf-16-le":
@@ -251,7 +251,7 @@ class _CsvRecords:
         if heading is None and self._profile.heading:
             return self._bad("header", "missing", ", ".join(FIELDS), fatal=True)
         if self._profile.trailer and not is_at_end:
-            allowed = "a last line that begins as the profile's trailer"
+            allowed = "a last line that begins like the profile's trailer"
             return self._bad("trailer", "missing: cut short?", allowed, fatal=True)
         return None
 
@@ -264,8 +264,7 @@ class _CsvRecords:
         return trailer != "" and self._profile.delimiter.join(map(trimmed, cells)).startswith(trailer)
 
     def _is_between(self, heading: list[str] | None, cells: list[str]) -> bool:
-        """Whether a line is blank, without any value, or the heading once more, as on each page, or of each file that
-        was put into one."""
+        """Whether a line is blank, has no value, or repeats the heading, as printed pages and joined files do."""
         if not self._native and is_rule(cells) and not self._is_trailer(cells):
             return True
         if heading is None or not self._profile.heading or trimmed(cells[0]) != heading[0]:
@@ -311,9 +310,9 @@ class _CsvRecords:
         return None
 
     def _line(self, heading: list[str], cells: list[str]) -> Line:
-        # A delimiter after the last cell is usual; it is ignored. A line with fewer cells than others has lost a
-        # delimiter: half a character before one takes it along, and what follows moves to the left. One with more has
-        # a delimiter within a value, and what follows may have moved to the right.
+        # A delimiter after the last cell is common and is ignored. A line with fewer cells than others has lost a
+        # delimiter, for example because half a character before it swallowed it, and its later cells have moved to the
+        # left. A line with more cells has a delimiter within a value, and its later cells may have moved to the right.
         spare = [] if self._native else cells[len(heading) :]
         if len(cells) - len(spare) != len(heading) or any(trimmed(cell) for cell in spare):
             return self._of_first_cell(heading, cells, str(len(heading) + (self._usual_spare or 0)))
@@ -324,7 +323,7 @@ class _CsvRecords:
         return _line(self._first, row, self._translator, self._lines.offset)
 
     def _of_first_cell(self, heading: list[str], cells: list[str], expected: str) -> Line:
-        """A line with a wrong number of cells: only its first cell is certainly in its place."""
+        """A line with a wrong number of cells. Only its first cell is certain to be in the right column."""
         row = dict.fromkeys(heading, "") | {heading[0]: cells[0]}
         line = _line(self._first, row, self._translator, self._lines.offset)
         record = {"number": line.record["number"]} if line.record.get("number") else {}
@@ -343,7 +342,8 @@ def is_rule(cells: Sequence[str]) -> bool:
 
 
 def _usual(spare: Counter[int]) -> int:
-    """How many empty cells follow the last one on most lines; of two numbers that are as frequent, the larger one."""
+    """The number of empty cells that follow the last one on most lines. If two numbers are equally frequent, the larger
+    one."""
     return max(spare, key=lambda each: (spare[each], each), default=0)
 
 
@@ -367,12 +367,12 @@ def _read_jsonl(lines: _TextLines, translator: Translator | None) -> Iterator[Li
             problem = LineProblem(lines.number, "line", "too long", f"at most {MAX_LINE} characters")
         except (ValueError, RecursionError):  # endless nesting, and numbers without end
             allowed = f"one JSON object in {lines.encoding} on each line"
-            problem = LineProblem(lines.number, "line", "not JSON, or a name twice", allowed)
+            problem = LineProblem(lines.number, "line", "not JSON, or a name occurs twice", allowed)
         else:
             if isinstance(record, dict):
                 yield _line(lines.number, record, translator, lines.offset)
                 continue
-            problem = LineProblem(lines.number, "line", "no JSON object", "one JSON object on each line")
+            problem = LineProblem(lines.number, "line", "not a JSON object", "one JSON object on each line")
         yield Line(lines.number, {}, (problem,), lines.offset)
 
 

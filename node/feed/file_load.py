@@ -45,7 +45,7 @@ class Stopped(Exception):
 
 @dataclass
 class _Work:
-    """A file that is being taken in. `part` comes next; `line` was the last one taken in."""
+    """A file that is being loaded. `part`: the number of the next part; `line`: the last line loaded."""
 
     path: Path
     name: FileName
@@ -88,7 +88,7 @@ class FileLoader:
     def load(
         self, path: Path, name: FileName, progress: Progress, stop: threading.Event, *, reconcile: bool = False
     ) -> FileReport:
-        """Take a file in, whole or not at all. One that was taken in before gets the same answer.
+        """Load a file, completely or not at all. A file that was loaded before gets the same report.
 
         `reconcile`: a full file beside another source: it promises nothing and moves no watermark. Raises:
         FileRejected, Stopped, OSError, DatabaseUnavailable.
@@ -109,7 +109,7 @@ class FileLoader:
             raise FileRejected(judged.report)
         report = judged.report
         if position is not None:
-            # The part already taken in must not be checked again against the store that it has changed.
+            # The part that is loaded already has changed the store, so it must not be checked against it again.
             report = FileReport.model_validate(position["judged"])
         report.outcome, report.changes = "loaded", 0
         judged.report = report.model_copy(deep=True)
@@ -139,7 +139,8 @@ class FileLoader:
         return position if position is not None and (position["file"], position["sha256"]) == (file, sha256) else None
 
     def _finished(self, stored: dict[str, Any]) -> FileReport:
-        """The report of a file that is in already; the effect of its last part was not known when it was stored."""
+        """The report of a file that is loaded already. The effect of its last part was not known when the report was
+        stored."""
         report = FileReport.model_validate(stored)
         table = schema.feed_entries
         with self._database.read() as connection:
@@ -150,14 +151,14 @@ class FileLoader:
     def _check_time(self, report: FileReport, name: FileName, reconcile: bool) -> None:
         last_ms = self._feed.last_as_of_ms()
         if reconcile and name.kind != "full":
-            report.add(LineProblem(0, "file name", "a file of changes, beside another source", "full files only"))
+            report.add(LineProblem(0, "file name", "a file of changes as a safety net", "full files only"))
         elif not reconcile and name.as_of_ms <= last_ms:
             problem = "its time is not after that of the last feed entry"
-            report.add(LineProblem(0, "file name", problem, f"a time after {last_ms} ms"))
+            report.add(LineProblem(0, "file name", problem, f"later than {last_ms} ms"))
         latest_ms = self._feed.latest_ms()
         if name.as_of_ms > latest_ms:
             problem = "its time, which is in UTC, is ahead of this node's clock"
-            report.add(LineProblem(0, "file name", problem, f"a time up to {latest_ms} ms"))
+            report.add(LineProblem(0, "file name", problem, f"up to {latest_ms} ms"))
 
     def _load_changes(self, work: _Work) -> None:
         for page in self._pages(work):
@@ -204,7 +205,7 @@ class FileLoader:
                 changes.append(difference.change)
                 work.report.new_accounts += known is None
             if changes:
-                # The other source continues meanwhile: what it has stated since must not be undone.
+                # The other source continues in the meantime, and nothing that it has stated since may be undone.
                 correct = partial(self._feed.correct, changes, source_ms=work.name.as_of_ms)
                 done = self._patiently(work, correct)
                 work.report.changes += len(changes) - done.changed_since
@@ -239,7 +240,7 @@ class FileLoader:
             work.progress(page[-1].read_bytes, size)
 
     def _hold(self, work: _Work, changes: list[AccountChange], line: int) -> None:
-        """Hold a page's changes back until it is known whether they are the entry's last part."""
+        """Keep a page's changes until it is known whether they are the last part of the entry."""
         if not changes:
             return
         if work.held:
@@ -262,7 +263,7 @@ class FileLoader:
         work.report.attestations += self._patiently(work, lambda: self._feed.accept(entry, cursor).attestations)
 
     def _sum_up(self, work: _Work) -> None:
-        """Count what earlier runs took in of the same entry before a crash."""
+        """Add the parts of the same entry that earlier runs loaded before a crash."""
         table = schema.feed_entries
         with self._database.read() as connection:
             row = connection.execute(select(table).where(table.c.as_of_ms == work.name.as_of_ms)).one_or_none()
@@ -281,7 +282,9 @@ class FileLoader:
             except (InvalidValue, Conflict) as error:
                 # The file was checked before, so the fault is the entry's time, or another source fed in between.
                 problem = error.problem if isinstance(error, InvalidValue) else str(error)
-                work.report.add(LineProblem(0, "feed", problem, "one source for the core's word, in the order of time"))
+                work.report.add(
+                    LineProblem(0, "feed", problem, "files of one source only, in the order of their times")
+                )
                 work.report.outcome = "rejected"
                 raise FileRejected(work.report) from error
 

@@ -43,17 +43,16 @@ class FeedTaken(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """The effect of changes without an entry: how many `attestations` follow, and how many changes were skipped because
-    their account had `changed_since`."""
+    """The effect of changes without an entry: the number of `attestations` that follow, and of changes skipped because
+    their account has changed since (`changed_since`)."""
 
     attestations: int
     changed_since: int
 
 
 class Feed:
-    """Accepts entries. `on_change` is called after each new one: there is something to publish.
-
-    `source` names the node's own source, where it reads the core itself.
+    """Accepts entries. Calls `on_change` after each new one, because there is then something to publish. `source` names
+    the node's own source, if it reads the core itself.
     """
 
     def __init__(
@@ -165,7 +164,7 @@ class Feed:
         return Correction(attestations=queued, changed_since=len(changes) - len(wanted))
 
     def _check_clock(self, as_of_ms: int) -> None:
-        """Raises: InvalidValue for an entry that is ahead of this node's clock."""
+        """Check that an entry is not ahead of this node's clock. Raises: InvalidValue."""
         latest_ms = self.latest_ms()
         was_refused, self.refused_ahead_ms = self.refused_ahead_ms > 0, 0
         if as_of_ms > latest_ms:
@@ -329,7 +328,8 @@ def _active_bindings(connection: Connection, accounts: Mapping[str, Account]) ->
 def _check_effective(
     account: Account | None, replaced: Account | None, change: AccountChange, last_ms: int, as_of_ms: int | None
 ) -> AccountChange:
-    """The change, if it took effect after everything that was promised before, and not after the entry's own time.
+    """The change, if it took effect after everything that earlier entries vouched for, and not after the entry's own
+    time.
 
     An account that was not known yet had no binding, so nothing was promised about it. Statements about a replaced
     number remain valid, so its successor counts from the last of them at the earliest. Without an entry, a late change
@@ -360,7 +360,8 @@ def _applied(
 
 
 def _with_numbers(change: AccountChange) -> AccountChange:
-    """The change, or, where a number in it is wrong but the account can be identified, that it is unstated."""
+    """The change itself, or one that makes its account unstated if a number in it is wrong but the account can be
+    identified."""
     wrong = number_problem(change)
     return change if wrong is None else _not_understood(change, wrong)
 
@@ -380,7 +381,8 @@ def _unclear(number: str, successor: AccountChange) -> AccountChange:
 
 
 def _not_understood(change: AccountChange, error: InvalidValue) -> AccountChange:
-    """A change that records that another did not fit its account; all that the other stated must be stated again."""
+    """The change to record in place of one that did not fit its account: everything that it stated must be stated
+    again."""
     named = [name for name in AccountChange.ACCOUNT_FIELDS if getattr(change, name) is not None]
     trouble = Trouble("feed" if change.trouble is None else change.trouble.source, str(error))
     kept = {"unbind": change.unbind, "replaces": change.replaces}
@@ -389,7 +391,7 @@ def _not_understood(change: AccountChange, error: InvalidValue) -> AccountChange
 
 @contextmanager
 def _place(index: int) -> Iterator[None]:
-    """Make the errors of a change name it."""
+    """Name the change in its errors."""
     try:
         yield
     except InvalidValue as error:

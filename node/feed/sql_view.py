@@ -68,7 +68,8 @@ class SqlViewSource:
         self._late_checked_ms: int | None = None
 
     def step(self, stop: threading.Event) -> None:
-        """One pass over what changed since the last. Ends early, and without a promise, when asked to stop.
+        """Make one pass over the rows that changed since the last one. If asked to stop, it ends early and does not
+        move the watermark.
 
         Raises: CoreUnavailable, InvalidValue (the view is not as in the settings, or too much of the pass cannot be
         understood), Overloaded.
@@ -97,9 +98,8 @@ class SqlViewSource:
             self._late_checked_ms = as_of_ms
 
     def _check_share(self, reading: "_Pass") -> int:
-        """Count what cannot be understood before anything is taken in. Returns: how many rows name no account.
-
-        Raises: InvalidValue where it is too much.
+        """Count the rows that cannot be understood, before anything is loaded. Returns: how many rows name no account.
+        Raises: InvalidValue if there are too many.
         """
         rows = bad = unnamed = 0
         first_problem = ""
@@ -127,7 +127,7 @@ class SqlViewSource:
         return unnamed
 
     def _check_clock(self, as_of_ms: int, last_ms: int) -> None:
-        """Check that the core's time is not far behind what was promised. Raises: CoreUnavailable."""
+        """Check that the core's time is not far behind the last `as_of_ms`. Raises: CoreUnavailable."""
         if as_of_ms < last_ms - AHEAD_ALLOWANCE_MS:
             raise CoreUnavailable(
                 f"the core's time less settle_ms is {exactly(as_of_ms)}, and the feed has reached {exactly(last_ms)}: "
@@ -136,8 +136,8 @@ class SqlViewSource:
             )
 
     def _check_not_empty(self, reading: "_Pass") -> None:
-        """Check that the view is not empty although accounts are known: it may be being reloaded, or belong to another
-        database. Nothing can be promised about accounts that it does not show. Raises: InvalidValue."""
+        """Check that the view is not empty while accounts are known: somebody may be reloading it, or it may belong to
+        another database. The node cannot vouch for accounts that it does not show. Raises: InvalidValue."""
         if reading.snapshot.is_empty():
             with self._database.read() as connection:
                 known = count_accounts(connection)
@@ -145,7 +145,7 @@ class SqlViewSource:
                 raise InvalidValue("sql_view.view", "has no row, although accounts are known", "a row for each account")
 
     def _pages(self, reading: "_Pass") -> Iterator[Page]:
-        """The pages of a pass, parsed. A pass of one page, as most are, is read once, however often this is called."""
+        """The pages of a pass, parsed. Most passes have one page; it is read once, however often this is called."""
         if reading.only is not None:
             yield from reading.only
             return
@@ -164,7 +164,8 @@ class SqlViewSource:
             with reading.snapshot.untimed(reading.up_to_ms) as pages:
                 for rows in pages:
                     yield self._rows.read_untimed(rows, reading.as_of_ms)
-        # Rows after the promised time are read as well: the view no longer shows such an account's earlier state.
+        # Rows later than the pass's `as_of_ms` are read as well, because the view no longer shows the earlier state of
+        # their accounts.
         with reading.snapshot.pages(reading.after_ms, reading.up_to_ms) as pages:
             for rows in pages:
                 yield self._rows.read(rows, reading.as_of_ms, reading.twice)
@@ -199,12 +200,12 @@ class SqlViewSource:
         self._view.close()
 
     def _read_from(self, as_of_ms: int, last_ms: int) -> tuple[int, bool]:
-        """The time after which to read, and whether that overlaps the previous read, to find late rows."""
+        """The time from which to read, and whether this overlaps the previous pass, so that late rows are found."""
         with self._database.read() as connection:
             position = cursors.load(connection, SOURCE)
             rereads = self._late_checked_ms is None and quarantine.count(connection) > 0
-        # After a start rows that were not understood are read again. So are all rows if they are now read in another
-        # way: a corrected word counts also for an account that does not change.
+        # After a start, rows that were not understood are read again. All rows are, if the profile or the view's name
+        # is another one: a corrected word must also reach accounts that do not change.
         if position is None or rereads or position.get("reading") != self._reading:
             return -1, True
         after_ms = min(int(position["as_of_ms"]), last_ms)
@@ -248,7 +249,7 @@ class _Pass:
 
 
 def _reading(view: str, profile: Profile | None) -> str:
-    """What distinguishes a way of reading from others: the view's name and its profile."""
+    """A text that changes whenever the view's name or its profile does."""
     stated = [view, None if profile is None else profile.model_dump(mode="json")]
     return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
 
@@ -265,8 +266,8 @@ def _on_earlier_pages(page: Page, stated: StatedNumbers) -> list[str]:
 def _sort(
     differences: Iterable[Difference], as_of_ms: int, last_ms: int
 ) -> tuple[list[AccountChange], list[AccountChange], list[AccountChange]]:
-    """Split changes: those that should have been stated before, those that this entry promises, and those ahead of the
-    next promise."""
+    """Split changes into those that should have been stated before, those of this entry, and those later than this
+    entry."""
     late, on_time, early = [], [], []
     for difference in differences:
         change = difference.change

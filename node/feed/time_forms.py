@@ -26,8 +26,8 @@ ReadTime = Callable[[str], datetime]
 def time_reader(form: str) -> ReadTime:
     """A reader of times in `iso` or a form of `strptime`; what states no zone is returned without one.
 
-    Numbers that nothing parts are read only with all their digits: strptime reads 13000 by %H%M%S as 13:00:00, but it
-    is 01:30:00 whose leading zero was lost. Parted ones may be shorter, as 1/2/2026 by %d/%m/%Y.
+    Numbers without separators are read only with all their digits: strptime reads 13000 by %H%M%S as 13:00:00, but it
+    is 01:30:00 without its leading zero. Numbers with separators may be shorter, such as 1/2/2026 by %d/%m/%Y.
     """
     if form == "iso":
         return _read_iso
@@ -37,7 +37,7 @@ def time_reader(form: str) -> ReadTime:
         plain = unicodedata.normalize("NFKC", text)
         moment = datetime.strptime(plain, form)  # noqa: DTZ007 - the caller knows the zone
         if whole is not None and whole.fullmatch(plain) is None:
-            raise ValueError("numbers that nothing parts, not all with their leading zeros")
+            raise ValueError("numbers without separators, and some without their leading zeros")
         return moment
 
     return read
@@ -51,13 +51,13 @@ def _read_iso(text: str) -> datetime:
 
 
 def needs_zeros(form: str) -> bool:
-    """Whether a form has two numbers that nothing parts."""
+    """Whether a form has two numbers without a separator between them."""
     parts = _PART.findall(form)
     return any(_is_crowded(parts, index) for index in range(len(parts)))
 
 
 def _whole(form: str) -> re.Pattern[str]:
-    """The texts of a form in which the numbers that nothing parts have all their digits.
+    """The texts of a form in which numbers without separators have all their digits.
 
     Everything else matches anything: only what strptime has read is compared.
     """

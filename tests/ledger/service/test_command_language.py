@@ -189,6 +189,23 @@ def test_every_error_of_a_command_has_a_chinese_translation() -> None:
     assert not missing, "\n".join(["add to ledger/service/locales/zh/commands.toml:", *missing])
 
 
+def test_every_problem_of_a_feed_file_has_a_chinese_translation() -> None:
+    """`feed check` shows them. Some are made up before they are reported, as `problem` and `allowed`."""
+    found = []
+    for file in sorted((_ROOT / "node" / "feed").glob("*.py")):
+        for each in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == "LineProblem":
+                texts = each.args[2:]
+            elif isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) in {"problem", "allowed"}:
+                texts = [each.value]
+            else:
+                continue
+            found += [(f"{file.name}:{each.lineno}", text) for one in texts if (text := text_of(one, None)) is not None]
+    assert len(found) > 40
+    missing = [f"{place}: {text}" for place, text in found if not _in_chinese(text)]
+    assert not missing, "\n".join(["add to ledger/service/locales/zh/commands.toml:", *missing])
+
+
 def test_every_trouble_that_a_node_states_has_a_chinese_translation() -> None:
     """Shown by the console and by `status`. Not all of it is raised."""
     found = []

@@ -152,7 +152,7 @@ def test_values_of_objects_within_an_object_have_joined_names(tmp_path: Path) ->
         {"number": "1105", "status": "active", "holder_name": "Li Na"},
         {"number": "1106", "status": "frozen"},
     ]
-    assert [problem.problem for problem in twice.problems] == ["not JSON, or a name twice"]
+    assert [problem.problem for problem in twice.problems] == ["not JSON, or a name occurs twice"]
 
 
 def _phone_of(folder: Path, country: str, written: str) -> str:

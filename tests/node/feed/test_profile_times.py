@@ -33,7 +33,7 @@ TIMES = [
     ({"form": "%Y-%j"}, "2026-001", 1_767_225_600_000),
     ({"form": "%Y-%m-%dT%H:%M:%S.%f%z"}, "2026-01-01T08:00:00.25+0800", 1_767_225_600_250),
     ({"form": "%Y-%m-%d"}, "2026-02-30", None),
-    # Of numbers that nothing parts, a lost zero would move every digit: 13000 was written for 01:30:00.
+    # In numbers without separators, a lost zero would move every digit: 13000 was written for 01:30:00.
     ({"form": "%Y%m%d %H%M%S"}, "20260101 013000", 1_767_231_000_000),
     ({"form": "%Y%m%d %H%M%S"}, "20260101 13000", None),
     ({"form": "%Y%m%d %H%M%S"}, "20260101 12345", None),
