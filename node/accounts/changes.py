@@ -33,7 +33,7 @@ MAX_CHANGES = 5000
 MAX_PARTS = 100_000
 MAX_UNBOUND = 32
 
-#: The context of a validation whose values are trimmed already: trimming takes a tenth of a validation's time.
+#: Validation context for values that are trimmed already. Trimming takes a tenth of the validation's time.
 TRIMMED = object()
 
 _READABLE_NUMBER = re.compile(r"[0-9A-Za-z \-]{4,64}")
@@ -171,7 +171,7 @@ class AccountChange(BaseModel):
         return self._trouble
 
     def stated_in(self, source: str) -> "AccountChange":
-        """This change, with where it was stated: `source` is shown if it does not fit its account."""
+        """This change, with its source. `source` is shown if the change does not fit its account."""
         self._trouble = Trouble(source, "")
         return self
 
@@ -240,8 +240,8 @@ class FeedEntry(BaseModel):
     """What the core states at one time: every change up to `as_of_ms` that it has not stated before.
 
     An entry too large for one call is sent in parts with the same `as_of_ms`, numbered from 1, all but the last with
-    `complete` false. The changes of each part count as they come in. The promise, and with it the watermark, comes with
-    the complete part. The next, later entry makes up for an entry that is never completed.
+    `complete` false. The changes of each part take effect as they arrive. The watermark moves only with the last part.
+    If an entry is never completed, the next, later entry covers it.
     """
 
     model_config = ConfigDict(extra="forbid")

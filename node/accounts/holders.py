@@ -26,7 +26,7 @@ _LETTERS_MAY_DO = frozenset({"CUST", "EMPL"})
 _OF_NOBODY = re.compile(r"([0-9])\1{5,}|X[AE]XX010101[0-9A-Z]+")
 #: The values of a change that states no document.
 _NO_DOCUMENT = (None, None, None)
-#: How many words a name has whose middle one a claim may leave out.
+#: The number of words of a name whose middle word a claim may leave out.
 _WITH_MIDDLE_NAME = 3
 #: Signs between the names of two people.
 _SEVERAL_PEOPLE = frozenset("&/+;")
@@ -57,8 +57,8 @@ def words_of_name(held: tuple[str, ...], change: AccountChange) -> tuple[str, ..
 
 
 def _phone(stated: str) -> str:
-    """A phone in canonical form; empty where it is "none" or masked, or has no digit but zeros, or one digit
-    throughout, as where a core has none."""
+    """A phone in canonical form; empty if it is "none", masked, or has one digit throughout, such as zeros, as some
+    cores write it."""
     if stated == _NONE or not any(unicodedata.decimal(character, 0) for character in stated):
         return ""
     try:
@@ -88,10 +88,10 @@ def _id_document(held: str, scheme: str | None, country: str | None, number: str
 
 
 def _is_placeholder(scheme: str | None, number: str) -> bool:
-    """Whether it is what a core writes for no number, such as -, N/A, 无 or 000000: no digit is in it, of any script,
-    nothing but zeros, or another digit six times or more. Anyone could state such a number as their own.
+    """Whether a text stands for no number, such as -, N/A, 无 or 000000: it has no digit of any script, only zeros, or
+    another digit six times or more. Anyone could state such a number as their own.
 
-    An employer or a bank may number by letters. A masked number is no placeholder.
+    Employers and banks may use letters as numbers. A masked number is not a placeholder.
     """
     values = [unicodedata.numeric(character, None) for character in number if character.isalnum()]
     if not values:

@@ -54,8 +54,8 @@ class Account:
     #: Fields for which the core's statement could not be understood. Not empty: the account is unstated.
     unstated: frozenset[str] = frozenset()
     holder_kind: HolderKind = "person"
-    #: The words of a name that may have a middle one; none of an account that has not changed since they are kept. They
-    #: are no part of the state: the core's statement is the same with them and without.
+    #: The words of a name that may have a middle name; empty for accounts that have not changed since these words are
+    #: stored. They are not part of the state: two statements that differ only in them are equal.
     name_words: tuple[str, ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:  # the number is personal data
@@ -137,7 +137,8 @@ def apply_change(account: Account, change: AccountChange) -> Account:
     if account.unstated:
         left = frozenset(name for name in account.unstated if getattr(change, name) is None)
         if all(getattr(change, name) is not None for name in change.STATE_FIELDS):
-            # A change with the whole state settles all fields but a limit that it leaves out: that keeps its old value.
+            # A change with the whole state settles every field except limits that it leaves out, which keep their old
+            # values.
             left = left.intersection(LIMIT_FIELDS)
         stated["unstated"] = left
     if change.holder_kind is not None:
@@ -179,8 +180,8 @@ def count_accounts(connection: Connection) -> int:
 def check_bank_secrets(connection: Connection, bank_secrets: BankSecrets) -> None:
     """Check that the oldest and the newest active binding were made under one of the secrets.
 
-    Without its secret, what is stated of a binding would be sealed under a key that its platform does not have, and
-    would stay unreadable after the secret is back. Raises: InvalidValue.
+    Without its secret, a binding's attestations would be sealed with a key that its platform does not have, and would
+    remain unreadable even once the secret is back. Raises: InvalidValue.
     """
     table = schema.bindings.c
     active = select(table.id).where(table.ended_at_ms.is_(None)).limit(1)
@@ -203,8 +204,8 @@ class AccountStore:
     def check_vault(self, connection: Connection) -> None:
         """Check that the vault has the secrets of this store.
 
-        With another oldest secret no account would be found: what the core states of one would be taken for news of
-        an account without bindings, and would never be published. Raises: VaultError.
+        With another oldest secret, no account would be found: a change would seem to concern a new account without
+        bindings, and would never be published. Raises: VaultError.
         """
         table = schema.accounts.c
         columns = select(table.number_lookup, table.number_sealed)

@@ -211,9 +211,8 @@ class MicroDeposits:
             connection.execute(update(table).where(table.c.id == deposit).values(paid_at_ms=self._clock.now_ms()))
 
     def pay_due(self) -> None:
-        """Give every order that was not accepted yet and has not expired, at most a hundred at once.
-
-        One that fails does not hold up the others. Raises: PayoutFailed, after all were tried.
+        """Submit every order that was not accepted yet and has not expired, at most a hundred at once. A failed order
+        does not hold up the others. Raises: PayoutFailed, after all were tried.
         """
         if self._payout is None:
             return
@@ -236,7 +235,7 @@ class MicroDeposits:
             raise failed
 
     def pay_now_or_later(self, deposit: bytes) -> None:
-        """As `pay`, but `pay_due` gives an order again that is not accepted now."""
+        """As `pay`, but an order that is not accepted now is left to `pay_due`."""
         try:
             self.pay(deposit)
         except PayoutFailed as error:

@@ -26,7 +26,7 @@ class PlatformOffBoarded(NotAllowed):
 
 
 class OffBoarding(BaseModel):
-    """How far a platform's off-boarding is. `finished_at_ms` is null while bindings are left."""
+    """The progress of a platform's off-boarding. `finished_at_ms` is null while bindings are left."""
 
     platform: str
     asked_at_ms: int

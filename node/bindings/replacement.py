@@ -28,9 +28,9 @@ def take_over(
 ) -> int:
     """Move the active bindings of `replaced` to the account `account_id`, or end them.
 
-    `replaced_bound` and `bound` are the active bindings of the two, binding id to platform; both are updated. Where the
-    new account is bound at a platform already, the old binding there ends. Terms are queued here only for bindings that
-    end. Returns: how many.
+    `replaced_bound` and `bound` are the active bindings of the two, binding id to platform; both are updated. If the
+    new account already has a binding at a platform, the old account's binding there ends. Terms are queued here only
+    for bindings that end. Returns: how many.
     """
     ended = 0
     herd = _herd(connection, bound)

@@ -68,8 +68,9 @@ def add(
 
 
 def _check_no_leftover(key_file: Path, config: Path) -> None:
-    """Raises: SettingsError where the file holds a key that the settings do not accept, as where an earlier run was
-    killed before it added the key. It is not added now: it may as well be one that was removed after a leak."""
+    """Check that the file holds no key that the settings do not accept, for example because an earlier run was killed
+    before it added the key. Such a key is not added now, because it may have been removed after a leak. Raises:
+    SettingsError."""
     try:
         left = read_api_key(key_file, "key-file")
     except SettingsError:
@@ -104,7 +105,7 @@ def off_board(platform: PlatformArgument, config: Config = None) -> None:
 
 
 def _waits_once() -> Callable[[RetryCallState], None]:
-    """Says at the first wait what is waited for, and no more: there may be one for each batch."""
+    """Prints the reason for waiting once, although there may be a wait for each batch."""
     said = False
 
     def say_it(_state: RetryCallState) -> None:

@@ -123,8 +123,8 @@ def why_not_ready(node: Node) -> str | None:
     """Why the node is not ready; None if it is."""
     if not node.leadership.active:
         return f"on standby: {node.leadership.trouble or 'another node is the leader on this store'}"
-    # A worker in trouble tries again, and `worker_troubles` reports it; one that has ended needs an operator. So does a
-    # feed that cannot continue: nothing that the core states reaches the ledger.
+    # A worker in trouble tries again, and `worker_troubles` reports it. A worker that has ended needs an operator. So
+    # does a feed that cannot continue, because nothing from the core reaches the ledger.
     return node.publisher.trouble or next(iter(node.workers.ended), None) or feed_stopped(node)
 
 

@@ -38,13 +38,12 @@ class Cover:
 
 
 def join(connection: Connection, account_id: int, size: int) -> int | None:
-    """The herd for a new binding of an account; None where there are no herds.
+    """The herd for a new binding of an account, the same as for the account's or its holder's other bindings; None if
+    herds are off. Bindings of the account that have no herd, because they were granted before there were any, join the
+    same herd.
 
-    It is that of the account's other bindings, or of its holder's. Bindings of the account that have no herd, because
-    they were granted before there were any, join the same herd.
-
-    Where a herd has more ended members than its size, one leaves: a binding that is replaced over and over would
-    otherwise let its herd grow for ever.
+    If a herd has more ended members than its size, one of them leaves: otherwise a binding that is replaced over and
+    over would make its herd grow forever.
     """
     if size == 1:
         return None
@@ -69,10 +68,9 @@ def join(connection: Connection, account_id: int, size: int) -> int | None:
 
 
 def _leave(connection: Connection, herd: int, size: int) -> None:
-    """Let one of more than `size` ended members leave a herd, of those of which nothing waits to be published.
-
-    Which one is chance: the order in which members leave would otherwise be that in which they were replaced. It is
-    never the one that ended last, which must be seen again after its successor.
+    """If more than `size` members of a herd have ended, remove one that has nothing waiting to be published. It is
+    chosen at random: a fixed order of leaving would show the order in which bindings were replaced. The one that ended
+    last stays, because it must be seen again after its successor.
     """
     table, waiting = schema.bindings, schema.outbox.c
     ended = (table.c.herd == herd, table.c.ended_at_ms.is_not(None))
@@ -92,8 +90,8 @@ def _members(connection: Connection, herd: int, *, active: bool = False) -> int:
 
 
 def cover(connection: Connection, bindings: Iterable[bytes], size: int) -> dict[bytes, list[Cover]]:
-    """For each binding the other members of its herd that the ledger knows, as they were stated last; nothing where
-    `size` says that there are no herds."""
+    """For each binding, the other members of its herd that the ledger knows, as they were last stated; empty if herds
+    are off by `size`."""
     if size == 1:
         return {}
     herd_of = _herds(connection, bindings)
@@ -123,7 +121,7 @@ def _herds(connection: Connection, bindings: Iterable[bytes]) -> dict[bytes, int
 
 
 def _last_stated(connection: Connection, bindings: Sequence[bytes]) -> dict[bytes, Terms]:
-    """The terms of each binding in the newest publication that states them for a reason of their own."""
+    """The terms of each binding in the newest publication that stated it for its own sake, not as cover."""
     table, known = schema.outbox.c, schema.bindings.c
     newest = last_published(table.id)
     stated = {}
@@ -136,7 +134,7 @@ def _last_stated(connection: Connection, bindings: Sequence[bytes]) -> dict[byte
 
 
 def last_published(column: ColumnElement[int]) -> ScalarSelect[int]:
-    """A column of the row of the outbox that was published last for a binding, as a part of a query of bindings.
+    """A subquery, for a query over bindings: a column of the outbox row that was published last for the binding.
 
     One look into the index for each binding: its times never go back, and a walk through its whole history would take
     longer with every publication.
@@ -152,11 +150,11 @@ def last_published(column: ColumnElement[int]) -> ScalarSelect[int]:
 
 
 def fitting(changed: Sequence[bytes], covers: Mapping[bytes, Sequence[Cover]], limit: int) -> tuple[int, list[Cover]]:
-    """How many of `changed`, from the first on, fit with their herds into a publication of `limit` records, and the
+    """How many of `changed`, in order, fit together with their herds into a publication of `limit` records, and the
     cover that goes with them.
 
-    A herd is published whole. Only one that alone is larger than the limit, as after the network lowered it, is cut:
-    the change must not wait forever.
+    A herd is published as a whole. Only a herd that alone exceeds the limit is cut, for example after the network
+    lowered the limit: the change must not wait forever.
     """
     taken: set[bytes] = set()
     given: dict[bytes, Cover] = {}

@@ -34,7 +34,8 @@ class TokenUnavailable(Unavailable):
 class Pkcs11Signer:
     """Signs with a key in a token. Thread-safe: a token's session is not, so calls take turns.
 
-    A session that the token ended, for example by a restart, is opened again once; then TokenUnavailable.
+    If the token has ended the session, for example by a restart, the session is reopened once before TokenUnavailable
+    is raised.
     """
 
     def __init__(self, settings: Pkcs11Settings) -> None:

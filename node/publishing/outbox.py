@@ -69,8 +69,8 @@ def put_all(
     entry_as_of_ms: int | None,
     queued_at_ms: int | None = None,
 ) -> None:
-    """Queue terms of bindings in this order, inside the transaction that changes what they state. One statement, which
-    costs a tenth of as many.
+    """Queue terms of bindings in this order, inside the transaction that changes what they state. Uses one statement
+    for all, at a tenth of the cost of one each.
 
     `holds_from_ms`: until this is published, the watermark stays below this time; everything up to the previous feed
     entry may have been promised already. `entry_as_of_ms` names the entry behind the terms, if any.
@@ -99,7 +99,7 @@ def _last_entry(connection: Connection) -> Row[Any, Any] | None:
 
 
 def waiting(connection: Connection, at_most: int | None = None) -> int:
-    """How many rows wait to be published. Counts no further than `at_most`, where given."""
+    """How many rows wait to be published, counted up to `at_most` if it is given."""
     rows = select(schema.outbox.c.id).where(schema.outbox.c.publication.is_(None)).limit(at_most).subquery()
     return int(connection.execute(select(func.count()).select_from(rows)).scalar_one())
 
@@ -148,12 +148,10 @@ def watermark_in_block_ms(connection: Connection) -> int | None:
 
 
 def next_drafts(connection: Connection, herd_size: int, limit: int, latest_ms: int) -> tuple[list[Draft], int]:
-    """The records of the next publication, at most `limit`, and the id of the last waiting row among it (0 where
-    none waits).
-
-    These are the waiting rows in order, with their herds. Of several rows of one binding the last counts: it has one
-    record in a publication. Rows that are not `in_bounds` are moved there, in the database too. The order of the
-    records is that of the bindings' ids, which are random, so it reveals nothing.
+    """The records of the next publication, at most `limit`, and the id of the last waiting row among them (0 if no row
+    waits). The records are the waiting rows in order, with their herds. A binding has one record in a publication, so
+    the last of several rows counts. Rows that are not `in_bounds` are moved there, in the database too. The order of
+    the records is that of the bindings' ids, which are random, so it reveals nothing.
     """
     rows = connection.execute(
         select(schema.outbox, schema.bindings.c.platform)
@@ -183,7 +181,7 @@ def in_order(drafts: Iterable[Draft]) -> list[Draft]:
 
 
 def _terms(row: Row[Any]) -> Terms:
-    """The terms of a row, under the time that the row has now."""
+    """The terms of a row, with the effective time that the row has now."""
     return _taking_effect(Terms.unpack(row.terms), row.effective_at_ms)
 
 
@@ -192,7 +190,7 @@ def _taking_effect(terms: Terms, at_ms: int) -> Terms:
 
 
 def _note_times(connection: Connection, rows: Sequence[Row[Any]], drafts: Sequence[Draft]) -> None:
-    """Store the time under which moved rows are published: later changes are measured by it."""
+    """Store the times at which moved rows now take effect: later changes are compared with them."""
     moved = [
         {"row": row.id, "moved_to_ms": draft.terms.effective_at_ms}
         for row, draft in zip(rows, drafts, strict=True)
@@ -261,5 +259,5 @@ def reachable_watermark_ms(connection: Connection, after_id: int, floor_ms: int,
 
 
 def watermark_floor_ms(last: Row[Any] | None, deployment: Deployment) -> int:
-    """The watermark that this deployment has already, or will have once everything signed is in blocks."""
+    """The watermark that this deployment will have once everything signed is in blocks."""
     return last.watermark_ms if last is not None and last.number > deployment.base_number else 0

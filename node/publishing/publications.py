@@ -15,7 +15,8 @@ from standing.node.storage import schema
 
 _FIRST_PREVIOUS = bytes(32)
 
-#: A reorg undoes few publications; a ledger that lacks more was set up anew, and that is for an operator to look at.
+#: A reorg undoes only a few publications. A ledger that lacks more has been set up anew, which an operator must look
+#: at.
 MAX_UNDONE = 64
 
 _log = structlog.get_logger()
@@ -33,7 +34,7 @@ def sign(
 ) -> Publication:
     """Sign the publication after `last` and store it, inside one transaction and before anything is sent.
 
-    `attestations` seals the batch for the number it is given.
+    `attestations` returns the batch, sealed for the number that it is called with.
     """
     number = last.number + 1 if last is not None else 1
     publication = Publication(
@@ -128,7 +129,7 @@ def stored_publication(row: Row[Any], bic: str) -> Publication:
 
 
 def words_of(row: Row[Any]) -> list[bytes]:
-    """The attestations of a stored row, each in the words that it has on the ledger."""
+    """The attestations of a stored row, each as its words on the ledger."""
     words: bytes = row.attestations
     return [words[at : at + ATTESTATION_SIZE] for at in range(0, len(words), ATTESTATION_SIZE)]
 
@@ -151,10 +152,9 @@ def give_up(connection: Connection, signed: Sequence[Row[Any]], bic: str) -> set
 
 
 def undo(connection: Connection, after: int, bic: str) -> int:
-    """Mark the publications after number `after` as in no block.
-
-    Returns: how many; 0, and nothing is marked, where there are more than `MAX_UNDONE`, or where one of them cannot be
-    sent again because a recovery rebuilt it without its content.
+    """Mark the publications after number `after` as not in a block. Returns: how many. Marks nothing and returns 0 if
+    there are more than `MAX_UNDONE`, or if one of them cannot be sent again because a recovery rebuilt it without its
+    content.
     """
     table = schema.publications
     rows = connection.execute(select(table).where(table.c.number > after).limit(MAX_UNDONE + 1)).all()

@@ -85,22 +85,24 @@ class Publisher:
         self._meters = meters
         self._faults = faults
         self._wake = threading.Event()
-        # Set when a caller has not seen a publication on the ledger although it was sent.
+        # Set when a caller does not find a sent publication on the ledger.
         self._missed = threading.Event()
         self._stop = threading.Event()
         # When this process first saw rows wait; None while none does.
         self._waiting_since_ms: int | None = None
         # The latest time that the ledger accepted when it was last asked; the bound never falls.
         self._latest_ms = 0
-        # How far this machine's clock was beyond the latest time that the ledger accepts, when that was last asked.
+        # By how much this machine's clock exceeded the latest time that the ledger accepts, when the ledger was last
+        # asked.
         self._ahead_ms = 0
-        # Whether store and ledger have been level once; before that, the ledger is asked even if nothing is due.
+        # Whether this process has compared the store with the ledger. Until then it asks the ledger even if nothing is
+        # due.
         self._has_checked = False
-        # The ledger's number when it was first seen beyond what the store knows; None while it is not.
+        # The ledger's publication number when it was first found to be ahead of the store; None while it is not ahead.
         self._unknown: int | None = None
-        # Since when the ledger has lacked publications that were seen in blocks; None while it lacks none.
+        # When the ledger was first found to lack publications that were seen in blocks; None while it lacks none.
         self._undone_since_ms: int | None = None
-        # Since when a publication has been on its way without a block, and its number; None while there is none.
+        # The signing time and number of the oldest publication that is in no block yet; None if there is none.
         self._unmined: tuple[int, int] | None = None
         # The ledger's number when it was last asked.
         self._reached = 0
@@ -159,7 +161,8 @@ class Publisher:
                 if str(error) != said:
                     _log.error("publishing_stopped", reason=str(error))
                 failures, in_flight, said, stopped_at = failures + 1, 0, str(error), self._reached
-                # Of a ledger that makes no blocks, nodes may know one transaction and refuse the next for its nonce.
+                # While the ledger makes no blocks, its nodes may accept one transaction and refuse the next for its
+                # nonce.
                 self.trouble = (self._stuck() if isinstance(error, NonceAhead) else None) or said
             except Exception as error:
                 # A fault of this program: report it, and let the thread end visibly.
@@ -171,7 +174,8 @@ class Publisher:
                 # A new change must not wait for the receipts of earlier ones.
                 self._wake.wait(self._options.poll_ms / 1000)
             else:
-                # No longer than this, however rare the heartbeats: a command may have put something into the store.
+                # A command may put something into the store at any time, so this wait is short even if heartbeats are
+                # rare.
                 self._wake.wait(min(_IDLE_LOOK_S, self._options.heartbeat_ms / 1000))
 
     def step(self) -> int:
@@ -180,8 +184,8 @@ class Publisher:
         Raises: PublishingHalted, LedgerError, LeadershipLost, DatabaseUnavailable.
         """
         with self._database.read() as connection:
-            # Not only where something is signed: a node whose lock was lost unnoticed, as at a restart of the database,
-            # would stay a second leader for as long as the core is quiet or the ledger down.
+            # Checked at every step, not only before signing: a node that lost its lock unnoticed, for example when the
+            # database restarted, would otherwise remain a second leader while the core is quiet or the ledger is down.
             self._confirm_leadership(connection)
             deployment = deployments.current(connection)
             unfinished = publications.unfinished(connection, deployment.base_number if deployment is not None else 0)
@@ -209,7 +213,8 @@ class Publisher:
         return len(pending)
 
     def _stuck(self) -> str | None:
-        """Why something that nodes accepted is in no block although it was sent again; None while nothing is stuck."""
+        """Describes a publication that nodes accepted but that no block holds, although it was sent again; None if
+        there is none."""
         if self._unmined is None:
             return None
         since_ms, number = self._unmined
@@ -250,7 +255,8 @@ class Publisher:
         try:
             self._check_state(state, deployment)
         except PublishingHalted:
-            # Before the bank is sent to its registrar or to recovery: the URL may lead to another ledger now.
+            # The error sends the operator to the registrar or to recovery. First rule out that the URL leads to another
+            # ledger now.
             self._client.check_again()
             raise
         return state
@@ -258,7 +264,7 @@ class Publisher:
     def _check_state(self, state: BankState, deployment: Deployment | None) -> None:
         bic, signer = self.issuer.bic, self.issuer.signer.address
         self._signer_replaced = state.admitted and state.signer != signer
-        # Checked before the admission: to a new deployment, the bank must be admitted with the number and head that
+        # Checked before the admission, because a new deployment must admit the bank with the number and head that
         # `recover` prints.
         if deployment is not None and deployment.domain != self._client.domain:
             raise PublishingHalted(
@@ -361,7 +367,7 @@ class Publisher:
         """Sign and store the next publication; None where there is nothing to publish, or a heartbeat is too early."""
         domain = self._client.domain
         bound = min(self._options.max_attestations, self._client.max_attestations, self._submitter.max_attestations())
-        # Asked again for each publication: otherwise an old block's time would cap an entry that has just arrived.
+        # Asked for each publication, because an old block's time would cap an entry that has just arrived.
         latest_ms = self._latest_allowed_ms()
         with self._database.write() as connection:
             self._confirm_leadership(connection)
@@ -386,7 +392,7 @@ class Publisher:
         return row
 
     def _latest_allowed_ms(self) -> int:
-        """The latest time that the ledger certainly accepts. The ledger is asked where a waiting row may be later."""
+        """The latest time that the ledger is known to accept. Asks the ledger if a waiting row may be later."""
         now_ms = self._clock.now_ms()
         if now_ms + AHEAD_ALLOWANCE_MS > self._latest_ms:
             self._latest_ms = self._client.latest_allowed_ms()

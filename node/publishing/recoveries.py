@@ -9,14 +9,14 @@ from standing.node.storage import schema
 
 @dataclass(frozen=True, slots=True)
 class PendingRefeed:
-    """The period that the core has to feed again: all after `core_from_ms`, at least up to `core_until_ms`."""
+    """The period that the core has to feed again: everything after `core_from_ms`, at least up to `core_until_ms`."""
 
     core_from_ms: int
     core_until_ms: int
 
 
 def pending(connection: Connection) -> PendingRefeed | None:
-    """The period that the core has to feed again, over all recoveries; None where it need not."""
+    """The period that the core has to feed again, over all recoveries; None if there is none."""
     table = schema.recoveries
     rows = connection.execute(select(table).where(table.c.fed_again_at_ms.is_(None))).all()
     if not rows:

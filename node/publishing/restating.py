@@ -37,7 +37,7 @@ class Restating:
     def sign_next(
         self, connection: Connection, deployment: Deployment, *, max_attestations: int, latest_ms: int, now_ms: int
     ) -> Publication | None:
-        """Seal, sign and store the next of these publications; None where nothing is left to state again.
+        """Seal, sign and store the next of these publications; None if nothing is left to state again.
 
         `latest_ms`: the latest time that the ledger accepts now.
         """
@@ -71,7 +71,7 @@ class Restating:
                 ],
                 key=lambda attestation: attestation.binding,
             ),
-            # Rows that wait beside these are stated by the publications that follow, and the watermark moves with them.
+            # Other waiting rows are published afterwards, and the watermark moves with those publications.
             watermark_ms=outbox.watermark_floor_ms(last, deployment),
             now_ms=now_ms,
         )
@@ -81,7 +81,8 @@ class Restating:
         return publication
 
     def _not_restated(self, connection: Connection, cover: Sequence[Cover]) -> list[Cover]:
-        """The cover without members whose own turn is still to come: what this store last stated of them may be old."""
+        """The cover, without members that are still to be stated again themselves: this store's last statement of them
+        may be old."""
         table = schema.restatements.c.binding_id
         wanted = {each.binding for each in cover}
         coming = set(connection.execute(select(table).where(table.in_(wanted))).scalars())
@@ -97,8 +98,8 @@ class Restating:
         return Draft(binding.id, binding.platform, terms, floor_ms=row.floor_ms)
 
     def _end(self, row: Row[Any], number: int, ended_at_ms: int) -> Attestation:
-        """The end of a binding that the store does not know. It ends now: with the time of its last terms, it would be
-        a change that the bank's watermark had ruled out."""
+        """The end of a binding that the store does not know. It takes effect now: an end at the time of the last terms
+        would be a change that the bank's watermark has already ruled out."""
         if row.terms is None:
             # Nobody can open this. A platform that finds it declines, and nothing more can be stated.
             return Attestation(
