@@ -58,8 +58,7 @@ def check_commands(text: str) -> list[str]:
 def check_decisions() -> list[str]:
     """Records of the decisions that their table of subjects leaves out or names twice."""
     text = (ROOT / "docs" / "DECISIONS.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\|[^|]+\| ([\d, ]+) \|$", text.partition("\n## ")[0], flags=re.MULTILINE)
-    named = sorted(int(number) for row in rows for number in row.split(", "))
+    named = sorted(int(number) for number in re.findall(r"\[(\d+)\]\(#\1-", text.partition("\n## ")[0]))
     records = [int(number) for number in re.findall(r"^## (\d+)\.", text, flags=re.MULTILINE)]
     return [] if named == records else ["docs/DECISIONS.md: its table of subjects does not name each record once"]
 

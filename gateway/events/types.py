@@ -8,13 +8,13 @@ import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from standing.ledger.attestations.identity import IDENTITY_FIELDS
 from standing.ledger.attestations.limits import LIMIT_FIELDS
 from standing.ledger.attestations.terms import IdentityTags, Status, Terms, tags_differ
+from standing.ledger.service.times import iso
 
 
 class EventType(StrEnum):
@@ -97,12 +97,11 @@ class LoggedEvent:
     def document(self) -> dict[str, Any]:
         """The event as sent by webhook, stream and list. `type`, `timestamp` and `data` are Standard
         Webhooks'; `id` and `position` are the event's own."""
-        moment = datetime.fromtimestamp(self.happened_at_ms / 1000, UTC)
         return {
             "id": self.id,
             "position": self.position,
             "type": self.type,
-            "timestamp": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "timestamp": iso(self.happened_at_ms),
             "data": {
                 "bank": self.bank,
                 "binding": "0x" + self.binding.hex() if self.binding is not None else None,
