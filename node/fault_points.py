@@ -53,21 +53,17 @@ def faults_of(setting: str | None) -> Faults:
     return no_faults if setting is None else kill_at(setting)
 
 
-def kill_at(wanted: str, times: int = 1) -> Faults:
-    """Kill this process with SIGKILL when `wanted` is reached for the `times`-th time.
+def kill_at(wanted: str) -> Faults:
+    """Kill this process with SIGKILL when `wanted` is reached.
 
     Raises: ValueError for an unknown fault point.
     """
     known = FAULT_POINTS + PART_FAULT_POINTS + COMMAND_FAULT_POINTS
     if wanted not in known:
         raise ValueError(f"{wanted} is not a fault point; allowed: {', '.join(known)}")
-    left = times
 
     def reach(point: str) -> None:
-        nonlocal left
         if point == wanted:
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
 
     return reach

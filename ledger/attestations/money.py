@@ -35,7 +35,7 @@ _BY_NUMBER = (
 )
 
 
-def currency_number(code: str, field: str = "currency") -> int:
+def currency_number(code: str) -> int:
     """The ISO 4217 numeric code of an alphabetic one, such as 156 for CNY; withdrawn currencies are known too.
 
     What was recorded in a currency stays true after it is withdrawn: records, changes and evidence name it. Raises:
@@ -43,7 +43,7 @@ def currency_number(code: str, field: str = "currency") -> int:
     """
     number = _EVER.get(code)
     if number is None:
-        raise InvalidValue(field, "not a currency", "an ISO 4217 alphabetic code, such as CNY")
+        raise InvalidValue("currency", "not a currency", "an ISO 4217 alphabetic code, such as CNY")
     return number
 
 
