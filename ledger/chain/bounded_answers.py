@@ -32,7 +32,7 @@ class AnswerTooLong(requests.RequestException):
 
 
 class BoundedProvider(HTTPProvider):
-    """HTTPProvider whose answers must begin within `timeout_s`, and end within as long again.
+    """An HTTPProvider whose answers must begin within `timeout_s` and end within the same time again.
 
     Thread-safe. Raises: requests.RequestException; BadResponseFormat for an answer to another request.
     """
@@ -68,8 +68,8 @@ class BoundedProvider(HTTPProvider):
         return answer
 
     def make_batch_request(self, batch_requests: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse] | RPCResponse:
-        """The answers to several calls in one request, in the calls' order, bounded as well; an error alone where the
-        node takes no batches."""
+        """The answers to several calls in one request, in the order of the calls, with the same bounds; a single error
+        if the node does not accept batches."""
         calls = [self._call(method, params) for method, params in batch_requests]
         written = f"[{','.join(Web3.to_json(call) for call in calls)}]"
         body = self._make_request(RPCEndpoint("batch"), written.encode())
@@ -83,7 +83,7 @@ class BoundedProvider(HTTPProvider):
         return {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params or []}
 
     def _check(self, calls: list[dict[str, Any]], answers: list[RPCResponse]) -> None:
-        """Raises: BadResponseFormat where the answers are not to these calls."""
+        """Check that the answers belong to these calls. Raises: BadResponseFormat."""
         for call, answer in zip(calls, answers, strict=True):
             if isinstance(answer, dict) and not is_answer_to(call["id"], answer):
                 self._session.close()  # its connections: on each, the next answer may be to this call
@@ -97,7 +97,7 @@ def _place(answer: Any) -> int:
 
 
 class _UntilDeadline(io.RawIOBase):
-    """What arrives at a socket, for at most twice the timeout that the socket has now."""
+    """The bytes that arrive at a socket, for at most twice the timeout that the socket has now."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw

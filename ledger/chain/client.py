@@ -141,9 +141,8 @@ class LedgerClient:
         return silent
 
     def check_again(self) -> None:
-        """Check the node in use once more, where what it shows cannot be of this ledger.
-
-        Raises: LedgerMismatch where it belongs to another one by now.
+        """Check the node in use once more, after an answer that cannot come from this ledger. Raises: LedgerMismatch if
+        the node now belongs to another ledger.
         """
         with ledger_errors():
             self.failover.check_again()
@@ -207,7 +206,7 @@ class LedgerClient:
     def latest_allowed_ms(self) -> int:
         """The latest time that a publication sent now may state: the pending block's time plus the allowance.
 
-        Where a node has no pending block, its latest block counts, which is early where blocks are far between.
+        If a node has no pending block, its latest block counts. Where blocks are rare, that time is too early.
         """
         # A pending block may have no number and hash yet, so it is not a `Head`.
         found = self._plain_block("pending")
@@ -237,7 +236,7 @@ class LedgerClient:
     def read(self, queries: Sequence[tuple[str, bytes]], block: BlockIdentifier = "latest") -> Reading:
         """The records of (BIC, binding) pairs, all from the state of one block.
 
-        Where a request for all of them is too long for a proxy before the ledger's node, they are read in parts.
+        If one request for all is too long for a proxy in front of the ledger's node, they are read in parts.
         """
         try:
             return self._read(queries, block)
@@ -304,8 +303,8 @@ class LedgerClient:
     def publication_of(self, event: Published, previous: bytes) -> tuple[Publication, bytes] | None:
         """The publication behind an event, from its transaction's input, with its signature.
 
-        `previous` is the digest of the one before, which the input does not hold. None where the transaction did not
-        call `publish` itself, or its input differs from the event; the content cannot be recovered then.
+        `previous` is the digest of the one before, which the input does not hold. None if the transaction did not call
+        `publish` itself, or if its input differs from the event: then the content cannot be recovered.
         """
         with ledger_errors():
             transaction = self.w3.eth.get_transaction(HexBytes(event.transaction_hash))
@@ -387,7 +386,8 @@ class LedgerClient:
     def why_failed(self, receipt: Receipt) -> LedgerError:
         """The error behind a failed transaction, found by replaying it on the state before its block.
 
-        Where it would have succeeded there, another transaction of its block overtook it: the state after it shows how.
+        If it would have succeeded on that state, another transaction of its block overtook it, and it is replayed on
+        the state after the block.
         """
         with ledger_errors():
             sent = self.w3.eth.get_transaction(receipt["transactionHash"])

@@ -97,12 +97,12 @@ class PublishCall(NamedTuple):
 
 
 def decode_publish(data: bytes) -> PublishCall | None:
-    """The call of `publish` that calldata holds, in any encoding that the contract accepts: anyone may submit what a
-    bank signed, and whoever is faster chooses it. None where it holds none."""
+    """The call of `publish` in calldata, in any encoding that the contract accepts: anyone may submit what a bank
+    signed, and the first to do so chooses the encoding. None if there is no such call."""
     if data[:4] != _PUBLISH_SELECTOR:
         return None
     try:
-        # Not strict: the contract looks at no padding behind a signature.
+        # Not strict, because the contract does not check the padding behind a signature either.
         _, number, watermark_ms, attestations, signature = decode(_PUBLISH_TYPES, data[4:], strict=False)
     except (DecodingError, ValueError, OverflowError):
         return None

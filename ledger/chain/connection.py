@@ -26,7 +26,7 @@ from standing.ledger.errors import InvalidValue, LedgerMismatch, LedgerUnreachab
 
 _WORD_MAX = 2**256 - 1
 _DIGEST_SIZE = 32
-#: The highest block number that is believed: what a database column holds.
+#: The highest block number that is accepted: the limit of a database column.
 MAX_BLOCK = 2**63 - 1
 
 # What web3 raises for answers whose parts have unexpected types.
@@ -37,7 +37,7 @@ def parse_address(text: str, field: str) -> ChecksumAddress:
     """A 20-byte address with its checksum. Raises: InvalidValue."""
     if not is_address(text):
         raise InvalidValue(field, "not an address", "0x and 40 hexadecimal digits")
-    # `is_address` does not look at the checksum, which finds a mistyped digit.
+    # `is_address` ignores the checksum, which would reveal a mistyped digit.
     if is_checksum_formatted_address(text) and not is_checksum_address(text):
         raise InvalidValue(field, "an address with a wrong checksum", "the address as it was given, capitals included")
     return to_checksum_address(text)

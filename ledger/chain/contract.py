@@ -19,7 +19,7 @@ _ROLES = {bytes(32): "DEFAULT_ADMIN_ROLE"} | {keccak(text=name): name for name i
 
 #: The type of a bank in the contract's errors.
 _BANK = "bytes11"
-#: The other errors in words, where their names say them to programmers alone.
+#: Plain words for the errors whose names only programmers understand.
 _MEANINGS = {
     "BankNotAdmitted": "the bank is not admitted to this ledger",
     "BankIsSuspended": "the bank is suspended",
@@ -50,7 +50,7 @@ def _errors() -> dict[bytes, tuple[str, list[str]]]:
 
 
 def decode_rejection(data: bytes) -> LedgerRejected:
-    """The contract's own error decoded from a revert's return data, whatever that data is."""
+    """The contract's error, decoded from the return data of a revert. Accepts any data."""
     name, types = _errors().get(data[:4], ("", []))
     if not name:
         shown = ["0x" + data.hex()] if data else []

@@ -45,10 +45,10 @@ _NOT_SERVING = (
 )
 
 
-#: HTTP statuses of a node, or a proxy before it, that takes one call at a time.
+#: HTTP statuses by which a node, or a proxy in front of it, refuses a batch of calls.
 _REFUSES_A_BATCH = frozenset({400, 403, 405, 413, 415, 422, 501})
 
-#: Of the calls that name the newest block of some kind, the kinds.
+#: The names that a call may use for the newest block of some kind.
 _NEWEST = frozenset({"latest", "finalized", "safe"})
 
 
@@ -115,7 +115,7 @@ def is_too_long(error: Exception | None) -> bool:
 
 
 def _may_be_its_own_trouble(method: RPCEndpoint, answer: RPCResponse) -> bool:
-    """Whether an answer is an error that another node may not give."""
+    """Whether an answer is an error that another node might not give."""
     error = answer.get("error")
     if error is None or method == "eth_sendRawTransaction":
         return False
@@ -165,7 +165,7 @@ class Failover(JSONBaseProvider):
         return self._nodes[self._current].name
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        """The answer of the first node that gives one and is not late; an error only where no node does better.
+        """The answer of the first node that answers in time; an error only if no node does better.
 
         Raises: the last node's error where none answers, or that of one to which the request is too long;
         LedgerMismatch where all that answer belong to another ledger.
@@ -216,14 +216,13 @@ class Failover(JSONBaseProvider):
             node.checked = True
 
     def doubt(self) -> None:
-        """Let the node in use rest: its answers, or its handling of transactions, show that it lags.
-
-        Where no other node answers, it is asked again.
+        """Stop using the present node for a while, because its answers or its handling of transactions show that it
+        lags. If no other node answers, it is asked again.
         """
         self._rest(self._nodes[self._current])
 
     def _behind(self, method: RPCEndpoint, params: Any, answer: RPCResponse) -> int:
-        """How many blocks an answer about the newest block is behind those before it; 0 for any other answer."""
+        """By how many blocks an answer about the newest block is behind earlier answers; 0 for any other answer."""
         result = answer.get("result")
         if method == "eth_blockNumber":
             kind, reported = "latest", result

@@ -88,7 +88,7 @@ def _contract() -> type[Contract]:
 
 
 def calldata(step: Step) -> bytes:
-    """The step as a transaction's data, as for a wallet that is a contract itself."""
+    """The step as the data of a transaction, for example for a multisig wallet."""
     return bytes(HexBytes(_contract().encode_abi(step.function, args=list(step.arguments))))
 
 
@@ -122,8 +122,8 @@ def execute(
 ) -> bytes:
     """Dry-run `step`, send it, and wait until it is in a block. Returns: the transaction's hash.
 
-    While it is in none it is sent again every `resend_after_s` seconds, for a higher fee: a node may have dropped it,
-    or the price of gas may have risen. Only one of the attempts can count.
+    Until then it is sent again every `resend_after_s` seconds with a higher fee, because a node may have dropped it, or
+    the price of gas may have risen. Only one of the attempts can take effect.
 
     Raises: LedgerRejected, InsufficientFunds, LedgerUnreachable.
     """
@@ -150,7 +150,7 @@ def _send_again(sender: Sender, step: Step, last: Prepared) -> Prepared:
 
 
 def _free_nonce(w3: Web3, account: ChecksumAddress) -> Nonce:
-    """The next nonce of an account that has nothing on its way. Raises: DeploymentPending where it has."""
+    """The next nonce of an account. Raises: DeploymentPending if the account has transactions on their way."""
     pending = quantity(w3.eth.get_transaction_count(account, "pending"), "nonce")
     nonce = Nonce(quantity(w3.eth.get_transaction_count(account, "latest"), "nonce"))
     if pending > nonce:

@@ -19,6 +19,7 @@ def request_ids() -> Iterator[int]:
 
 
 def is_answer_to(request_id: int, answer: Mapping[str, Any]) -> bool:
-    """Whether an answer has a request's id. An error may have none: whoever refuses a request need not have read it."""
+    """Whether an answer has a request's id. An error may have none, because a request can be refused before it is
+    read."""
     found = answer.get("id")
     return found == request_id or (found is None and answer.get("error") is not None)

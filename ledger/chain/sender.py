@@ -32,7 +32,8 @@ from standing.ledger.errors import LedgerError, LedgerUnreachable
 GAS_FIXED = 120_000
 GAS_PER_ATTESTATION = 52_000
 
-#: The most gas that one transaction may have, by EIP-7825 (2^24); a network without that rule loses little by it.
+#: The most gas that one transaction may have by EIP-7825 (2^24). On a network without that rule, this bound costs
+#: little.
 MAX_TRANSACTION_GAS = 2**24
 
 #: 1,000 gwei. High enough for any network known, low enough that a broken node cannot empty the account at once.
@@ -95,7 +96,7 @@ class NonceUsed(LedgerError):
 
 
 class NonceAhead(LedgerError):
-    """The node lacks the transaction before this one; earlier ones must be sent again first."""
+    """The node does not have the transaction before this one: earlier ones must be sent again first."""
 
 
 class Underpriced(LedgerError):
@@ -203,11 +204,9 @@ class Sender:
         return asked
 
     def replacement_gas_price_wei(self, paid_wei: int, *, bump: bool) -> int:
-        """The gas price for sending a transaction again: what was paid, or what the network asks by now if that is
-        more.
-
-        `bump`, for a stuck transaction: at least an eighth more than was paid. It never exceeds the maximum, and stays
-        unchanged there and where gas is free. Raises: LedgerUnreachable.
+        """The gas price for sending a transaction again: the price offered before, or the network's present price if
+        that is higher. `bump`, for a stuck transaction: at least an eighth more than was offered. It is never raised
+        above the maximum, nor where gas is free. Raises: LedgerUnreachable.
         """
         with ledger_errors():
             asked = quantity(self._client.w3.eth.gas_price, "gas price")
@@ -248,7 +247,8 @@ class Sender:
                 poor = insufficient_funds(self._client.w3, self.address, prepared.gas, error)
                 if poor is not None:
                     raise poor from error
-                # Perhaps it is this node alone that takes none, as with a full pool: the next attempt asks another.
+                # Perhaps only this node takes none, for example because its pool is full: the next attempt asks
+                # another.
                 self._client.failover.doubt()
                 raise
 
@@ -262,8 +262,8 @@ class Sender:
         if _says(text, _NONCE_AHEAD):
             raise NonceAhead(shown) from error
         if _says(text, _WRONG_NONCE):
-            # Some networks have one message for all three; the account's own counts distinguish them. They replace no
-            # transaction, whatever it offers.
+            # Some networks have one message for all three cases, so the account's own counts distinguish them. Such
+            # networks never replace a transaction, whatever fee is offered.
             if prepared.nonce < self.next_nonce("latest"):
                 raise NonceUsed(shown) from error
             is_held = prepared.nonce < self.next_nonce("pending")

@@ -82,8 +82,8 @@ class Keyring:
 async def key_in_force(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 ) -> Callable[[], bool]:
-    """A FastAPI dependency for what outlasts its request, such as a stream: whether the request's key is still that
-    of the same caller, in the same role."""
+    """A FastAPI dependency for work that outlasts its request, such as a stream. Returns a function that tells whether
+    the request's key still belongs to the same caller, in the same role."""
     keyring: Keyring = request.app.state.keyring
     token = credentials.credentials if credentials is not None else ""
     began_as = keyring.caller(token)

@@ -46,10 +46,9 @@ def call_service(
     body: dict[str, Any] | None = None,
     timeout_s: float = 10.0,
 ) -> Answer[_Document]:
-    """Call the service at `url`, which answers with `answers`.
-
-    `reason`: why, for the audit, of calls that have no place for it in their body. Raises: InvalidValue; Unavailable
-    where nothing answers, something else than the service does, or the service refuses.
+    """Call the service at `url`, whose answers have the form `answers`. `reason`: the reason for the audit, for calls
+    whose body has no place for it. Raises: InvalidValue; Unavailable where nothing answers, something else than the
+    service does, or the service refuses.
     """
     if reason is not None and not reason.isprintable():
         raise InvalidValue("--reason", "contains a line break or another control character", "text on one line")

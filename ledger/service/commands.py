@@ -63,15 +63,14 @@ def tell(english: str, before: str = "") -> None:
 
 
 def wide(text: str, cells: int, *, right: bool = False) -> str:
-    """Text padded to so many cells of a terminal, of which a Chinese character takes two. `right`: at its left."""
+    """Text padded to a number of terminal cells; a Chinese character takes two. `right`: aligned to the right."""
     padding = " " * (cells - cell_len(text))
     return padding + text if right else text + padding
 
 
 def print_file(text: str) -> None:
-    """Print what is a file, or for another program: in UTF-8 wherever it is redirected, as files are read.
-
-    On a terminal it is shown in the terminal's encoding.
+    """Print the content of a file, or data for another program. Redirected output is UTF-8, because files are read as
+    UTF-8; a terminal gets its own encoding.
     """
     if isinstance(sys.stdout, TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")

@@ -9,8 +9,8 @@ _MAX_HEADER = 500
 
 
 def preferred(accept_language: str) -> Language:
-    """The language for an `Accept-Language` header: of the supported ones, the one with the greatest weight, the
-    first among equals; English where there is none."""
+    """The language for an `Accept-Language` header: the supported language with the greatest weight, the first of
+    several; English if none is named."""
     best: Language = "en"
     greatest = 0
     for part in accept_language[:_MAX_HEADER].split(","):

@@ -203,9 +203,9 @@ class Publisher:
         self._unmined = (pending[0].signed_at_ms, pending[0].number) if pending else None
         if self._missed.is_set():
             self._missed.clear()
-            self._submitter.doubt()
+            self._submitter.assume_unsent()
         for row in pending:
-            self._submitter.see_through(row, on_ledger)
+            self._submitter.ensure_sent(row, on_ledger)
         sent: Attempt | None = None
         while len(pending) < self._options.max_in_flight and (signed := self._sign_next(len(pending))) is not None:
             pending.append(signed)

@@ -144,11 +144,11 @@ class Submitter:
             self._ceiling_gas, self._ceiling_asked_ms = self._sender.gas_ceiling(), now_ms
         return self._ceiling_gas
 
-    def doubt(self) -> None:
-        """Assume that no transaction is on its way: `see_through` sends each again unchanged."""
+    def assume_unsent(self) -> None:
+        """Assume that no transaction is on its way: `ensure_sent` sends each again unchanged."""
         self._sent.clear()
 
-    def see_through(self, row: Row[Any], on_ledger: BankState) -> None:
+    def ensure_sent(self, row: Row[Any], on_ledger: BankState) -> None:
         """Send a publication that is not on its way, or seems lost.
 
         Raises: LedgerError, with the contract's own where it refused; the next step then submits it again.

@@ -74,8 +74,8 @@ def create(
 
 
 def mount(app: FastAPI, console: FastAPI) -> None:
-    """Serve a console at PATH. The slash behind it is added by a path alone: the service does not know its own address,
-    as a browser sees it."""
+    """Serve a console at PATH. The redirect that adds the slash names only a path, because the service does not know
+    its address as the browser sees it."""
     app.add_route(PATH, lambda _request: RedirectResponse(HOME), methods=["GET"], include_in_schema=False)
     app.mount(PATH, console)
 
@@ -129,7 +129,8 @@ async def _malformed(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == _NOT_THIS_WAY and request.method == "GET":
-        # The address of a form, as after Enter in the address bar on the page that the form led to.
+        # The address of a form was opened directly, for example by Enter in the address bar of the page that the form
+        # led to.
         return RedirectResponse(HOME, status_code=303)
     return error_page(request, error.status_code, _NAMES.get(error.status_code, f"http-{error.status_code}"))
 

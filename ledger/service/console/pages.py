@@ -77,8 +77,8 @@ class Console:
 
 
 def segment(plain: str) -> str:
-    """An id as one segment of a path. Browsers resolve a segment of one or two dots, even an encoded one, so these get
-    a tilde in front, which no id has; `unsegmented` removes it."""
+    """An id as one segment of a path. Browsers resolve segments of one or two dots, even encoded ones, so such an id
+    gets a leading tilde, which no id has; `unsegmented` removes it."""
     return f"~{plain}" if plain in {".", ".."} else plain
 
 

@@ -22,7 +22,7 @@ from standing.ledger.service.api_keys import ApiKey, Caller
 from standing.ledger.service.console.settings import SessionSettings
 from standing.ledger.service.console.tables import SessionTables
 
-#: A page request extends the session only this often, so that not every read causes a write.
+#: A session is extended at most this often, so that not every page view causes a write.
 _TOUCH_MS = 60_000
 
 _T = TypeVar("_T")
@@ -90,8 +90,7 @@ class Sessions:
 
     @property
     def mark(self) -> str:
-        """Tells this database's sessions from another's, for the names of cookies: browsers share them between the
-        ports of a host."""
+        """A mark of this database, for the names of cookies: browsers share cookies between the ports of a host."""
         return hmac.digest(self._secret, b"console-cookies", "sha256").hex()[:8]
 
     @property
@@ -107,7 +106,7 @@ class Sessions:
         return await self._store.writing(lambda: self._open(sha256(key.encode()).hexdigest(), address))
 
     async def check_address(self, address: str) -> None:
-        """Raises: LockedOut after too many failed tries, Unavailable."""
+        """Check that an address is not locked out. Raises: LockedOut after too many failed attempts, Unavailable."""
 
         def work() -> None:
             with self._store.write() as connection:
@@ -159,7 +158,8 @@ class Sessions:
         return session
 
     async def open_ones(self, tokens: Collection[str]) -> set[str]:
-        """Those of some tokens whose session is open, by one query; no idle end moves. Raises: Unavailable."""
+        """Those of the given tokens whose session is open, by one query. No session is extended. Raises:
+        Unavailable."""
         asked = {sha256(token.encode()).hexdigest(): token for token in tokens}
         now_ms = self._clock.now_ms()
 

@@ -45,7 +45,7 @@ def test_a_refused_nonce_does_not_hide_that_the_ledger_makes_no_blocks(
         raise NonceAhead("the ledger's node refuses nonce 7: invalid nonce")
 
     with monkeypatch.context() as patched, capture_logs() as logs:
-        patched.setattr(bank.node.publisher._submitter, "see_through", refuse)
+        patched.setattr(bank.node.publisher._submitter, "ensure_sent", refuse)
         bank.node.publisher.wake()
         wait_until(lambda: bank.get("/readyz").json()["reason"] == "the ledger's node refuses nonce 7: invalid nonce")
         a_world.clock.advance(2_001)
