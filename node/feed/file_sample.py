@@ -29,7 +29,7 @@ _MAX_RECORDS = 5_000
 _MIN_FIXED = 40
 #: How many columns a file has before a short first record is taken for a title.
 _MIN_WIDTH = 3
-_OTHER_FORM = re.compile(r"\s*(?:<(?:\?xml|!|html\b|table\b|Document\b)|\[\s*[{\[\]]|:20:)")
+_OTHER_FORM = re.compile(r"\s*(?:<(?:\?xml|!|html\b|table\b|Document\b)|\[\s*[{\[\]]|:20:|\{1:F)")
 #: How workbooks of spreadsheets, archives and documents begin.
 _NO_TEXT = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"%PDF", b"7z\xbc\xaf", b"Rar!")
 #: How the last line of a file begins that states totals and is as wide as a record.
@@ -39,6 +39,8 @@ _TOTAL = re.compile(
 #: What stands in place of a number.
 _NOTHING = re.compile(r"\(?(?:null|none|nil|n/?a)\)?|#n/a|-+|无|無", re.IGNORECASE)
 _DELIMITERS = (",", "\t", ";", "|")
+#: What a guess may take for a delimiter, and is none: blanks, the sign before a phone, and that of ="0123".
+_NEVER_BETWEEN = " \u00a0\u3000\r\n\f\v+="
 #: The marks of files that were put into one.
 _AFTER_BREAK = re.compile(f"(?<=\n){MARK}")
 #: How many of its names show that a line is the heading, whatever is before it.
@@ -82,10 +84,10 @@ def read_sample(path: Path) -> Sample:
         raise InvalidValue("file", "nothing in it", "a file with a few records")
     if "\n" not in text and text.rstrip("\r").count("\r"):
         raise InvalidValue("file", LONE_RETURNS, LINE_BREAKS)
-    if text.lstrip().startswith("{"):
-        return Sample("jsonl", encoding, why, *_objects(text), final_line_break=ended)
     if _OTHER_FORM.match(text) is not None:
         raise InvalidValue("file", "XML, a JSON array or a SWIFT message", "CSV, or JSON lines")
+    if text.lstrip().startswith("{"):
+        return Sample("jsonl", encoding, why, *_objects(text), final_line_break=ended)
     delimiter, quote, escape = _guess_dialect(text, encoding)
     options: dict[str, Any] = {"delimiter": delimiter, "escapechar": escape or None}
     options |= {"quotechar": quote, "doublequote": not escape} if quote else {"quoting": csv.QUOTE_NONE}
@@ -191,10 +193,10 @@ def _guess_dialect(text: str, encoding: str) -> tuple[str, str, str]:
     except clevercsv.Error:
         found = None
     delimiter = "" if found is None else found.delimiter or ""
-    is_none = delimiter != "\t" and (not delimiter.strip() or delimiter.isalnum())
-    if is_none and ((delimiter == " " and "  " in head) or _is_fixed(head.splitlines(), encoding)):
+    is_none = delimiter != "\t" and (not delimiter.strip(_NEVER_BETWEEN) or delimiter.isalnum())
+    if is_none and ((delimiter in {" ", "+"} and "  " in head) or _is_fixed(head.splitlines(), encoding)):
         raise InvalidValue("file", "columns of fixed width", "CSV, or JSON lines")
-    if delimiter == " ":
+    if delimiter in {" ", "+", "="}:
         found = None  # words within its only column
     if found is None or found.delimiter is None or len(found.delimiter) != 1:
         # One column, or too little to go by.

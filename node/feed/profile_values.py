@@ -264,6 +264,8 @@ def _amount_reader(amounts: Amounts) -> Callable[[str, Any, Any], int]:
     example = f"1{amounts.thousands}234{amounts.decimal}00" if amounts.unit == "major" else f"1{amounts.thousands}234"
 
     def read(field: str, value: Any, currency: Any) -> int:
+        if isinstance(value, str):
+            value = value.removeprefix("+")  # DB2 and COBOL write a sign before every amount
         number = _number(field, value, shape, amounts, example) * amounts.factor
         minor = number
         if amounts.unit == "major":

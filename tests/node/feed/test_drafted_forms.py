@@ -37,6 +37,22 @@ def test_columns_of_fixed_width_are_named_and_not_read_as_words(heading: str, tm
         draft_profile(path)
 
 
+def test_the_plus_of_phones_parts_no_columns(tmp_path: Path) -> None:
+    path = tmp_path / "book.txt"
+    rows = [("Account No", "Mobile", "Status"), ("-" * 20, "-" * 20, "-" * 20)]
+    rows += [(f"11050137001{at:04d}", f"+8613800{at:06d}", "Active") for at in range(12)]
+    lines = ["".join(cell.ljust(22) for cell in row) for row in rows]
+    path.write_text("\n".join([*lines, "", "12 rows selected.", ""]))
+    with pytest.raises(InvalidValue, match="columns of fixed width"):
+        draft_profile(path)
+
+
+def test_cells_that_a_spreadsheet_keeps_as_text_are_parted_by_commas(tmp_path: Path) -> None:
+    rows = [("Account No", "Name", "Status"), *((f"0105013700{at:04d}", "Li Na", "Active") for at in range(12))]
+    drafted = drafted_profile(tmp_path, *(",".join(f'="{cell}"' for cell in row) for row in rows))
+    assert (drafted["delimiter"], drafted["columns"]["number"]) == (",", '="Account No"')
+
+
 @pytest.mark.parametrize("name", ["OTIENOAMINAXXXXXXXXX", "王小云\u3000\u3000\u3000\u3000\u3000\u3000\u3000"])
 def test_records_of_fixed_width_without_spaces_are_no_column_of_their_own(name: str, tmp_path: Path) -> None:
     path = tmp_path / "book.dat"
@@ -75,6 +91,7 @@ def test_more_lines_of_title_than_records_are_skipped(tmp_path: Path) -> None:
         '<?xml version="1.0"?>\n<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02">\n</Document>\n',
         '[\n  {"number": "1105", "status": "active"}\n]\n',
         "<html><body><table><tr><td>账号</td></tr></table></body></html>\n",
+        "{1:F01BANKDEFFXXXX0000000000}{2:I940BANKDEFFXXXXN}{4:\n:20:REF\n-}\n",
         ":20:STARTUMS\n:25:37040044/0532013000\n:60F:C260101EUR1234,56\n",
     ],
 )

@@ -46,6 +46,11 @@ def test_a_holder_without_a_document_needs_no_other_constants(tmp_path: Path) ->
         ("2.5", "minor", 1_000, 2_500),
         ("0.0000001", "major", 10_000, None),
         ("5", "major", 1, 500),
+        # DB2 and COBOL write a sign before every amount.
+        ("+0000000000050000.00", "major", 1, 5_000_000),
+        ("+000005000000", "minor", 1, 5_000_000),
+        ("+50.000", "major", 1, None),
+        ("-50.00", "major", 1, None),
     ],
 )
 def test_amounts_in_a_unit_of_many_are_read_by_their_factor(
