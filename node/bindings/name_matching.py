@@ -138,7 +138,7 @@ def _shares_parts(forms: set[str], words: Sequence[str]) -> bool:
     """Whether a person's names differ in a part that one side leaves out or shortens."""
     spellings = {tuple(_plain(word).translate(LOOKS_LATIN) for word in words)}
     spellings.add(tuple(_plain(word.translate(_OTHERWISE)).translate(LOOKS_LATIN) for word in words))
-    spellings.update([tuple(map(_shortened, spelling)) for spelling in spellings])
+    spellings.update([tuple(_replaced(word, _short_names()) for word in spelling) for spelling in spellings])
     for spelling in spellings:
         for order in _orders(spelling):
             longer = longer_name(order)
@@ -166,8 +166,7 @@ def _forms(canonical: str) -> set[str]:
 def _shortened(plain: str) -> str:
     """A name with the legal form of its company, and words of a person's name, as they are shortest; and with the form
     behind the company's name where that could be before it."""
-    for full, short in _short_forms():
-        plain = plain.replace(full, short)
+    plain = _replaced(_replaced(plain, _short_forms()), _short_names())
     if (thai := _thai_company().fullmatch(plain)) is not None:
         return THAI_SHORT[0] + "".join(filter(None, thai.groups()))
     return FORM_BEFORE.sub(r"\2\1", plain) if FORM_BEFORE.match(plain) else plain
@@ -193,9 +192,20 @@ def _without_titles(forms: set[str]) -> set[str]:
     return without
 
 
+def _replaced(plain: str, pairs: Sequence[tuple[str, str]]) -> str:
+    for full, short in pairs:
+        plain = plain.replace(full, short)
+    return plain
+
+
 @lru_cache(maxsize=1)
 def _short_forms() -> tuple[tuple[str, str], ...]:
-    return tuple((_plain(folded(full)), _plain(folded(short))) for full, short in (*IN_FULL_AND_SHORT, *SHORT_NAMES))
+    return tuple((_plain(folded(full)), _plain(folded(short))) for full, short in IN_FULL_AND_SHORT)
+
+
+@lru_cache(maxsize=1)
+def _short_names() -> tuple[tuple[str, str], ...]:
+    return tuple((_plain(folded(full)), short) for full, short in SHORT_NAMES)
 
 
 @lru_cache(maxsize=1)
