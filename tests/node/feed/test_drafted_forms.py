@@ -39,10 +39,11 @@ def test_columns_of_fixed_width_are_named_and_not_read_as_words(heading: str, tm
 
 def test_the_plus_of_phones_parts_no_columns(tmp_path: Path) -> None:
     path = tmp_path / "book.txt"
-    rows = [("Account No", "Mobile", "Status"), ("-" * 20, "-" * 20, "-" * 20)]
-    rows += [(f"11050137001{at:04d}", f"+8613800{at:06d}", "Active") for at in range(12)]
+    people = [("Zhang Wei", "Active"), ("Li Na", "Frozen"), ("John Smith", "Closed")]
+    rows = [("Account No", "Customer Name", "Mobile", "Status")]
+    rows += [(f"11050137001{at:05d}", people[at % 3][0], f"+8613800{at:06d}", people[at % 3][1]) for at in range(9)]
     lines = ["".join(cell.ljust(22) for cell in row) for row in rows]
-    path.write_text("\n".join([*lines, "", "12 rows selected.", ""]))
+    path.write_text("\n".join([*lines, "", "9 rows selected.", ""]))
     with pytest.raises(InvalidValue, match="columns of fixed width"):
         draft_profile(path)
 
