@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import delete, insert, update
 
 from standing.gateway.decisions.messages import MESSAGES, NOT_SERVED
+from standing.gateway.decisions.policy import Policy
+from standing.gateway.decisions.risk import NewBindingRule
 from standing.gateway.decisions.rules import Reason
 from standing.gateway.following.reconcile import GRACE_MS
 from standing.gateway.following.reconcile_report import Drift
@@ -68,6 +70,20 @@ def test_a_field_that_the_bank_did_not_vouch_for_is_not_reported_as_changed(a_ri
         change(a_rig, its_own.values(tags=another_name, unvouched=unvouched))
         changed[unvouched] = run(a_rig).reasons[person.bank.bic].get(Reason.NAME_CHANGED, 0)
     assert changed[None] == changed["name"] + 1
+
+
+def test_a_platform_with_risk_rules_is_reconciled_by_what_the_banks_state(a_rig: Rig) -> None:
+    """Risk rules are about transactions: a binding that they would hold today works tomorrow."""
+    person = a_rig.bound()
+    made = reconciler(a_rig)
+    rule = NewBindingRule(
+        rule="new_binding", name="first-day", currency="CNY", over_minor=0, within_hours=24, kinds=("payment",)
+    )
+    made.use(Policy(risk=(rule,)))
+    report = made.run()
+    assert report is not None
+    assert report.reasons[person.bank.bic]["well"] >= 1
+    assert Reason.RISK_HOLD not in report.reasons[person.bank.bic]
 
 
 @pytest.mark.long
