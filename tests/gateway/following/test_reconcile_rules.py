@@ -183,6 +183,7 @@ def test_a_binding_drifted_only_where_ledger_and_follower_speak_of_the_same_time
         created_at_ms=at.bound_ms,
     )
     follower: Any = SimpleNamespace(block_number=at.follower_at, adopted_to_ms=1_000)
-    record = Record(publication, *at.sealed, 0, suspended=False)
+    head, tail = at.sealed
+    record = Record(publication, head, tail, 0, suspended=False)
     found = reconcile._drift(row, record, 5, Head(20, b"", 0), follower if at.follower_at is not None else None)
     assert found is drift
