@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_settings import SettingsConfigDict
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from standing.ledger.errors import InvalidValue, NotFound, Overloaded
 from standing.ledger.service import problems
@@ -172,7 +172,13 @@ def test_a_malformed_request_is_answered_with_the_field_and_what_is_allowed(
 def test_a_body_at_the_size_limit_is_read_and_a_larger_one_is_not(size: int, status: int) -> None:
     with _client() as client:
         assert client.post("/echo", content=b" " * size).status_code == status
-        assert client.post("/echo", content=iter([b" " * size])).status_code == status
+        assert client.post("/echo", content=iter([b" "] * size)).status_code == status
+
+
+def test_a_body_in_pieces_without_a_length_arrives_whole() -> None:
+    with _client() as client:
+        pieces, kind = iter([b'{"name"', b': "go', b'ne"}']), {"Content-Type": "application/json"}
+        assert client.post("/echo", content=pieces, headers=kind).status_code == 404
 
 
 class _Settings(ServiceSettings):
@@ -282,6 +288,28 @@ async def test_excess_requests_are_refused_unread_and_later_ones_are_served() ->
         assert (await client.post("/elsewhere")).text == "done"
         assert (await first).text == "done"
         assert (await client.post("/hot")).text == "done"
+
+
+@pytest.mark.anyio
+async def test_clients_that_hang_up_take_no_places() -> None:
+    """An app that waits for a response to be ready learns by the message after the body that its client has gone."""
+
+    async def listening(scope: Scope, receive: Receive, send: Send) -> None:
+        assert load.is_full
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(_message: Message) -> None:
+        raise AssertionError("nobody listens")
+
+    load = LoadShedding(listening, path="/hot", limit=1)
+    for _ in range(2):
+        messages: list[Message] = [{"type": "http.request", "body": b"x"}, {"type": "http.disconnect"}]
+        await load({"type": "http", "path": "/hot", "headers": []}, receive, send)
+        assert not load.is_full
 
 
 _TALKATIVE = """
