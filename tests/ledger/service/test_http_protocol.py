@@ -1,5 +1,6 @@
 """Requests that offer an upgrade, and what is no HTTP: no body is lost, and no body becomes a request."""
 
+import asyncio
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from standing.ledger.service import http_protocol, serve
-from standing.ledger.service.http_protocol import MAX_HEAD_BYTES
+from standing.ledger.service.http_protocol import MAX_HEAD_BYTES, PlainHttpProtocol
 from standing.ledger.service.request_limits import LoadShedding
 from standing.ledger.service.serve import served
 from tests.world import wait_until
@@ -203,6 +204,29 @@ def test_a_connection_whose_request_does_not_arrive_in_time_is_closed(
         connection.sendall(begun)
         assert _ends(connection)
         assert service.asked == []
+
+
+def test_when_the_time_of_blank_lines_behind_a_request_is_up_its_answer_is_not_broken_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connections: list[PlainHttpProtocol] = []
+    began = PlainHttpProtocol.connection_made
+
+    def noted(self: PlainHttpProtocol, transport: asyncio.Transport) -> None:
+        connections.append(self)
+        began(self, transport)
+
+    class Slow(_Service):
+        async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                connections[-1]._end_of_patience()
+                await super().app(scope, receive, send)
+
+    monkeypatch.setattr(PlainHttpProtocol, "connection_made", noted)
+    slow = Slow()
+    with served(slow.app) as slow.url:
+        got = slow.answer(_post(body=b"1234") + b"\r\n", until=b"4 bytes")
+    assert got.endswith(b"4 bytes")
 
 
 def _ends(connection: socket.socket) -> bool:
