@@ -179,10 +179,12 @@ def test_a_list_of_decisions_says_which_of_two_approved_payments_was_charged(a_r
         assert said(part) == "Approved captured 3.00 CNY"
         assert said(given_up) == "Approved voided"
         assert said(left) == "Approved reserved"
+        assert f"· user {person.user_id}" in staff.page.text
     a_rig.clock.advance(3_600_000)
     staff.sign_in(a_rig.keys["support"])
     staff.open(path)
     assert said(left) == "Approved expired"
+    assert f"· user {person.user_id}" in staff.open(f"/console/decisions/{left}"), "whose payment it was"
 
 
 def test_an_account_that_the_bank_calls_active_and_its_node_unstated_says_where_the_bank_finds_out_why(
