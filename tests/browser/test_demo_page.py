@@ -120,7 +120,12 @@ def test_an_answer_without_the_ledger_says_that_the_age_is_unknown(
     chromium: Browser, served: tuple[str, Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message = {"en": "It cannot be checked.", "zh": "暂时无法查询。"}
-    answer = {"outcome": "review", "reason": "ledger_unreachable", "message": message, "staleness_ms": None}
+    answer: dict[str, object] = {
+        "outcome": "review",
+        "reason": "ledger_unreachable",
+        "message": message,
+        "staleness_ms": None,
+    }
 
     async def unread(_path: str, _body: object) -> dict[str, object]:
         return answer

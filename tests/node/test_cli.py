@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from standing.ledger.service.api_keys import ApiKey
 from standing.node.cli import app
 from tests.node.node_tools import settings_on_disk
-from tests.world import World
+from tests.world import World, wait_until
 
 
 def _made(*options: str) -> tuple[int, str]:
@@ -67,3 +67,23 @@ def test_the_status_screen_asks_the_node_and_says_when_none_answers(
     assert (shown.exit_code, expected in shown.output) == (exit_code, True), shown.output
     in_chinese = CliRunner().invoke(app, ["status", "-c", str(config)], env={"COLUMNS": "160", "LANGUAGE": "zh"})
     assert ("核心数据时点" in in_chinese.output, "上限 100000" in in_chinese.output) == (True, True), in_chinese.output
+
+
+@pytest.mark.long
+def test_the_status_screen_points_out_a_core_that_has_fallen_silent(
+    a_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = a_world.start_bank()
+    bank.heartbeat()
+    bank.wait_until_published()
+    wait_until(lambda: bank.get("/readyz").status_code == 200)
+    config = tmp_path / "node.toml"
+    config.write_text(tomli_w.dumps(settings_on_disk(bank, tmp_path) | {"listen_port": httpx.URL(bank.url).port}))
+    silent = "more than a minute old"
+    assert silent not in CliRunner().invoke(app, ["status", "-c", str(config)], env={"COLUMNS": "300"}).output
+    # The command's own clock is the machine's.
+    monkeypatch.setattr("standing.ledger.clock.SystemClock.now_ms", lambda _clock: a_world.clock.now_ms() + 61_000)
+    shown = CliRunner().invoke(app, ["status", "-c", str(config)], env={"COLUMNS": "300"})
+    assert (shown.exit_code, silent in shown.output) == (0, True), shown.output
+    in_chinese = CliRunner().invoke(app, ["status", "-c", str(config)], env={"COLUMNS": "300", "LANGUAGE": "zh"})
+    assert "数据时点已超过一分钟" in in_chinese.output
