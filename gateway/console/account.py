@@ -63,7 +63,9 @@ async def account_page(
     """Reads the ledger and asks the bank's node for this page. `done`: a member of Done; any other is ignored."""
     values = await _values(gateway, bytes.fromhex(binding[2:]))
     # Anybody can write an address: it must not claim an end that did not happen.
-    confirmed = done in set(Done) - {Done.REPLAYED} and (done != Done.ENDED or values["stored"].ended_at_ms is not None)
+    confirmed = done in set(Done) - {Done.REPLAYED, Done.REVIEWED} and (
+        done != Done.ENDED or values["stored"].ended_at_ms is not None
+    )
     return visited.page("account.html", done=done if confirmed else None, **values)
 
 

@@ -4,12 +4,12 @@ import asyncio
 import json
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, Path
+from fastapi import APIRouter, Form, Path, Query
 from pydantic import AfterValidator
 from starlette.responses import RedirectResponse, Response
 
 from standing.gateway.composition import Gateway
-from standing.gateway.console.find import bank_name
+from standing.gateway.console.find import Done, bank_name
 from standing.gateway.console.lookups import Lookups
 from standing.gateway.console.visits import GatewayDep, ReasonDep
 from standing.gateway.decisions.rules import CHECKS, LAST_CHECK, Outcome
@@ -33,9 +33,16 @@ _TIMEOUT_S = 5.0
 
 
 @router.get("/decisions/{transaction_id}")
-async def decision_page(transaction_id: TransactionId, visited: VisitDep, gateway: GatewayDep) -> Response:
-    """The decision, check by check."""
-    return visited.page("decision.html", report=None, unverified=None, **await _values(gateway, transaction_id))
+async def decision_page(
+    transaction_id: TransactionId,
+    visited: VisitDep,
+    gateway: GatewayDep,
+    done: Annotated[str, Query(max_length=40)] = "",
+) -> Response:
+    """The decision, check by check. `done`: "reviewed" right after a review was closed; anything else is ignored."""
+    values = await _values(gateway, transaction_id)
+    reviewed = done == Done.REVIEWED and (values["decision"]["review"] or {}).get("state") == "closed"
+    return visited.page("decision.html", report=None, unverified=None, reviewed=reviewed, **values)
 
 
 @router.get("/decisions/{transaction_id}/verification")
@@ -48,7 +55,7 @@ async def verification(transaction_id: TransactionId, visited: VisitDep, gateway
             report = await asyncio.to_thread(_verify, gateway, values["raw"], values["key"])
     except LedgerUnreachable as error:
         unverified = str(error)
-    return visited.page("decision.html", report=report, unverified=unverified, **values)
+    return visited.page("decision.html", report=report, unverified=unverified, reviewed=False, **values)
 
 
 @router.get("/decisions/{transaction_id}/evidence.json")
@@ -75,7 +82,7 @@ async def close_review(
     async with gateway.audit.act(visited.caller, "close_review", transaction_id, reason):
         await gateway.reviews.close(transaction_id, Outcome(outcome), visited.caller.name)
     gateway.following.wakeups.wake()
-    return RedirectResponse(f"{PATH}/decisions/{segment(transaction_id)}", status_code=303)
+    return RedirectResponse(f"{PATH}/decisions/{segment(transaction_id)}?done={Done.REVIEWED.value}", status_code=303)
 
 
 async def _values(gateway: Gateway, transaction_id: str) -> dict[str, Any]:

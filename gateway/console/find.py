@@ -49,6 +49,7 @@ class Done(StrEnum):
     ENDED = "ended"
     HOLD_LIFTED = "hold-lifted"
     REPLAYED = "replayed"
+    REVIEWED = "reviewed"
 
 
 @dataclass(slots=True)

@@ -72,6 +72,8 @@ def test_enter_after_the_reason_of_a_review_decides_nothing(chromium: Browser, i
         reason.press("Enter")
         page.get_by_role("button", name="Decline").click()
         expect(page.locator("#review h2")).to_contain_text("Declined")
+        expect(page.get_by_role("status")).to_have_text("The review is closed.")
+        expect(page.get_by_role("status")).to_be_focused()
     assert it.platform("GET", f"/v1/decisions/{asked}").json()["review"]["outcome"] == "decline"
 
 

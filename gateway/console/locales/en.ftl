@@ -150,6 +150,7 @@ act-tell-bank = Tell the bank that the binding ended
 done-resync-queued = The bank’s node will publish the account’s current state again.
 done-resync-on-its-way = The newest state was already on its way to the ledger. The bank’s node sends it again now.
 done-ended = The binding is ended. The user can bind the account again.
+done-reviewed = The review is closed.
 done-hold-lifted = The hold is lifted.
 done-replayed = The events will be sent again.
 act-reason = Reason (kept in the audit)

@@ -150,6 +150,7 @@ act-tell-bank = 通知银行绑定已解除
 done-resync-queued = 已提交：银行节点将重新发布账户的当前状态。
 done-resync-on-its-way = 最新状态已在提交账本途中，银行节点正在补发。
 done-ended = 绑定已解除，用户可以重新绑定该账户。
+done-reviewed = 审核已完成。
 done-hold-lifted = 限制已解除。
 done-replayed = 已提交，通知将重新发送。
 act-reason = 操作原因（记入审计）

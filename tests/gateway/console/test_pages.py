@@ -38,8 +38,10 @@ def test_a_review_is_closed_with_its_reason_in_the_audit_and_only_once(a_rig: Ri
     person.bank.change(person.number, holder=Claim(**person.claim | {"phone": "+8613900000001"}))
     asked = person.decide()
     path = f"/console/decisions/{asked['transaction_id']}"
-    admin.open(path)
-    assert "Reviewed" in admin.submit(path + "/review", outcome="decline", reason="The user does not know of it")
+    assert "The review is closed" not in admin.open(path + "?done=reviewed"), "anybody can write an address"
+    text = admin.submit(path + "/review", outcome="decline", reason="The user does not know of it")
+    assert "Reviewed" in text
+    assert "The review is closed." in text
     assert acts(a_rig, "close_review")[0]["reason"] == "The user does not know of it"
     admin.open("/console/")
     again = admin.submit(path + "/review", outcome="approve", reason="A second thought")
