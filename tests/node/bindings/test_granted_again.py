@@ -5,6 +5,7 @@ from pathlib import Path
 from secrets import token_bytes
 
 import pytest
+from eth_typing import ChecksumAddress
 from sqlalchemy import select
 
 from standing.ledger.attestations.binding_protocol import MAX_TIME_MS, BindingAnswer, BindingRequest, GrantDocument
@@ -46,7 +47,7 @@ def test_nothing_is_granted_between_the_rotation_on_the_ledger_and_the_nodes_res
     bank = a_world.start_bank()
     bank.change(dict(ACCOUNT))
 
-    def rotate_to(address: str) -> None:
+    def rotate_to(address: ChecksumAddress) -> None:
         governance.execute(a_world.client, governance.rotate_signer(bank.bic, address), BANK_ADMIN)
         bank.make_heartbeat_due()
 
