@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from standing.gateway.decisions.policy import Policy
 from standing.gateway.decisions.risk import VelocityRule
+from standing.gateway.storage import schema
 from standing.ledger.attestations.terms import Status
 from tests.gateway.bindings.requests import HOUR_MS, accounts_of
 from tests.gateway.gateway_rig import Rig, rig
@@ -66,6 +68,25 @@ def test_unknown_health_is_listed_as_unknown_and_the_list_is_still_complete(a_ri
         "good",
         {"en": f"Bank {person.bank.bic}", "zh": f"银行 {person.bank.bic}"},
     )
+
+
+def test_an_account_that_is_in_another_name_by_now_is_not_listed_as_good(a_rig: Rig) -> None:
+    person, table = a_rig.bound(), schema.bindings
+    its_own = table.c.binding == bytes.fromhex(person.binding[2:])
+    with a_rig.app.state.gateway.storage.write() as connection:
+        connection.execute(update(table).where(its_own).values(tags=b"\x01" * 9))
+    (account,) = accounts_of(person)
+    assert (account["health"], account["reason"]) == ("blocked", "name_changed")
+
+
+def test_accounts_are_listed_newest_first(a_rig: Rig) -> None:
+    older, newer = a_rig.bound(), a_rig.bound()
+    table = schema.bindings
+    with a_rig.app.state.gateway.storage.write() as connection:
+        for each, changed in ((newer, {"user_id": older.user_id}), (older, {"created_at_ms": 1})):
+            its_own = table.c.binding == bytes.fromhex(each.binding[2:])
+            connection.execute(update(table).where(its_own).values(changed))
+    assert [account["binding"] for account in accounts_of(older)] == [newer.binding, older.binding]
 
 
 def test_an_account_with_an_exhausted_daily_limit_is_limited_until_the_amount_is_released(a_rig: Rig) -> None:

@@ -62,6 +62,7 @@ def test_each_filter_finds_exactly_its_decisions(shared: Rig) -> None:
 def test_an_account_is_found_through_any_of_its_bindings(shared: Rig) -> None:
     person = shared.bound()
     old, first = person.binding, _decide(person, "first")
+    _decide(shared.bound(), "theirs")
     answer = shared.platform(
         "POST",
         f"/v1/bindings/{old}/rebind",
