@@ -158,10 +158,11 @@ def _copy(reading: Connection, writing: Connection, metadata: MetaData, progress
             raise Conflict(f"the new database is not empty ({table.name}); allowed: a new one")
     rows = 0
     for table in metadata.sorted_tables:
-        found = reading.execute(select(table), execution_options={"yield_per": _CHUNK}).mappings()
-        for part in found.partitions():
-            writing.execute(insert(table), [dict(row) for row in part])
-            rows += len(part)
-            progress(rows)
+        # Closed also where it fails: SQLite keeps a file open while one of its statements is under way.
+        with reading.execute(select(table), execution_options={"yield_per": _CHUNK}) as found:
+            for part in found.mappings().partitions():
+                writing.execute(insert(table), [dict(row) for row in part])
+                rows += len(part)
+                progress(rows)
     level_sequences(writing, metadata.sorted_tables)
     return rows

@@ -148,7 +148,7 @@ def test_what_a_recovery_would_do_is_shown_in_chinese(screen: StringIO) -> None:
     node_commands._report(Findings(**counts), confirm=False)
     shown = screen.getvalue()
     assert "本地未知、将结束的绑定" in shown
-    assert "standing-node recover --confirm。" in shown
+    assert "在同一命令后加上 --confirm。" in shown
     assert _english_in(shown) == [], shown
 
 
