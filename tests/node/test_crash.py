@@ -26,6 +26,8 @@ from tests.faulty_chain import Chain
 from tests.timeouts import patient_ledger
 from tests.world import ACCOUNT, CLAIM_FIELDS, GUARDIAN, PLATFORM, REGISTRAR, wait_until
 
+pytestmark = pytest.mark.long
+
 _PUBLISHER = {"heartbeat_ms": 3_600_000, "poll_ms": 5, "resend_after_ms": 1_000}
 
 
@@ -149,7 +151,6 @@ def _ask_for_grant(setting: Setting) -> dict[str, Any]:
 
 # In `make test-long`: each costs several seconds of starting, and test_faults.py reaches all within one process. The
 # point after "submitted" has its own test below.
-@pytest.mark.long
 @pytest.mark.parametrize("point", FAULT_POINTS)
 def test_a_node_killed_at_any_durable_step_publishes_each_change_exactly_once(setting: Setting, point: str) -> None:
     bank = setting.bank
@@ -178,7 +179,7 @@ def test_a_node_killed_at_any_durable_step_publishes_each_change_exactly_once(se
 @pytest.mark.parametrize(
     "lost",
     [
-        pytest.param(False, id="mined while the node is down", marks=pytest.mark.long),
+        pytest.param(False, id="mined while the node is down"),
         pytest.param(True, id="lost by the network"),
     ],
 )
@@ -217,7 +218,6 @@ def test_a_node_killed_before_its_transaction_is_mined_publishes_it_once(setting
     assert written == [bytes.fromhex(grant["binding"][2:])] * 2
 
 
-@pytest.mark.long
 def test_a_ledger_ahead_of_a_restored_store_stops_publishing_and_says_so(setting: Setting, tmp_path: Path) -> None:
     bank = setting.bank
     setting.net.start_bank(bank)

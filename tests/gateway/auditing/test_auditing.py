@@ -86,6 +86,7 @@ def _calls(node: NodeProxy, it: Rig, lines: list[Exported]) -> dict[str, int]:
     return Counter(call for call in node.calls if call != "eth_chainId")  # web3 makes one before each call
 
 
+@pytest.mark.long
 def test_the_ledger_is_called_once_per_block_and_not_once_per_decision(tmp_path: Path) -> None:
     """Two calls a block, its head and its records, however many decisions and bindings rest on it."""
     with rig(tmp_path) as it, proxied(it.chain_url) as node:
@@ -105,6 +106,7 @@ def test_the_ledger_is_called_once_per_block_and_not_once_per_decision(tmp_path:
     assert few == many == {"eth_call": blocks, "eth_getBlockByNumber": blocks}
 
 
+@pytest.mark.long
 def test_the_number_of_bindings_per_call_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "READ_BATCH", 2)
     with rig(tmp_path) as it, proxied(it.chain_url) as node:

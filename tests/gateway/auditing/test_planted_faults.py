@@ -30,6 +30,8 @@ from tests.gateway.evidence_samples import catch_up, publish_late
 from tests.gateway.faulty_ledger_node import Lie, proxied
 from tests.gateway.gateway_rig import BICS, Rig, rig
 
+pytestmark = pytest.mark.long
+
 Log = dict[str, Any]
 Plant = Callable[[Rig, dict[str, Exported]], list[Exported]]
 _TOPICS = {

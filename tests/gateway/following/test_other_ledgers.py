@@ -21,6 +21,8 @@ from tests.gateway.follower_rig import Call, FollowRig, kinds
 from tests.gateway.gateway_rig import GUARDIAN, REGISTRAR, Person
 from tests.timeouts import patient_ledger
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("another", ["chain id", "chain without the contract"])
 def test_a_url_that_leads_to_another_ledger_for_a_while_undoes_nothing(rig: FollowRig, another: str) -> None:
@@ -116,7 +118,6 @@ def test_old_blocks_that_the_nodes_have_pruned_are_skipped_and_their_changes_rep
     assert kinds(rig.follow(follower)) == ["binding.frozen"]
 
 
-@pytest.mark.long
 def test_blocks_are_not_skipped_while_the_nodes_refuse_every_search(rig: FollowRig) -> None:
     person = rig.bound()
     rig.follow()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
 
 from standing.gateway.app import create_app
@@ -119,6 +120,7 @@ def test_invalid_settings_change_nothing_and_show_in_the_status(tmp_path: Path) 
         assert gateway.call("POST", _PATH, "platform", headers=_WHY).status_code == 403
 
 
+@pytest.mark.long
 def test_an_open_review_is_closed_under_the_current_policy(tmp_path: Path) -> None:
     with rig(tmp_path) as it, _reloading(it, policy={"identity": {"phone": "review"}}) as gateway:
         person = it.bound()

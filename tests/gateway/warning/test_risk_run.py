@@ -29,6 +29,8 @@ from tests.gateway.follower_rig import FollowRig, follow_rig
 from tests.gateway.gateway_rig import Person
 from tests.world import wait_until
 
+pytestmark = pytest.mark.long
+
 LEARNED = {"learned": MIN_LEARNED, "failures": MIN_FAILURES}
 
 

@@ -23,6 +23,8 @@ from tests.databases import new_database
 from tests.gateway.follower_rig import FollowRig, follow_rig
 from tests.gateway.gateway_rig import BICS, GUARDIAN
 
+pytestmark = pytest.mark.long
+
 HOUR_MS = 3_600_000
 #: Long enough for a test to pass hours with few publications.
 BOUND_MS = 4 * HOUR_MS
@@ -128,7 +130,7 @@ def test_the_list_of_banks_shows_each_banks_rating(it: FollowRig) -> None:
     "last_publication_ms",
     [
         pytest.param(1_800_000, id="in an hour"),
-        pytest.param(HOUR_MS - 2_000, id="just before a full hour", marks=pytest.mark.long),
+        pytest.param(HOUR_MS - 2_000, id="just before a full hour"),
     ],
 )
 def test_a_bank_about_to_fall_silent_is_reported_once_with_the_time_left(

@@ -19,6 +19,8 @@ from standing.ledger.service.leader import Leader, NoLock
 from tests.gateway.follower_rig import FollowRig, follow_rig
 from tests.gateway.gateway_rig import Person
 
+pytestmark = pytest.mark.long
+
 _USUAL_MINOR = 50_000
 _LOW_MINOR = 10_000
 

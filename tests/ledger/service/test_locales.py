@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 _CORE_FILE = "账号,户名,账户状态,币种\n11050137001000000771,王小云,正常,人民币\n"
 
 
@@ -34,7 +36,7 @@ def _run(*commands: Sequence[object], encoding: str) -> list[bytes]:
     return printed
 
 
-@pytest.mark.parametrize("encoding", ["gbk", pytest.param("latin-1", marks=pytest.mark.long)])
+@pytest.mark.parametrize("encoding", ["gbk", "latin-1"])
 def test_settings_made_or_printed_in_another_locale_are_utf_8(tmp_path: Path, encoding: str) -> None:
     *examples, _, _ = _run(
         ["standing-node", "config", "example"],
@@ -48,7 +50,7 @@ def test_settings_made_or_printed_in_another_locale_are_utf_8(tmp_path: Path, en
         assert tomllib.loads((tmp_path / made).read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("encoding", ["gbk", pytest.param("latin-1", marks=pytest.mark.long)])
+@pytest.mark.parametrize("encoding", ["gbk", "latin-1"])
 def test_a_profile_drafted_in_another_locale_is_utf_8(tmp_path: Path, encoding: str) -> None:
     (core := tmp_path / "core.csv").write_text(_CORE_FILE, encoding="gb18030")
     learn = ["standing-node", "feed", "learn", core]

@@ -16,6 +16,8 @@ from standing.node.feed.records import FIELDS
 from tests.holder_cases import HOLDERS
 from tests.world import ACCOUNT, World
 
+pytestmark = pytest.mark.long
+
 _FREE = {name: value for name, value in ACCOUNT.items() if not name.startswith("id_document") and name != "phone"}
 
 
