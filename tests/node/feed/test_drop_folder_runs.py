@@ -66,7 +66,7 @@ def test_a_wrong_checksum_stays_the_reason_of_rejection_even_if_the_node_is_kill
     with pytest.raises(Killed):
         drop_folder(bank, folder, die_at(point)).step(GOING)
     drop_folder(bank, folder).step(GOING)
-    assert "not that of the file" in report_of(folder, "rejected", name)["problems"][0]["problem"]
+    assert "not the checksum of this file" in report_of(folder, "rejected", name)["problems"][0]["problem"]
     assert (folder / "rejected" / f"{name}.sha256").exists()
     assert not list((folder / "working").iterdir())
     assert feed_entries(bank) == []

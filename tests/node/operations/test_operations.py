@@ -111,7 +111,7 @@ def test_a_lost_store_is_rebuilt_by_commands_alone_even_if_each_is_killed(operat
     looked = operator.command("recover")
     assert looked.returncode == 0, looked.stderr
     assert "nothing has been changed" in looked.stdout
-    assert "recover --confirm" in looked.stdout
+    assert "run the same command with --confirm" in looked.stdout
     again = operator.killed_and_again("recovered", "recover", "--confirm")
     assert "The core must feed again" in again.stdout, again.stdout + again.stderr
 
