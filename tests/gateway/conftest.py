@@ -3,10 +3,15 @@
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 import structlog
 
+from standing.gateway.storage.database import Storage
+from standing.ledger.service.database import Database, migrate
+from tests.databases import new_database
 from tests.gateway.gateway_rig import Rig, rig
 from tests.world import wait_until
 
@@ -22,6 +27,15 @@ def _logs_go_to_standard_error() -> Iterator[None]:
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[Storage]:
+    """A gateway's new database."""
+    database = Database(new_database(tmp_path, "gateway"))
+    migrate(database, "standing.gateway.storage")
+    with closing(Storage(database)) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,8 @@
 """The schedule of a webhook's attempts, over three days with the default settings."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +18,7 @@ from standing.gateway.storage import schema
 from standing.gateway.storage.database import Storage
 from standing.ledger.clock import ManualClock
 from standing.ledger.errors import InvalidValue, NotFound
-from standing.ledger.service.database import Database, migrate
 from standing.ledger.service.vault import Vault
-from tests.databases import new_database
 
 _START_MS = 1_700_000_000_000
 _HOUR_MS = 3_600_000
@@ -50,19 +47,15 @@ class _Late(random.Random):
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[Storage]:
+def storage(storage: Storage) -> Storage:
     """A database with one endpoint and one event of a type it subscribes to."""
-    database = Database(new_database(tmp_path, "gateway"))
-    migrate(database, "standing.gateway.storage")
-    made = Storage(database)
     endpoint = {"id": _ENDPOINT, "url_sealed": b"", "secret_sealed": b"", "created_at_ms": _START_MS, "queued_to": 0}
-    with made.write() as connection:
+    with storage.write() as connection:
         connection.execute(insert(schema.webhook_endpoints).values(**endpoint))
         event_log.append(
             connection, [Event(EventType.BANK_SILENT, "YUNXCNB0", None, None, 7, _START_MS, _START_MS, {})]
         )
-    yield made
-    made.close()
+    return storage
 
 
 def _due_ms(storage: Storage) -> int:

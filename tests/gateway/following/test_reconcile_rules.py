@@ -1,8 +1,5 @@
 """Reconciliation without a chain: which block it reads, what it finds of banks, and what a report holds."""
 
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,8 +16,6 @@ from standing.gateway.storage.database import Storage
 from standing.ledger.chain.client import Head
 from standing.ledger.chain.codec import Reading, Record
 from standing.ledger.clock import ManualClock
-from standing.ledger.service.database import Database, migrate
-from tests.databases import new_database
 
 _BANK = "YUNXCNB0"
 _NOW_MS = 1_800_000_000_000
@@ -42,14 +37,6 @@ class _Ledger:
 
     def read(self, queries: Any, block: int) -> Reading:
         return Reading(block, 0, tuple(Record(0, b"", b"", 1_000, suspended=False) for _ in queries))
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Iterator[Storage]:
-    database = Database(new_database(tmp_path, "gateway"))
-    migrate(database, "standing.gateway.storage")
-    with closing(Storage(database)) as made:
-        yield made
 
 
 def _reconciler(storage: Storage, **changed: Any) -> Reconciler:

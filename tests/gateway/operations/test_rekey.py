@@ -30,15 +30,6 @@ from tests.gateway.gateway_rig import Rig, rig
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> Any:
-    database = Database(f"sqlite:///{tmp_path}/gateway.sqlite3")
-    migrate(database, "standing.gateway.storage")
-    made = Storage(database)
-    yield made
-    made.close()
-
-
 def _fill(storage: Storage, vault: Vault, count: int) -> dict[bytes, bytes]:
     """Bindings and audit entries. Returns: the binding keys by binding."""
     keys = {secrets.token_bytes(32): secrets.token_bytes(32) for _ in range(count)}

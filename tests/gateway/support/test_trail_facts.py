@@ -1,8 +1,6 @@
 """What a trail makes of its sources: the ledger, the bank's node, and this gateway's own records."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,8 +15,6 @@ from standing.gateway.support import trail
 from standing.gateway.support.hops import Facts, Hop, HopName, HopState, hops_of
 from standing.gateway.support.settings import TrailSettings
 from standing.gateway.support.trail import Cause, ChangeTrail, NodeHop, NodePublication, Trails
-from standing.ledger.service.database import Database, migrate
-from tests.databases import new_database
 
 _BANK, _BINDING = "YUNXCNB0", b"b" * 32
 
@@ -96,20 +92,16 @@ def test_the_oldest_stall_counts_then_the_banks_trouble_and_the_platforms_own_en
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[Storage]:
+def storage(storage: Storage) -> Storage:
     """A database with one binding, whose publication 7 made two events."""
-    database = Database(new_database(tmp_path, "gateway"))
-    migrate(database, "standing.gateway.storage")
-    made = Storage(database)
     texts = {"bank": _BANK, "user_id": "u", "number_masked": "*", "number_type": "card"}
     blobs = dict.fromkeys(("account", "key_sealed", "tags", "grant_signature"), b"")
     numbers = dict.fromkeys(("granted_at_ms", "created_at_ms", "floor"), 0)
     events = [Event(kind, _BANK, _BINDING, 7, 1, 1, 1, {}) for kind in (EventType.FROZEN, EventType.LIMITS_CHANGED)]
-    with made.write() as connection:
+    with storage.write() as connection:
         connection.execute(insert(schema.bindings).values(binding=_BINDING, **texts, **blobs, **numbers))
         event_log.append(connection, events)
-    yield made
-    made.close()
+    return storage
 
 
 def _endpoint(**changes: Any) -> dict[str, Any]:

@@ -1,9 +1,6 @@
 """A bank that slows is reported once, before it is silent, and by its own past alone."""
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -18,8 +15,6 @@ from standing.gateway.warning.slowing import PAST_HOURS
 from standing.gateway.warning.watch import PaceWatch
 from standing.ledger.chain.client import Head
 from standing.ledger.clock import HOUR_MS, ManualClock
-from standing.ledger.service.database import Database, migrate
-from tests.databases import new_database
 
 _BANK, _OTHER = "YUNXCNB0", "JINQCNB0"
 _HEAD = Head(7, b"7" * 32, 0)
@@ -38,16 +33,13 @@ def _hour(worst_age_ms: int = 20_000, followed_ms: int = HOUR_MS) -> Hour:
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[Storage]:
+def storage(storage: Storage) -> Storage:
     """Two banks that were followed for a week, always at most 20 seconds old."""
-    database = Database(new_database(tmp_path, "gateway"))
-    migrate(database, "standing.gateway.storage")
-    with closing(Storage(database)) as made:
-        hours = {_HOUR_AT_MS - index * HOUR_MS: _hour() for index in range(1, PAST_HOURS + 1)}
-        bank = BankHours(watermark_ms=_SAID_MS, to_ms=_SAID_MS, hours=hours)
-        with made.write() as connection:
-            assert store.save(connection, {_BANK: bank, _OTHER: bank}, _HEAD.number, {})
-        yield made
+    hours = {_HOUR_AT_MS - index * HOUR_MS: _hour() for index in range(1, PAST_HOURS + 1)}
+    bank = BankHours(watermark_ms=_SAID_MS, to_ms=_SAID_MS, hours=hours)
+    with storage.write() as connection:
+        assert store.save(connection, {_BANK: bank, _OTHER: bank}, _HEAD.number, {})
+    return storage
 
 
 def _watch(storage: Storage, clock: ManualClock) -> PaceWatch:

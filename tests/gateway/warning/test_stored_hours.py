@@ -1,9 +1,6 @@
 """The hours of a bank as they are stored, and what a score card and anybody with the ledger's URL make of them."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,19 +15,9 @@ from standing.gateway.warning.verdict import Pace
 from standing.ledger.chain.events import BankEvent
 from standing.ledger.clock import HOUR_MS, ManualClock
 from standing.ledger.errors import InvalidValue
-from standing.ledger.service.database import Database, migrate
-from tests.databases import new_database
 
 _BANK, _OTHER = "YUNXCNB0", "JINQCNB0"
 _NOW_MS = 500_000 * HOUR_MS
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Iterator[Storage]:
-    database = Database(new_database(tmp_path, "gateway"))
-    migrate(database, "standing.gateway.storage")
-    with closing(Storage(database)) as made:
-        yield made
 
 
 def _saved(storage: Storage, bank: str, hours: dict[int, Hour], block: int, was: dict[str, int]) -> bool:
