@@ -92,11 +92,9 @@ class Publisher:
         self._waiting_since_ms: int | None = None
         # The latest time that the ledger accepted when it was last asked; the bound never falls.
         self._latest_ms = 0
-        # By how much this machine's clock exceeded the latest time that the ledger accepts, when the ledger was last
-        # asked.
+        # By how much this machine's clock exceeded the latest time that the ledger accepted, when last asked.
         self._ahead_ms = 0
-        # Whether this process has compared the store with the ledger. Until then it asks the ledger even if nothing is
-        # due.
+        # Whether this process has compared store and ledger. Until then it asks the ledger even if nothing is due.
         self._has_checked = False
         # The ledger's publication number when it was first found to be ahead of the store; None while it is not ahead.
         self._unknown: int | None = None
