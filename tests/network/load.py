@@ -233,10 +233,19 @@ class Load:
         return [each for bank in banks for each in found(bank)]
 
     def wait_until_well(self, bics: tuple[str, ...] = ()) -> None:
-        """Wait until each gateway decides on a payment of each bank by an up-to-date attestation again."""
+        """Wait until each gateway decides on a payment of each bank by what the bank has stated since now.
+
+        An older statement may be within the policy's bound at this moment, and beyond it at the next.
+        """
+        began_ms = self._clock.now_ms()
+
+        def is_well(bic: str, url: str) -> bool:
+            asked = self.decide(bic, url)
+            return rests_on_attestation(asked) and asked.answer["watermark_ms"] >= began_ms
+
         for url in self._it.gateways:
             for bic in bics or tuple(self.accounts):
-                wait_for(lambda b=bic, u=url: rests_on_attestation(self.decide(b, u)), f"{bic} to be usable again")
+                wait_for(lambda b=bic, u=url: is_well(b, u), f"{bic} to be usable again")
 
     def wait_until_free(self, bic: str) -> None:
         """While paused: make a bank's account active, and wait until each gateway approves by a later watermark.
