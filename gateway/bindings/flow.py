@@ -32,7 +32,7 @@ from standing.ledger.attestations.grant import Grant
 from standing.ledger.attestations.identity import Identity
 from standing.ledger.attestations.sealing import identity_tags
 from standing.ledger.chain.client import LedgerClient
-from standing.ledger.clock import Clock
+from standing.ledger.clock import HOUR_MS, Clock
 from standing.ledger.errors import Conflict, InvalidValue, NotFound
 from standing.ledger.service.vault import Vault
 
@@ -40,7 +40,7 @@ _TAG_FIELDS = ("name", "id_document", "phone")
 _MAX_FORGOTTEN = 500
 #: How long an expired pending binding is kept. Its amount may have been stated in time, and be at the bank still: the
 #: identity is needed for the grant that comes back.
-_KEPT_EXPIRED_MS = 3_600_000
+_KEPT_EXPIRED_MS = HOUR_MS
 _NOT_PENDING = "request_id: no binding of this user is waiting for an amount; allowed: start with a new request"
 
 

@@ -23,6 +23,8 @@ _DASHED_EXTENSION = re.compile(r"(.*[0-9]) *[-\u2010-\u2015\u2212] *[0-9]{1,6}")
 #: The country code a second time, before a Chinese mobile number.
 _CODE_TWICE = re.compile("(?:0{0,2}86)+(1[3-9][0-9]{9})")
 _MOBILE = re.compile("1[3-9][0-9]{9}")
+#: The most different characters of a filler in canonical form: the plus, a country code of three digits, and one digit.
+_MAX_IN_FILLER = 5
 #: Numbers of Hong Kong, Macau and Taiwan, whose country codes people in China write without a plus.
 _NEIGHBOUR = re.compile("(?:852|853|8860?)[0-9]{8,9}")
 #: Signs that stand for hidden or lost digits. One x or # may also come before an extension.
@@ -113,6 +115,8 @@ def is_masked_phone(phone: str) -> bool:
 
 def is_filler_phone(canonical: str) -> bool:
     """Whether a phone has one digit throughout, as 11111111111, and is no number in use: some are (+852 8888 8888)."""
+    if len(set(canonical)) > _MAX_IN_FILLER:  # parsing takes a tenth of a feed's row, and nearly all phones end here
+        return False
     parsed = parsed_phone(canonical)
     return parsed is not None and len(set(_NSN(parsed))) == 1 and not phonenumbers.is_valid_number(parsed)
 
