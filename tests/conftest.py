@@ -12,7 +12,7 @@ from alembic import command
 from eth_keyfile import keyfile
 from hypothesis import HealthCheck, settings
 
-from standing.ledger.service.serve import settle_memory
+from standing.ledger.service.memory import settle_memory
 from tests.migrations import played_once
 from tests.world import World, world
 

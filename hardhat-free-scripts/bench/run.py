@@ -24,7 +24,7 @@ from anvil import AnvilMissing
 from bench.charts import chart
 from bench.decide import RedisMissing
 from bench.figures import Figure, Ratio, figures_table, ratios_table
-from standing.ledger.service.serve import settle_memory
+from standing.ledger.service.memory import settle_memory
 from tests.contracts.npm_packages import NpmMissing
 from with_postgres import PostgresMissing
 

@@ -1,7 +1,6 @@
 """Serves an ASGI app by uvicorn, in the foreground or, for tests and simulations, in a thread."""
 
 import errno
-import gc
 import socket
 import sys
 import threading
@@ -14,13 +13,12 @@ import uvicorn
 
 from standing.ledger.service import open_files
 from standing.ledger.service.http_protocol import HANG_UP_AFTER_S, PlainHttpProtocol
+from standing.ledger.service.memory import settle_memory
 from standing.ledger.service.request_limits import LoadShedding
 from standing.ledger.service.settings import SettingsError
 from standing.ledger.service.shedding import shedding_protocol
 
 _START_TIMEOUT_S = 30.0
-#: How many new objects trigger a collection of the youngest generation; Python's default is 700.
-_YOUNG_OBJECTS = 20_000
 #: uvicorn's own exit code.
 _START_FAILED = 3
 # Longer than load balancers keep an idle connection, usually 60 s. If the server closed first, a request in flight
@@ -65,18 +63,6 @@ def _not_bound(host: str, port: int, error: OSError) -> SettingsError:
     if error.errno == errno.EACCES:
         return SettingsError(f"listen_port: {port} may not be used by this user; allowed: 1024 to 65535")
     return SettingsError(f"listen_host, listen_port: {host}:{port} cannot be used: {error.strerror}")
-
-
-def settle_memory() -> None:
-    """Restrict garbage collection to objects made from now on, and run it less often than by default.
-
-    Objects made at start-up live until the end. By default the collector walks all of them now and then, and every
-    request waits meanwhile, for a tenth of a second or two. It also runs for every few hundred new objects; a page
-    of a core's file or a batch of decisions makes many times that, nearly all freed without it.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS, 10, 10)
 
 
 def serve(app: Any, taken: socket.socket, load: LoadShedding | None = None) -> None:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from standing.ledger.clock import SystemClock
 from standing.ledger.errors import InvalidValue
 from standing.ledger.service.commands import Config, console, one_line_errors, print_file, print_json
+from standing.ledger.service.memory import settle_memory
 from standing.ledger.service.private_files import write_private
 from standing.ledger.service.settings import load
 from standing.ledger.service.vault import Vault
@@ -93,6 +94,7 @@ def check(
             database = stack.enter_context(opened_unchanged(settings.database_url))
             vault, max_bytes = open_vault(settings, database), _max_bytes(settings)
             max_bad_share = _max_bad_share(settings)
+        settle_memory()
         with _watched(file) as watch:
             checker = FileCheck(
                 database, vault, page_size=_PAGE, max_bytes=max_bytes, profile=written, max_bad_share=max_bad_share
@@ -140,6 +142,7 @@ def send(
                 profile=written,
                 max_bad_share=_max_bad_share(settings),
             )
+            settle_memory()
             report = _load(loader, file, name, reconcile)
     _show(report, as_json)
     if report.outcome == "rejected":
