@@ -117,14 +117,14 @@ class BindingFlow:
     async def confirm(self, bic: str, user_id: str, request_id: str, amount_minor: int) -> Granted | Refused:
         """State the amount of a micro-deposit. Repeating it after a grant returns the same grant.
 
-        Raises: NotFound (no deposit is pending), Conflict, and the errors of `bind`.
+        Raises: NotFound (no deposit is pending), Conflict (the binding has ended), and the errors of `bind`.
         """
         with self._admission:
             bank = self._banks.find(bic)
             pending = await self._storage.reading(self._pending, bank.bic, user_id, request_id)
             if pending.binding is not None:
                 await self._end_replaced(pending.replaces)
-                return Granted(await self._bindings.find(pending.binding), created=False)
+                return await self._granted_before(pending.binding)
             signer = await self.signer(bank)
             async with self._noted(user_id, bank, pending.number_masked):
                 answer = await self._nodes.confirm(bank, pending.deposit, amount_minor)
@@ -136,9 +136,14 @@ class BindingFlow:
             grant = trusted(answer.grant, bank, self._platform, signer)
             granted = await self._storage.writing(self._store_confirmed, bank, grant, request_id, answer.mismatches)
             if granted is None:
-                granted = Granted(await self._bindings.find(grant.binding), created=False)
+                granted = await self._granted_before(grant.binding)
             await self._end_replaced(pending.replaces)
             return granted
+
+    async def _granted_before(self, binding: bytes) -> Granted:
+        row = await self._bindings.row(binding)
+        _check_not_ended(row)
+        return Granted(stored_binding(row), created=False)
 
     async def pending_of(self, user_id: str) -> list[PendingBinding]:
         """A user's pending bindings, newest first. Raises: StorageUnavailable."""
@@ -261,7 +266,7 @@ class BindingFlow:
     def forget_expired(self) -> int:
         """Delete pending bindings that expired an hour ago, with their identity, at most 500 at once.
 
-        Runs at startup, and whenever a bank requests another deposit. Returns: how many. Raises: StorageUnavailable.
+        Runs at startup, and with every new binding and deposit. Returns: how many. Raises: StorageUnavailable.
         """
         with self._storage.write() as connection:
             return self._forget_expired(connection)
@@ -355,6 +360,7 @@ class BindingFlow:
             if row is not None:
                 return row, False
             self._bindings.check_vault(connection)
+            self._forget_expired(connection)
             connection.execute(insert(schema.bindings).values(**values))
             connection.execute(
                 update(pending)
@@ -367,8 +373,12 @@ class BindingFlow:
         if row.bank != values["bank"]:
             # The ids of all bindings are on the ledger: a bank could name another's.
             raise GrantNotTrusted(f"the grant of {values['bank']}'s node is for a binding of another bank")
-        if row.ended_at_ms is not None:
-            raise Conflict("request_id: its binding has ended; allowed: a new id for a new binding")
+        _check_not_ended(row)
         if row.user_id != values["user_id"]:
             raise Conflict("request_id: used before for another user; allowed: a new id")
         return Granted(stored_binding(row), created)
+
+
+def _check_not_ended(binding: Row[Any]) -> None:
+    if binding.ended_at_ms is not None:
+        raise Conflict("request_id: its binding has ended; allowed: a new id for a new binding")

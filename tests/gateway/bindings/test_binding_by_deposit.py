@@ -8,7 +8,6 @@ from sqlalchemy import select
 from standing.gateway.bindings.identity_change import NewIdentity
 from standing.gateway.storage import schema
 from standing.ledger.attestations.binding_protocol import BindingAnswer
-from standing.ledger.service.database import Database
 from tests.console_browser import Browser
 from tests.gateway.answers import kind_of
 from tests.gateway.bindings.requests import OTHER, accounts_of, confirm, waiting
@@ -117,20 +116,30 @@ def test_a_bank_that_lost_its_deposit_and_pays_another_is_sent_the_amount_of_the
     assert confirm(person, 58).status_code == 201
 
 
-def test_a_deposit_never_confirmed_is_forgotten_with_its_identity(a_rig: Rig) -> None:
+def test_a_confirmation_repeated_after_its_binding_has_ended_does_not_call_it_granted(a_rig: Rig) -> None:
+    person = waiting(a_rig)
+    binding = confirm(person).json()["binding"]
+    assert a_rig.platform("DELETE", f"/v1/bindings/{binding}").status_code == 204
+    assert kind_of(confirm(person)) == kind_of(person.bind()) == (409, "conflict")
+
+
+@pytest.mark.parametrize("next_one", ["deposit", "binding"])
+def test_a_deposit_never_confirmed_is_forgotten_with_its_identity(a_rig: Rig, next_one: str) -> None:
     person = waiting(a_rig)
     a_rig.clock.advance(DEPOSIT_LIFETIME_MS)
     a_rig.heartbeat()
     assert kind_of(confirm(person)) == (404, "not-found")
     a_rig.clock.advance(3_600_000)  # kept so long for a confirmation that is at the bank
     a_rig.heartbeat()
-    other = waiting(a_rig)
-    database = Database(a_rig.settings.database_url)
-    with database.read() as connection:
-        users = list(connection.scalars(select(schema.pending_bindings.c.user_id)))
-    database.close()
+    if next_one == "deposit":
+        other = waiting(a_rig)
+    else:
+        other = a_rig.person()
+        assert other.bind().status_code == 201
+    with a_rig.app.state.gateway.storage.read() as connection:
+        users = connection.scalars(select(schema.pending_bindings.c.user_id)).all()
     assert person.user_id not in users
-    assert other.user_id in users
+    assert (other.user_id in users) is (next_one == "deposit")
 
 
 def test_a_confirmed_deposit_keeps_no_identity(a_rig: Rig) -> None:
