@@ -80,7 +80,12 @@ _ISSUED_TAIWAN_PERMIT = re.compile("([0-9]{8})[0-9]{2}[A-Z]?")
 _SCHEMES_OF_VISITORS = frozenset({"ARNU", "CCPT", "NIDN"})
 _PERMIT = re.compile("[HM]?[0-9]{8}")
 _RESIDENT = re.compile("[0-9]{17}[0-9X]|[A-Z]{3}[0-9]{12}")
-#: Spain: eight digits and a letter that they determine; foreigners have X, Y or Z in place of the first.
+#: China's tax numbers are the resident number of a person, which holds a day of birth, and the unified social credit
+#: code (GB 32100) of an organisation.
+_RESIDENT_BORN = re.compile("[0-9]{6}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])[0-9]{3}[0-9X]")
+_CREDIT_CODE = re.compile("[1-9A-Y][1-9][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}")
+#: Spain: eight digits and a letter that they determine; foreigners have X, Y or Z in place of the first, and on older
+#: cards a zero between the two.
 _SPANISH = re.compile("([XYZ]?)([0-9]{6,8})([A-Z]?)")
 _SPANISH_LENGTH = 8
 #: Hong Kong: one letter or two, six digits, and a check character that they determine.
@@ -165,12 +170,17 @@ def canonical_id_document(document: IdDocument) -> str:
 
 
 def _usual_scheme(scheme: str, country: str, number: str) -> str:
-    """The scheme of a document; one for those of China that are stated under several."""
+    """The scheme of a document; one for those of China that are stated under several, which their forms tell apart."""
     if country == "CN" and scheme in _SCHEMES_OF_VISITORS:
         if _PERMIT.fullmatch(number):
             return "CCPT"
         if _RESIDENT.fullmatch(number):
             return "NIDN"
+    if (scheme, country) == ("TXID", "CN"):
+        if _RESIDENT_BORN.fullmatch(number):
+            return "NIDN"
+        if _CREDIT_CODE.fullmatch(number):
+            return "COID"
     return scheme
 
 
@@ -231,6 +241,8 @@ def _spanish(number: str) -> str:
         return number
     first, digits, letter = found.groups()
     digits = digits.zfill(_SPANISH_LENGTH - len(first))
+    if first and len(digits) == _SPANISH_LENGTH:
+        digits = digits.removeprefix("0")
     if len(first) + len(digits) != _SPANISH_LENGTH:
         return number
     as_digits = f"{'XYZ'.index(first)}{digits}" if first else digits

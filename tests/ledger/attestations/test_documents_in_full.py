@@ -42,6 +42,7 @@ def _canonical(scheme: str, country: str, number: str) -> str:
         ("NIDN", "ES", "12345678Z", "12.345.678"),
         ("NIDN", "ES", "01234567L", "1234567-L"),
         ("NIDN", "ES", "X1234567L", "X-1234567"),
+        ("NIDN", "ES", "X1234567L", "X-01234567-L"),
         ("NIDN", "HK", "A123456(3)", "A123456"),
         ("NIDN", "HK", "AB987654(3)", "AB987654"),
         # How often a permit was issued.
@@ -67,6 +68,21 @@ def test_under_whichever_scheme_china_s_documents_of_visitors_are_stated_they_ar
     assert len({_canonical(scheme, "CN", number) for scheme in ("ARNU", "CCPT", "NIDN")}) == 1
 
 
+@pytest.mark.parametrize(
+    ("scheme", "number"),
+    [("COID", "91330106MA27XL8T47"), ("COID", "12100000400000456C"), ("NIDN", "310101197606149886")],
+)
+def test_a_tax_number_of_china_is_the_credit_code_or_the_resident_number_that_it_repeats(
+    scheme: str, number: str
+) -> None:
+    assert _canonical("TXID", "CN", number) == _canonical(scheme, "CN", number)
+
+
+def test_other_tax_numbers_keep_their_scheme() -> None:
+    assert _canonical("TXID", "CN", "330106000012345") == "txid:cn:330106000012345"  # 15 digits, until 2015
+    assert _canonical("TXID", "TW", "310101197606149886") == "txid:tw:310101197606149886"
+
+
 def test_other_documents_of_china_and_permits_of_elsewhere_keep_their_scheme() -> None:
     assert _canonical("CCPT", "CN", "E12345678") != _canonical("NIDN", "CN", "E12345678")
     assert _canonical("CCPT", "CN", "H12345678") != _canonical("CCPT", "HK", "H12345678")
@@ -84,6 +100,7 @@ def test_other_documents_of_china_and_permits_of_elsewhere_keep_their_scheme() -
         ("CCPT", "HK", "H1234567801", "H12345679"),
         ("CCPT", "CN", "G12345678", "12345678"),
         ("NIDN", "ES", "12345678Z", "12345679"),
+        ("NIDN", "ES", "X1234567L", "X-11234567-L"),
         ("COID", "GB", "SC123456", "123456"),
         ("COID", "AU", "004028077", "49004028077"),
         ("NIDN", "HK", "A123456(3)", "A123456(4)"),
