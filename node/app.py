@@ -75,7 +75,7 @@ def create_app(node: Node, read_again: Callable[[], NodeSettings] | None = None)
         node.certificates,
         node.regranting,
         node.trail,
-        node.publisher,
+        node.publisher.agreement,
         Turns(),
     )
     node.meters.registry.register(StateCollector(lambda: status.measure(node, node.clock.now_ms())))

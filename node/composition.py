@@ -26,6 +26,7 @@ from standing.node.bindings.velocity import Velocity
 from standing.node.fault_points import Faults, faults_of
 from standing.node.feed.service import Feed
 from standing.node.feed.sources import source_tasks
+from standing.node.publishing.agreement import LedgerAgreement
 from standing.node.publishing.keys import PKCS11_MISSING, load_private_key
 from standing.node.publishing.metrics import Meters
 from standing.node.publishing.outbox import Issuer
@@ -252,6 +253,7 @@ def _publisher(
     return Publisher(
         database,
         client,
+        LedgerAgreement(database, client, issuer, clock, resend_after_ms=options.resend_after_ms),
         submitter,
         Restating(AccountStore(vault), issuer),
         issuer,

@@ -24,7 +24,7 @@ from standing.node.bindings.regranting import Regranting, RegrantRequest
 from standing.node.bindings.resync import Resync, ResyncAnswer
 from standing.node.bindings.service import Bindings
 from standing.node.bindings.turns import in_turn
-from standing.node.publishing.publisher import Publisher, SignerReplaced
+from standing.node.publishing.agreement import LedgerAgreement, SignerReplaced
 from standing.node.publishing.trail import BindingTrail, Trail
 from standing.node.storage.leadership import STORE_DOWN
 
@@ -42,7 +42,7 @@ BindingId = Annotated[Hex32, Path(description="The binding's id: 0x and 64 hexad
 PlatformId = Annotated[str, Path(pattern=PLATFORM_PATTERN, description="The platform's id")]
 
 BindingsDep = Annotated[Bindings, Depends(provided(Bindings))]
-PublisherDep = Annotated[Publisher, Depends(provided(Publisher))]
+AgreementDep = Annotated[LedgerAgreement, Depends(provided(LedgerAgreement))]
 OffBoardingsDep = Annotated[OffBoardings, Depends(provided(OffBoardings))]
 
 _ALWAYS = (MissingKey, WrongRole, MALFORMED)
@@ -56,13 +56,17 @@ _GRANTING = (*_ALWAYS, BODY_TOO_LARGE, Conflict, PlatformOffBoarded, *STORE_DOWN
     responses=responses(*_GRANTING, NotFound, AlreadyBound, InvalidValue),
 )
 def post_confirmation(
-    deposit: DepositId, body: DepositConfirmation, bindings: BindingsDep, publisher: PublisherDep, caller: Platform
+    deposit: DepositId,
+    body: DepositConfirmation,
+    bindings: BindingsDep,
+    agreement: AgreementDep,
+    caller: Platform,
 ) -> BindingAnswer:
     """Answers `granted` with the grant, or `refused` with the number of attempts left.
 
     Sending the right amount again returns the same grant, in case an answer was lost.
     """
-    publisher.require_signer()
+    agreement.require_signer()
     return bindings.confirm(_platform_of(caller), bytes.fromhex(deposit[2:]), body.amount_minor)
 
 
@@ -116,13 +120,13 @@ def _platform_of(caller: Caller) -> str:
     responses=responses(*_GRANTING, AlreadyBound, InvalidValue, TOO_MANY),
 )
 def post_binding(
-    body: BindingRequest, bindings: BindingsDep, publisher: PublisherDep, caller: Platform
+    body: BindingRequest, bindings: BindingsDep, agreement: AgreementDep, caller: Platform
 ) -> BindingAnswer:
     """Answers `granted` with a grant, `refused` with each field that does not match, or announces a micro-deposit.
 
     The same request id with the same content returns the same answer, in case an answer was lost.
     """
-    publisher.require_signer()
+    agreement.require_signer()
     return bindings.bind(_platform_of(caller), body)
 
 
@@ -149,13 +153,13 @@ def post_regrant(
     body: RegrantRequest,
     binding: BindingId,
     regranting: Annotated[Regranting, Depends(provided(Regranting))],
-    publisher: PublisherDep,
+    agreement: AgreementDep,
     caller: Platform,
 ) -> BindingAnswer:
     """Ends the binding and grants another of the same account, under the newest version of the bank's secret.
 
     A platform may do so as often as it may ask for bindings."""
-    publisher.require_signer()
+    agreement.require_signer()
     return regranting.regrant(_platform_of(caller), bytes.fromhex(binding[2:]), body)
 
 

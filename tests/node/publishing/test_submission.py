@@ -326,7 +326,7 @@ def test_a_store_that_lost_pending_publications_never_signs_other_content_under_
     counts = {"latest": min(lost), "pending": max(lost) + 1}
     for node in (stepped.node, copy):
         monkeypatch.setattr(node.publisher._submitter._sender, "next_nonce", lambda block="pending": counts[block])
-    stepped.node.publisher._has_checked = False
+    stepped.node.publisher._checked_at_ms = None
     stepped.node.publisher.step()  # the node's own store knows them
     stepped.node.leadership.leave()
     assert copy.leadership.take()

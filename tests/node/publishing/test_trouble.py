@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from standing.ledger.attestations.publication import LocalSigner
+from standing.ledger.chain import governance
 from standing.ledger.chain.sender import NonceAhead
 from standing.ledger.errors import LedgerUnreachable
 from tests.node.publishing.stepping import NUMBER, Stepped
-from tests.world import ACCOUNT, Bank, World, wait_until
+from tests.world import ACCOUNT, BANK_ADMIN, GUARDIAN, REGISTRAR, Bank, World, wait_until
 
 
 def _bank_with_a_freeze_in_no_block(a_world: World) -> Bank:
@@ -54,6 +56,19 @@ def test_a_refused_nonce_does_not_hide_that_the_ledger_makes_no_blocks(
         wait_until(lambda: "for 7 s and no block" in (bank.get("/readyz").json()["reason"] or ""))
     assert [line["event"] for line in logs if line["event"].startswith("publishing")] == ["publishing_stopped"]
     a_world.chain.release()
+    wait_until(lambda: bank.get("/readyz").status_code == 200)
+
+
+def test_a_suspension_is_noticed_while_the_core_says_nothing_and_until_the_bank_is_reinstated(a_world: World) -> None:
+    bank = a_world.start_bank()
+    bank.change(dict(ACCOUNT))
+    wait_until(lambda: bank.get("/readyz").status_code == 200)
+    bank.wait_until_published()
+    governance.execute(a_world.client, governance.suspend(bank.bic), GUARDIAN)
+    a_world.clock.advance(30_000)
+    wait_until(lambda: "is suspended on the ledger" in (bank.get("/readyz").json()["reason"] or ""))
+    admin = LocalSigner(BANK_ADMIN).address
+    governance.execute(a_world.client, governance.reinstate(bank.bic, bank.signer.address, admin), REGISTRAR)
     wait_until(lambda: bank.get("/readyz").status_code == 200)
 
 
