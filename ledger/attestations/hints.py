@@ -28,6 +28,8 @@ _RESIDENT_18 = re.compile(r"[0-9]{17}[0-9X]")
 #: 2023, and of an organisation before the credit code (its code, and the one of its licence).
 _FOREIGNER_15 = re.compile(r"[A-Z]{3}[0-9]{12}")
 _BEFORE_CREDIT_CODES = frozenset({9, 13, 15})
+#: Of a person, the tax number of Brazil has 11 digits.
+_BRAZILIAN_COMPANY = 14
 
 #: Modules of python-stdnum whose checks every number in use passes, by scheme and country.
 _NATIONAL = {
@@ -62,6 +64,8 @@ def document_hint(document: IdDocument) -> Hint | None:
     if scheme in _LENGTHS:
         return None if len(compact) in _LENGTHS[scheme] else "length"
     if (scheme, country) == ("COID", "CN") and len(compact) in _BEFORE_CREDIT_CODES:
+        return None
+    if (scheme, country) == ("TXID", "BR") and len(compact) == _BRAZILIAN_COMPANY:
         return None
     name = _NATIONAL.get((scheme, country))
     module = _ELSEWHERE.get(scheme) if name is None else get_cc_module(country.lower(), name)

@@ -118,5 +118,10 @@ def test_older_numbers_in_china_do_not_look_mistyped(scheme: str, number: str) -
     assert document_hint(IdDocument(scheme, "CN", number)) is None
 
 
+def test_the_tax_number_of_a_brazilian_company_does_not_look_like_a_mistyped_one_of_a_person() -> None:
+    assert document_hint(IdDocument("TXID", "BR", "11.222.333/0001-81")) is None
+    assert document_hint(IdDocument("TXID", "BR", "390.533.447-0")) == "length"
+
+
 def test_a_credit_code_without_its_last_character_looks_mistyped() -> None:
     assert document_hint(IdDocument("COID", "CN", "91330106MA27XL8T4")) == "length"
