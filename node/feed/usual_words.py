@@ -22,8 +22,8 @@ HEADINGS: dict[str, tuple[str, ...]] = {
         "账户状态", "帐户状态", "账号状态", "卡状态", "状态", "status", "acctstatus", "accountstatus",
         "cardstatus", "accountstate", "state",
     ),
-    "debit_allowed": ("允许借记", "可借记", "借记许可", "可支出", "debitallowed", "maydebit", "debit"),
-    "credit_allowed": ("允许贷记", "可贷记", "贷记许可", "可收入", "creditallowed", "maycredit", "credit"),
+    "debit_allowed": ("允许借记", "可借记", "借记许可", "可支出", "可支付", "debitallowed", "maydebit", "debit"),
+    "credit_allowed": ("允许贷记", "可贷记", "贷记许可", "可收入", "可入账", "creditallowed", "maycredit", "credit"),
     "currency": ("币种", "货币", "币别", "币种代码", "currency", "ccy", "cur", "currencycode", "acctcrncycode", "crncy",
         "waers", "währung", "waehrung", "moneda", "moeda", "divisa", "devise", "валюта", "通貨", "통화", "สกุลเงิน"),
     "transaction_limit_minor": (
@@ -82,7 +82,7 @@ HEADINGS: dict[str, tuple[str, ...]] = {
         "telephone", "téléphone", "телефон", "電話番号", "전화번호", "휴대폰번호", "โทรศัพท์",
     ),
     "effective_at_ms": (
-        "更新时间", "修改时间", "最后更新时间", "变更时间", "变动时间", "生效时间", "effectiveatms",
+        "更新时间", "修改时间", "最后更新时间", "最后变更时间", "变更时间", "变动时间", "生效时间", "effectiveatms",
         "effectiveat", "updatedat", "lastupdate",
         "changedat", "changedms",
     ),
@@ -125,11 +125,19 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "id_document_scheme": {
         "NIDN": (
-            "居民身份证", "身份证", "二代身份证", "临时身份证", "户口簿", "港澳台居民居住证", "外国人永久居留身份证",
+            "居民身份证", "身份证", "二代身份证", "临时身份证", "临时居民身份证", "公民身份号码", "户口簿", "户口本",
+            "港澳台居民居住证", "港澳居民居住证", "台湾居民居住证", "外国人永久居留身份证", "外国人永久居留证",
             "nidn", "nationalid", "idcard",
         ),
-        "CCPT": ("护照", "外国护照", "中国护照", "passport", "ccpt"),
-        "COID": ("统一社会信用代码", "营业执照", "社会信用代码", "工商注册号", "uscc", "coid"),
+        "CCPT": (
+            "护照", "普通护照", "外国护照", "中国护照", "外国公民护照", "港澳居民来往内地通行证",
+            "港澳居民往来内地通行证", "台湾居民来往大陆通行证", "台湾居民往来大陆通行证", "回乡证", "台胞证",
+            "passport", "ccpt",
+        ),
+        "COID": (
+            "统一社会信用代码", "营业执照", "社会信用代码", "工商注册号", "组织机构代码", "组织机构代码证",
+            "事业单位法人证书", "社会团体法人登记证书", "uscc", "coid",
+        ),
     },
     "id_document_country": {
         "CN": ("中国", "中华人民共和国", "chn", "156", "cn", "china"),

@@ -340,3 +340,15 @@ def test_a_draft_says_that_a_file_has_neither_document_nor_phone(tmp_path: Path)
         path.write_text(f"{heading}\n11050137001000000771,13800138000\n", encoding="utf-8")
         draft = draft_profile(path)
         assert re.findall("# (.*): no column looks like it; without it", draft) == missing
+
+
+def test_chinese_names_of_permits_and_licences_and_of_permissions_are_recognised(tmp_path: Path) -> None:
+    heading = "卡号,证件类型,证件号码,可支付,可入账,账户状态,最后变更时间"
+    rows = [
+        f"622202123456789012{at},{scheme},A1,是,否,正常,2026-11-30 21:05:00"
+        for at, scheme in enumerate(("港澳居民来往内地通行证", "台胞证", "台湾居民居住证", "组织机构代码证", "军官证"))
+    ]
+    drafted = drafted_profile(tmp_path, heading, *rows)
+    assert list(drafted["words"]["id_document_scheme"].values()) == ["CCPT", "CCPT", "NIDN", "COID", "?"]
+    assert drafted["columns"].items() >= {"debit_allowed": "可支付", "credit_allowed": "可入账"}.items()
+    assert drafted["columns"]["effective_at_ms"] == "最后变更时间"
