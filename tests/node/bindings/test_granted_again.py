@@ -49,6 +49,7 @@ def test_nothing_is_granted_between_the_rotation_on_the_ledger_and_the_nodes_res
 
     def rotate_to(address: ChecksumAddress) -> None:
         governance.execute(a_world.client, governance.rotate_signer(bank.bic, address), BANK_ADMIN)
+        bank.feed()
         bank.make_heartbeat_due()
 
     rotate_to(LocalSigner(token_bytes(32)).address)
