@@ -17,7 +17,7 @@ from standing.ledger.errors import InvalidValue
 MAX_NAME = 140  # Max140Text, the length of a party's name in ISO 20022
 
 #: A sign between two digits, which is part of the number (3.5, 24/7), and one between groups of three, which is not.
-_SIGN_IN_NUMBER = re.compile(r"(?<=\d)[.,/:\-\uff0e\uff0c\uff0f\uff1a\uff0d\u2010-\u2015\u2212](?=\d)")
+_SIGN_IN_NUMBER = re.compile(r"(?<=\d)[.,/\u2044:\-\uff0e\uff0c\uff0f\uff1a\uff0d\u2010-\u2015\u2212](?=\d)")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:[.,]\d{3})+(?![\d.,])")
 #: Letters and marks that Unicode shows as nothing (Default_Ignorable_Code_Point), such as joiners and fillers.
 _IGNORABLE = (

@@ -3,14 +3,15 @@ legal forms of companies."""
 
 import re
 
-#: Titles before a name; in Thai and Burmese without a space. Banks write them into the name, people leave them out.
+#: Titles before a name; in Thai and Burmese without a space. Banks write them into the name, people leave them out. So
+#: they do what forms want of people with one name: no first name, or no last one, is known (FNU, LNU).
 TITLES = (
     "prof", "dr med", "dr", "madam", "miss", "mdm", "mrs", "mr", "ms", "mx", "dato", "datuk", "datin", "encik", "daw",
-    "herr", "frau", "mevr", "dhr", "mme", "mlle", "srta", "sra", "shri", "smt", "श्रीमती", "श्री", "เด็กหญิง", "เด็กชาย",
+    "fnu", "lnu", "herr", "frau", "mevr", "dhr", "mme", "mlle", "srta", "sra", "shri", "smt", "श्रीमती", "श्री", "เด็กหญิง", "เด็กชาย",
     "ดญ", "ดช", "นางสาว", "นส", "นาง", "นาย", "ဒေါ်", "ဦး",
 )  # fmt: skip
 #: Titles after a name.
-TITLES_BEHIND = ("miss", "mdm", "mrs", "mr", "ms", "dr", "先生", "女士")
+TITLES_BEHIND = ("fnu", "lnu", "miss", "mdm", "mrs", "mr", "ms", "dr", "先生", "女士")
 
 #: Words that tell a son from his father. They stay behind the name when its words are turned.
 GENERATIONS = frozenset({"jr", "sr", "junior", "senior", "ii", "iii", "iv", "filho", "neto", "sobrinho", "hijo"})
@@ -33,6 +34,8 @@ IN_FULL_AND_SHORT: tuple[tuple[str, str], ...] = (
     ("company", "co"),
     ("gesellschaft mit beschränkter haftung", "gmbh"),
     ("gesellschaft mit beschraenkter haftung", "gmbh"),
+    ("unternehmergesellschaft", "ug"),
+    ("ug haftungsbeschränkt", "ug"),
     ("kommanditgesellschaft", "kg"),
     ("aktiengesellschaft", "ag"),
     ("société à responsabilité limitée", "sarl"),

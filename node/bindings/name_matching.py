@@ -57,10 +57,11 @@ _OVERLAY, _POINTS, _ATTACHED = 1, range(10, 37), 200
 #: Other letters for one where there is no key for it: German, the Nordic languages (ICAO 9303), Croatian, Azerbaijani.
 _OTHERWISE = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "đ": "dj", "ə": "a"})
 _SMALL_KANA = str.maketrans("ァィゥェォッャュョヮヵヶ", "アイウエオツヤユヨワカケ")
-#: Arabic: yeh without dots and of Persian, kaf of Persian, teh marbuta for heh, heh of Urdu, and alef wasla. Japanese:
-#: small kana, and the long vowel, for which banks write a dash. Cyrillic: letters that Russian does not have.
+#: Arabic: yeh without dots and of Persian, kaf of Persian, teh marbuta for heh, heh of Urdu, the e of Kurdish, and
+#: alef wasla. Japanese: small kana, and the long vowel, for which banks write a dash. Cyrillic: letters that Russian
+#: does not have.
 _WRITTEN_FOR: dict[int, int | str | None] = {
-    **str.maketrans("\u0649\u06cc\u06a9\u0629\u06c1\u06be\u0671", "\u064a\u064a\u0643\u0647\u0647\u0647\u0627"),
+    **str.maketrans("\u0649\u06cc\u06a9\u0629\u06c1\u06be\u06d5\u0671", "\u064a\u064a\u0643" + "\u0647" * 4 + "\u0627"),
     **_SMALL_KANA,
     **str.maketrans("", "", "ー"),
     **str.maketrans("әғқңөұүһґҳҷ", "агкноуухгхч"),

@@ -67,6 +67,10 @@ _CASES: list[tuple[str, str, str]] = [
     ("FCO. JAVIER HDEZ. RUIZ", "Francisco Javier Hernández Ruiz", "close"),
     ("ABDUL AZIZ", "Abdullah Aziz", "no_match"),
     ("Ms Ann Lee", "Mr Ann Lee", "no_match"),
+    # People with one name, for whom forms want two.
+    ("FNU SUHARTO", "Suharto", "close"),
+    ("SUHARTO LNU", "Suharto", "close"),
+    ("FNU SUHARTO", "FNU Sukarno", "no_match"),
     # Companies.
     ("杭州云栖科技有限公司", "杭州云栖科技有限责任公司", "close"),
     ("杭州云栖科技有限公司", "杭州云栖科技股份有限公司", "no_match"),
@@ -75,6 +79,9 @@ _CASES: list[tuple[str, str, str]] = [
     ("ABC Pte Ltd", "ABC Private Limited", "close"),
     ("ABC Inc.", "ABC Incorporated", "close"),
     ("ABC GmbH", "ABC Gesellschaft mit beschränkter Haftung", "close"),
+    ("ABC UG (haftungsbeschränkt)", "ABC UG", "close"),
+    ("ABC UG (haftungsbeschränkt)", "ABC Unternehmergesellschaft (haftungsbeschränkt)", "close"),
+    ("ABC UG (haftungsbeschränkt)", "ABC GmbH", "no_match"),
     ("ABC Sp. z o.o.", "ABC Spółka z ograniczoną odpowiedzialnością", "close"),
     ("ABC S.A. de C.V.", "ABC Sociedad Anónima de Capital Variable", "close"),
     ("ООО Ромашка", "Общество с ограниченной ответственностью «Ромашка»", "close"),
@@ -91,6 +98,7 @@ _CASES: list[tuple[str, str, str]] = [
     ("चाँद", "चांद", "close"),
     ("ਸਿੰਘ", "ਸਿਂਘ", "close"),
     ("सन्मान", "संमान", "no_match"),
+    ("ئەحمەد", "ئه\u200cحمه\u200cد", "close"),
     ("אברהם כהן", "אברהמ כהנ", "close"),
     ("ײדיש", "יידיש", "close"),
     ("俞飞鸿", "兪飛鴻", "close"),
@@ -155,6 +163,8 @@ _CASES: list[tuple[str, str, str]] = [
     ("Alpha 3.5 Handels GmbH", "Alpha 35 Handels GmbH", "no_match"),
     ("3．5餐饮有限公司", "35餐饮有限公司", "no_match"),
     ("Kita 1-3", "Kita 13", "no_match"),
+    ("½ Café Ltd", "12 Café Ltd", "no_match"),
+    ("½ Café Ltd", "1/2 Café Ltd", "match"),
     # Companies in bank transfers of Japan, and in Thailand.
     ("ｶ)ﾄﾖﾀｼﾖｳｼﾞ", "株式会社トヨタショウジ", "close"),
     ("ﾄﾖﾀ(ｶ", "トヨタ株式会社", "close"),
