@@ -37,11 +37,14 @@ _RESIDENT_15 = re.compile(r"[0-9]{15}")
 _SWEDISH_12 = re.compile(r"(18|19|20)([0-9]{2})([0-9]{8})")
 _SWEDISH_10 = re.compile(r"([0-9]{2})[0-9]{8}")
 _YEAR_OF_PLUS = 25
+#: Sri Lanka until 2015: the year without its century, the day, a serial number with its check digit, and whether the
+#: holder votes. In the numbers since, a zero is before the serial number.
+_SRI_LANKAN = re.compile("^([0-9]{5})([0-9]{4})[VX]$")
 #: How many digits a number has whose first ones may be zeros, which spreadsheets and columns of numbers leave out: at
 #: most two. Vietnam's former numbers have nine. Indonesia's tax numbers of 15 digits have had a zero before them since
 #: 2024.
 _DIGITS: dict[tuple[str, str], int] = {
-    ("NIDN", "PE"): 8,
+    **{("NIDN", country): 8 for country in ("AR", "PE", "UY")},
     **{("NIDN", country): 9 for country in ("IL", "NL", "SV", "UA")},
     **{("NIDN", country): 10 for country in ("BG", "DK", "EC", "IR", "IS")},
     **{("NIDN", country): 11 for country in ("BE", "BR", "DO", "GE", "HR", "LV", "NO", "PL")},
@@ -56,6 +59,7 @@ _DIGITS: dict[tuple[str, str], int] = {
     ("TXID", "ID"): 16,
     **{("COID", country): 8 for country in ("CZ", "FI", "GB", "SK", "TW", "UA")},
     **{("COID", country): 9 for country in ("AU", "BG")},
+    **{(scheme, "CL"): 9 for scheme in ("COID", "NIDN", "TXID")},
     ("COID", "BR"): 14,
     ("SREN", "FR"): 9,
     ("SRET", "FR"): 14,
@@ -189,7 +193,8 @@ def _whole(scheme: str, country: str, number: str, written: str) -> str:
     of = (scheme, country)
     if scheme in _TAX_SCHEMES:
         number = _without_tax_words(number, country)
-    if number.isdecimal() and 0 < _DIGITS.get(of, 0) - len(number) <= _LOST_ZEROS:
+    digits = number.removesuffix("K") if country == "CL" else number  # Chile's check character may be a K
+    if digits.isdecimal() and 0 < _DIGITS.get(of, 0) - len(number) <= _LOST_ZEROS:
         return number.zfill(_DIGITS[of])
     if country in {"CN", "HK", "MO", "TW"}:
         number = _without_issue(scheme, country, number)
@@ -201,6 +206,8 @@ def _whole(scheme: str, country: str, number: str, written: str) -> str:
         number += _hong_kong_check(number)
     elif of in {("NIDN", "ES"), ("TXID", "ES")}:
         number = _spanish(number)
+    elif of == ("NIDN", "LK"):
+        number = _SRI_LANKAN.sub(r"19\g<1>0\2", number)
     elif of == ("NIDN", "SE"):
         number = _swedish(number, has_plus="+" in written)
     elif of == ("NIDN", "FI") and "+" in written:  # born before 1900; a dash is the sign of the next century

@@ -28,6 +28,10 @@ def _canonical(scheme: str, country: str, number: str) -> str:
         ("NIDN", "EC", "0912345678", "912345678"),
         ("NIDN", "GE", "01008012345", "1008012345"),
         ("NIDN", "PE", "00123456", "123456"),
+        ("NIDN", "AR", "07.345.678", "7.345.678"),
+        ("NIDN", "UY", "0.876.543-2", "8765432"),
+        ("NIDN", "CL", "07.345.678-5", "7.345.678-5"),
+        ("TXID", "CL", "07.345.678-K", "7345678-k"),
         ("SOSE", "RU", "001-234-567 89", "123456789"),
         ("TXID", "VN", "0100109106", "100109106"),
         ("TXID", "TH", "0105551234567", "105551234567"),
@@ -45,6 +49,9 @@ def _canonical(scheme: str, country: str, number: str) -> str:
         ("NIDN", "ES", "X1234567L", "X-01234567-L"),
         ("NIDN", "HK", "A123456(3)", "A123456"),
         ("NIDN", "HK", "AB987654(3)", "AB987654"),
+        # Sri Lanka, before and since 2016.
+        ("NIDN", "LK", "853400937V", "198534000937"),
+        ("NIDN", "LK", "85 340 0937 x", "1985 340 00937"),
         # How often a permit was issued.
         ("CCPT", "HK", "H1234567801", "H12345678"),
         ("CCPT", "CN", "M12345678 02", "m12345678"),
@@ -104,6 +111,11 @@ def test_other_documents_of_china_and_permits_of_elsewhere_keep_their_scheme() -
         ("COID", "GB", "SC123456", "123456"),
         ("COID", "AU", "004028077", "49004028077"),
         ("NIDN", "HK", "A123456(3)", "A123456(4)"),
+        ("NIDN", "LK", "853400937V", "853400947V"),
+        ("NIDN", "LK", "853400937V", "198534000947"),
+        ("NIDN", "LK", "853400937V", "200534000937"),
+        ("NIDN", "CL", "7345678-K", "7345678-5"),
+        ("NIDN", "PE", "1234567K", "01234567K"),
     ],
 )
 def test_documents_of_two_holders_stay_two(scheme: str, country: str, one: str, other: str) -> None:
