@@ -95,11 +95,12 @@ def without_zero_decimals(written: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Text in compatibility form (NFKC), without controls and characters that show as nothing; spaces are plain."""
+    """Text in compatibility form (NFKC), without controls and characters that show as nothing; spaces, tabs and line
+    breaks are plain spaces."""
     if text.isascii() and text.isprintable():
         return text  # nothing of what follows would change it
     plain = unicodedata.normalize("NFKC", text).translate(INVISIBLE)
-    spaced = (" " if unicodedata.category(each) in {"Zs", "Zl", "Zp"} else each for each in plain)
+    spaced = (" " if each.isspace() else each for each in plain)
     return "".join(each for each in spaced if unicodedata.category(each) not in {"Cc", "Cf"})
 
 

@@ -226,6 +226,12 @@ def test_no_chinese_number_is_taken_for_one_of_a_neighbour(code: str) -> None:
                 )
 
 
+@pytest.mark.parametrize("between", ["\n", "\r\n", "\t"])
+def test_of_two_phones_on_two_lines_of_a_field_the_first_mobile_number_counts(between: str) -> None:
+    assert canonical_phone(f"010-88889999{between}13912345678") == "+8613912345678"
+    assert canonical_phone(f"13912345678{between}13812345678") == "+8613912345678"
+
+
 @pytest.mark.parametrize("phone", ["phone", "", "---", "1" * 65])
 def test_text_that_is_not_a_phone_is_refused(phone: str) -> None:
     with pytest.raises(InvalidValue, match="phone"):
