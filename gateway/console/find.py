@@ -32,8 +32,9 @@ from standing.ledger.service.vault import VaultError
 router = APIRouter()
 
 _BINDING = re.compile(r"0x[0-9a-fA-F]{64}")
-#: The last four digits of an account, also behind a mask: 621661********0000, DE8937*…, •••• 0000, …0000.
-_LAST_FOUR = re.compile(r"(?:([0-9A-Z]*)(?:[*•●]+|\.{2,}))?([0-9]{4})", re.IGNORECASE)
+#: The last four digits of an account, also behind a mask: 621661********0000, DE8937*…, •••• 0000, …0000,
+#: XXXX-XXXX-XXXX-0000. A single X is a letter of an account number.
+_LAST_FOUR = re.compile(r"(?:([0-9A-Z-]*?)(?:(?:[*•●∗#×]|XX)[*•●∗#×X-]*|\.{2,}))?([0-9]{4})", re.IGNORECASE)
 #: Dashes that messengers and word processors write in place of a hyphen.
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 #: What is pasted around an id: quotes, brackets, a spreadsheet's `="…"`, the end of a sentence, 交易号：, 尾号.
@@ -98,7 +99,8 @@ async def find_page(
 async def find(gateway: GatewayDep, wanted: Annotated[str, Form(alias="q", max_length=200)] = "") -> Response:
     """Search. Changes nothing and tells nothing, so it needs no session: its results do, and after the sign-in of
     somebody whose session had ended they are shown."""
-    return _results_of(gateway, visible(wanted).strip())  # digits of a Chinese keyboard are wide
+    cells = wanted.replace("\t", " ")  # of a row of a spreadsheet
+    return _results_of(gateway, visible(cells).strip())  # digits of a Chinese keyboard are wide
 
 
 def _results_of(gateway: Gateway, typed: str) -> Response:
@@ -123,15 +125,15 @@ async def found_page(
             "this link leads to a search at another gateway, or is too old; search again on the first page"
         ) from error
     found = await _search(gateway, typed)
-    plain = _without_clutter(typed)
-    if found.nothing and plain != typed:
-        found = await _search(gateway, plain)
-    if found.nothing and (named := await _of_whole_number(gateway, plain)):
-        if len(named) > 1:
-            return _results_of(gateway, named[0].number_masked)  # the number itself is not kept
-        found.by_digits = Listed(named, 1)
-    if found.nothing:
-        found = await _of_part(gateway, plain)
+    for plain in _plain_forms(typed):
+        if found.nothing and plain != typed:
+            found = await _search(gateway, plain)
+        if found.nothing and (named := await _of_whole_number(gateway, plain)):
+            if len(named) > 1:
+                return _results_of(gateway, named[0].number_masked)  # the number itself is not kept
+            found.by_digits = Listed(named, 1)
+        if found.nothing:
+            found = await _of_part(gateway, plain)
     if found.only is not None:
         return RedirectResponse(found.only, status_code=303)
     return await _page(visited, gateway, typed=typed, found=found)
@@ -167,9 +169,15 @@ async def _page(visited: Visit, gateway: Gateway, **values: Any) -> Response:
     return visited.page("find.html", **({"typed": "", "found": None, "lifted": False} | queue | values))
 
 
+def _plain_forms(typed: str) -> list[str]:
+    """An id without what surrounds it in a message or a spreadsheet: first the whole text as one id, then its only word
+    with a digit; of several words, none is guessed. Only for a text that is found nowhere as it is: an id may itself
+    begin or end with a dot, a dash, a colon or an underscore."""
+    words = [word for word in typed.split() if any(digit in word for digit in "0123456789")]
+    return list(dict.fromkeys(_without_clutter(each) for each in (typed, *(words if len(words) == 1 else ()))))
+
+
 def _without_clutter(typed: str) -> str:
-    """An id without what surrounds it in a message or a spreadsheet. Only for a text that is found nowhere as it is:
-    an id may itself begin or end with a dot, a dash, a colon or an underscore."""
     plain = _AROUND.sub("", _DASHES.sub("-", typed).replace(" ", ""))
     binding = _BINDING_PASTED.fullmatch(plain)
     return f"0x{binding[1]}" if binding else plain
@@ -184,7 +192,7 @@ async def _search(gateway: Gateway, typed: str) -> Found:
             found.binding = None
         return found
     if (digits := _LAST_FOUR.fullmatch(typed.replace(" ", ""))) is not None:
-        found.by_digits = await lookups.ending_in(digits[2], begins=(digits[1] or "").upper())
+        found.by_digits = await lookups.ending_in(digits[2], begins=(digits[1] or "").replace("-", "").upper())
     if re.fullmatch(USER_PATTERN, typed):
         if await lookups.is_decided(typed):
             found.transaction = typed

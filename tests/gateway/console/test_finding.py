@@ -31,7 +31,23 @@ def test_every_transaction_id_that_the_api_accepts_can_be_opened_and_its_links_s
 
 @pytest.mark.parametrize(
     "shown",
-    ["{last}", "{full_width}", " {masked} ", "{spaced}", "•••• {last}", "…{last}", "**** {full_width}", "尾号 {last}"],
+    [
+        "{last}",
+        "{full_width}",
+        " {masked} ",
+        "{spaced}",
+        "•••• {last}",
+        "…{last}",
+        "**** {full_width}",
+        "尾号 {last}",
+        "XXXX-XXXX-XXXX-{last}",
+        "xxxx xxxx xxxx {last}",
+        "card ending in {last}",
+        "Visa **** {last}, declined",
+        "{masked_x}",
+        "{masked_hashes}",
+        "{masked_dashes}",
+    ],
 )
 def test_an_account_is_found_by_its_last_digits_as_people_paste_them(a_rig: Rig, staff: Browser, shown: str) -> None:
     person, other = a_rig.bound(), a_rig.bound()
@@ -45,6 +61,9 @@ def test_an_account_is_found_by_its_last_digits_as_people_paste_them(a_rig: Rig,
         "full_width": "７３９１",
         "masked": "915600******7391",
         "spaced": "9156 00** **** 7391",
+        "masked_x": "915600xxxxxx7391",
+        "masked_hashes": "915600######7391",
+        "masked_dashes": "9156-00××-××××-7391",
     }
     staff.open("/console")
     text = staff.submit("/console/find", q=shown.format(**forms))
@@ -66,6 +85,8 @@ def test_an_account_is_found_by_its_last_digits_as_people_paste_them(a_rig: Rig,
         "{dashed}",
         "{spaced}",
         "\u200b{id},\r\n",
+        "Transaction: {id} (declined)",
+        "payment\t{id}\tdeclined",
     ],
 )
 def test_a_transaction_is_found_with_what_a_message_or_a_spreadsheet_puts_around_its_id(
@@ -85,6 +106,13 @@ def test_an_id_that_ends_in_a_dot_is_not_taken_for_the_one_without_it(a_rig: Rig
         person.decide(transaction_id=each)
     staff.open("/console")
     assert "<h1>order-1. " in staff.submit("/console/find", q="order-1.")
+
+
+def test_of_two_ids_in_one_text_neither_is_guessed(a_rig: Rig, staff: Browser) -> None:
+    person = a_rig.bound()
+    decided = person.decide()["transaction_id"]
+    staff.open("/console")
+    assert "Nothing found" in staff.submit("/console/find", q=f"{decided} of {person.user_id}")
 
 
 @pytest.mark.parametrize("pasted", ["{hex}", "0X{hex}", "绑定号 0x{hex}", "0x{half} {other_half}"])
