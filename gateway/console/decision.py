@@ -12,6 +12,7 @@ from standing.gateway.composition import Gateway
 from standing.gateway.console.find import Done, bank_name
 from standing.gateway.console.lookups import Lookups
 from standing.gateway.console.visits import GatewayDep, ReasonDep
+from standing.gateway.decisions.messages import LIMIT_OF
 from standing.gateway.decisions.rules import CHECKS, LAST_CHECK, Outcome
 from standing.gateway.evidence.routes import get_evidence
 from standing.gateway.evidence.verification.case import VerifierInputs, parse_evidence
@@ -92,6 +93,7 @@ async def _values(gateway: Gateway, transaction_id: str) -> dict[str, Any]:
     stored = await gateway.bindings.find(binding)
     bank = gateway.banks.get(stored.bank)
     failed = CHECKS.get(decision["reason"] or "")
+    limit = LIMIT_OF.get(decision["reason"])
     return {
         "decision": decision,
         "raw": raw,
@@ -101,6 +103,7 @@ async def _values(gateway: Gateway, transaction_id: str) -> dict[str, Any]:
         "zone": bank.zone if bank is not None else None,
         "closed_by": await Lookups(gateway.storage).closed_by(transaction_id),
         "failed": failed,
+        "allowed_minor": decision["remaining"][limit] if limit and decision["remaining"] else None,
         "checks": [(number, _state(number, failed, decision["reason"])) for number in range(1, LAST_CHECK + 1)],
     }
 

@@ -178,7 +178,7 @@ _OF_ACCOUNTS: dict[Reason, Localized] = {
 }
 
 #: What is left of the limit that a reason is about.
-_LIMIT_OF: dict[Reason | None, str] = {
+LIMIT_OF: dict[Reason | None, str] = {
     Reason.OVER_TRANSACTION_LIMIT: "transaction_limit_minor",
     Reason.OVER_DAILY_LIMIT: "daily_limit_minor",
     Reason.OVER_MONTHLY_LIMIT: "monthly_limit_minor",
@@ -189,7 +189,7 @@ _LIMIT_OF: dict[Reason | None, str] = {
 def of_decision(reason: Reason | None, outcome: Outcome, remaining: Remaining | None = None) -> Localized:
     """The user's message about a decision. `remaining`: what is left of the limits, if that is known: where nothing is,
     no smaller amount helps either."""
-    limit = _LIMIT_OF.get(reason)
+    limit = LIMIT_OF.get(reason)
     if remaining is not None and limit is not None and getattr(remaining, limit) == 0:
         return of_account(reason)
     message = MESSAGES[reason]

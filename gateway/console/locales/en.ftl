@@ -209,6 +209,7 @@ reason-over_yearly_limit = Over the yearly limit
 reason-bank_not_served = Bank no longer served
 reason-risk_hold = Held by the risk policy
 
+decision-allowed = Allowed by this limit then
 decision-publication = Publication / block
 decision-iso = ISO 20022
 decision-reservation = Reservation

@@ -209,6 +209,7 @@ reason-over_yearly_limit = 超过当年限额
 reason-bank_not_served = 不再支持该银行
 reason-risk_hold = 风控限制
 
+decision-allowed = 该限额当时的剩余额度
 decision-publication = 发布序号 / 区块
 decision-iso = ISO 20022
 decision-reservation = 额度预留

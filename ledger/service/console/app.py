@@ -99,6 +99,8 @@ def error_page(
 async def _sign_in_needed(request: Request, _error: Exception) -> Response:
     if request.method == "GET":
         return RedirectResponse(f"{PATH}/sign-in?next={quote(own_page(address(request)))}", status_code=303)
+    if request.url.path == f"{PATH}/sign-out":  # they are signed out already, as in another tab
+        return RedirectResponse(f"{PATH}/sign-in?out=1", status_code=303)
     return RedirectResponse(f"{PATH}/sign-in?next={_sent_from(request)}&undone=1", status_code=303)
 
 

@@ -149,6 +149,7 @@ def test_a_list_longer_than_the_page_says_so_with_the_true_count_and_leads_to_ev
         person.decide()
     text = admin.open("/console/")
     assert text.count("Only the 2 oldest are shown.") == 2
+    assert 'role="region" aria-label="Awaiting review"' in text
     counts = [int(count) for count in re.findall(r'<span class="count">([0-9]+)</span>', text)]
     assert counts[0] == 3
     assert counts[1] >= 3

@@ -63,6 +63,18 @@ def test_signing_out_ends_the_session_and_not_only_the_cookie(staff: Browser) ->
     assert "Sign in" in staff.open("/console")
 
 
+def test_signing_out_after_the_session_has_ended_asks_nobody_to_sign_in_and_do_it_again(
+    a_rig: Rig, staff: Browser
+) -> None:
+    staff.open("/console/banks")
+    a_rig.clock.advance(15 * 60_000)
+    a_rig.heartbeat()
+    text = staff.submit("/console/sign-out")
+    assert "You are signed out of this console." in text
+    assert "do it again" not in text
+    assert 'name="next" value="/console/"' in text
+
+
 def test_a_browser_is_signed_in_to_two_gateways_on_one_host_at_once(a_rig: Rig, staff: Browser, tmp_path: Path) -> None:
     """Browsers share cookies between the ports of a host."""
     with rig(tmp_path) as own:
