@@ -7,8 +7,8 @@ import re
 #: they do what forms want of people with one name: no first name, or no last one, is known (FNU, LNU).
 TITLES = (
     "prof", "dr med", "dr", "madam", "miss", "mdm", "mrs", "mr", "ms", "mx", "dato", "datuk", "datin", "encik", "daw",
-    "fnu", "lnu", "herr", "frau", "mevr", "dhr", "mme", "mlle", "srta", "sra", "shri", "smt", "श्रीमती", "श्री", "เด็กหญิง", "เด็กชาย",
-    "ดญ", "ดช", "นางสาว", "นส", "นาง", "นาย", "ဒေါ်", "ဦး",
+    "fnu", "lnu", "herr", "frau", "mevr", "dhr", "mme", "mlle", "srta", "sra", "shri", "smt", "श्रीमती", "श्री",
+    "เด็กหญิง", "เด็กชาย", "ดญ", "ดช", "นางสาว", "นส", "นาง", "นาย", "ဒေါ်", "ဦး",
 )  # fmt: skip
 #: Titles after a name.
 TITLES_BEHIND = ("fnu", "lnu", "miss", "mdm", "mrs", "mr", "ms", "dr", "先生", "女士")
