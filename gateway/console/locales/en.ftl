@@ -51,6 +51,7 @@ find-transaction = Transaction
 
 only-oldest = Only the { $shown } oldest are shown.
 only-first = Only the first { $shown } are shown.
+not-the-whole-list = This is not the whole list.
 only-newest = Only the { $shown } newest are shown.
 
 queue-holds = Open holds

@@ -51,6 +51,7 @@ find-transaction = 交易
 
 only-oldest = 仅显示最早的 { $shown } 项。
 only-first = 仅显示前 { $shown } 项。
+not-the-whole-list = 以上并非全部记录。
 only-newest = 仅显示最近的 { $shown } 项。
 
 queue-holds = 生效中的风控限制

@@ -2,11 +2,12 @@
 // a form once per double click, and keeps what was typed into a form that did nothing.
 "use strict";
 
-for (const button of document.querySelectorAll("[data-copy]")) {
+const copies = document.querySelectorAll("[data-copy]");
+for (const button of copies) {
   button.hidden = !navigator.clipboard;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
-    button.classList.add("done");
+    for (const each of copies) each.classList.toggle("done", each === button);
   });
 }
 
