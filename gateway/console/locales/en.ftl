@@ -278,6 +278,7 @@ nav-audit = Audit
 
 review-open = Awaiting review
 review-how = You can override the platform’s own rules, but never the bank: before a transaction is approved, the ledger is read again.
+review-again = The user was told to try again. Before you approve, check on the account’s page that they have not done so since.
 review-approve = Approve
 review-decline = Decline
 review-closed = Reviewed

@@ -278,6 +278,7 @@ nav-audit = 审计
 
 review-open = 待人工审核
 review-how = 人工审核可以解除平台自身的限制，但不能放行银行不允许的交易：通过前会重新读取账本。
+review-again = 已告知用户稍后重试。通过之前，请先在账户页面确认用户此后没有再次交易，以免重复扣款。
 review-approve = 通过
 review-decline = 拒绝
 review-closed = 审核结果
