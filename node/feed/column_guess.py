@@ -99,6 +99,8 @@ def guess_columns(sample: Sample) -> ColumnGuess:
 def _fitting(field_name: str, heading: Sequence[str], taken: set[int]) -> list[int]:
     """The columns that may hold a field: one, or several among which the headings do not decide."""
     names = [folded(name) for name in heading]
+    if field_name != "status" and not any(name in HEADINGS[field_name] for name in names):
+        names = [folded(name.rpartition(".")[2]) for name in heading]  # of an object within another: holder.mobile
     fitting = [index for index, name in enumerate(names) if name in HEADINGS[field_name] and index not in taken]
     if field_name == "status" and fitting:  # State may be an address; whatever else tells of the state is joined
         best = min((names[index] for index in fitting), key=HEADINGS[field_name].index)

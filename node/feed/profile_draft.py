@@ -15,13 +15,13 @@ from standing.node.feed.column_guess import ColumnGuess, guess_columns
 from standing.node.feed.draft_amounts import put_amounts
 from standing.node.feed.draft_text import Draft, one_line
 from standing.node.feed.file_sample import Sample, read_sample
-from standing.node.feed.headings import KNOWN, folded, simplified, units_of
+from standing.node.feed.headings import KNOWN, folded, plain_text, simplified, units_of
 from standing.node.feed.profile import MAX_JOINED, TO_FILL_IN, Column
 from standing.node.feed.profile_values import DATE_WORD, EMPTY_PART, FIRST_DATE_WORD, LAST_DATE_WORD
 from standing.node.feed.records import BOOLEANS, DOCUMENT, LIMITS
 from standing.node.feed.rounded_numbers import LongNumbers
 from standing.node.feed.time_forms import time_reader
-from standing.node.feed.usual_words import CHINESE_CURRENCIES, MAX_DRAFTED_WORDS, TIME_FORMS, UNITS, WORDS
+from standing.node.feed.usual_words import CHINESE_CURRENCIES, MAX_DRAFTED_WORDS, OF_LIMITS, TIME_FORMS, UNITS, WORDS
 from standing.node.feed.word_meanings import is_feed_value, meaning_of
 
 _HAN = re.compile("[\u4e00-\u9fff]")
@@ -88,6 +88,9 @@ def _put_columns(draft: Draft, sample: Sample, guess: ColumnGuess) -> None:
     for name in ("id_document_number", "phone"):
         if name not in guess.found and name not in guess.open:
             draft.note(f"{name}: no column looks like it; without it, claims are not compared with one")
+    unread = [str(name) for name in (*guess.doubtful, *guess.unused) if OF_LIMITS.search(plain_text(str(name)))]
+    if unread:
+        draft.note(f"look like limits and are not read: {', '.join(unread)}")
 
 
 def _put_ignored(draft: Draft, guess: ColumnGuess) -> None:

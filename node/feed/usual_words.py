@@ -28,6 +28,7 @@ HEADINGS: dict[str, tuple[str, ...]] = {
         "waers", "währung", "waehrung", "moneda", "moeda", "divisa", "devise", "валюта", "通貨", "통화", "สกุลเงิน"),
     "transaction_limit_minor": (
         "单笔限额", "单笔上限", "单笔支付限额", "transactionlimit", "transactionlimitminor", "singlelimit", "limitonce",
+        "pertransactionlimit", "pertxnlimit", "txnlimit",
     ),
     "daily_limit_minor": (
         "日限额", "单日限额", "日累计限额", "每日限额", "当日限额", "日支出限额", "日累计支出限额",
@@ -174,8 +175,9 @@ PARTS_OF_NAMES = frozenset(
 YES = ("是", "y", "yes", "true", "1", "允许", "可", "t")
 NO = ("否", "n", "no", "false", "0", "禁止", "不可", "不允许", "f")
 
-#: What headings of amounts contain.
-OF_AMOUNTS = re.compile("限额|金额|余额|上限|limit|balance|amount|amt|saldo|betrag|한도|잔액")
+#: What headings of limits contain, and those of all amounts.
+OF_LIMITS = re.compile("限额|上限|limit|한도")
+OF_AMOUNTS = re.compile(f"{OF_LIMITS.pattern}|金额|余额|balance|amount|amt|saldo|betrag|잔액")
 #: Words in a heading of amounts that name the unit.
 MAJOR_UNIT = ("元", "yuan", "major")
 MINOR_UNIT = ("分", "fen", "cent", "minor")

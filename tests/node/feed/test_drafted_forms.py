@@ -1,5 +1,6 @@
 """How `feed learn` finds the form of a file: what is before the heading and after the records, what it cannot read."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -150,3 +151,20 @@ def test_a_draft_reads_objects_within_objects_as_the_feed_does(tmp_path: Path) -
     state = dict.fromkeys(("status", "debit_allowed", "credit_allowed"), "?")
     assert drafted["columns"] == {"number": "accountNo", "currency": "currency.code", **state}
     assert "status.status, status.holds" in draft_profile(path)
+
+
+def test_the_name_of_a_value_within_an_object_is_known_whatever_the_object_is_called(tmp_path: Path) -> None:
+    path = tmp_path / "book.jsonl"
+    rows = [
+        {
+            "acct": {"no": f"110{at}"},
+            "party": {"name": name, "idNo": f"31010{at}", "mobile": f"+86{at}"},
+            "branch": {"name": "B"},
+        }
+        for at, name in enumerate(("Li Na", "Wu An"))
+    ]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    columns = tomllib.loads(draft_profile(path))["profile"]["columns"]
+    assert (columns["id_document_number"], columns["phone"]) == ("party.idNo", "party.mobile")
+    assert columns["holder_name"] == "?"
+    assert "one of these, or a list of up to 8: party.name, branch.name" in draft_profile(path)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from standing.node.feed.profile_draft import draft_profile
 from tests.node.feed.drafts import drafted_profile
 
 _ACCOUNTS = ("11050137001000000771", "11050137001000000772")
@@ -108,6 +109,14 @@ def test_a_state_without_a_column_of_the_status_is_named(tmp_path: Path) -> None
 def test_the_unit_of_a_limit_is_found_however_its_heading_says_it(unit: str, tmp_path: Path) -> None:
     profile = _drafted(tmp_path, f"账户状态,币种,日限额{unit}", "正常,CNY,5", "正常,CNY,20")
     assert profile["amounts"]["unit"] == "?"
+
+
+@pytest.mark.parametrize("heading", ["Einzellimit", "Cap Limit per Payment", "日网银限额", "Monthly POS Limit"])
+def test_a_limit_under_an_unknown_heading_is_named_and_not_passed_over(heading: str, tmp_path: Path) -> None:
+    """Whoever fills in that there is no limit would have the platforms approve what the bank does not allow."""
+    path = tmp_path / "book.csv"
+    path.write_text(f"账号,账户状态,{heading}\n11050137001000000771,正常,500.00\n", encoding="utf-8")
+    assert f"# look like limits and are not read: {heading}" in draft_profile(path)
 
 
 def test_a_limit_that_is_left_open_still_has_its_unit_drafted(tmp_path: Path) -> None:
