@@ -265,7 +265,8 @@ class _CsvRecords:
 
     def _is_between(self, heading: list[str] | None, cells: list[str]) -> bool:
         """Whether a line is blank, has no value, or repeats the heading, as printed pages and joined files do."""
-        if not self._native and is_rule(cells) and not self._is_trailer(cells):
+        has_none = not any(map(trimmed, cells)) if self._native else is_rule(cells)
+        if has_none and not self._is_trailer(cells):
             return True
         if heading is None or not self._profile.heading or trimmed(cells[0]) != heading[0]:
             return False
@@ -355,11 +356,15 @@ def _dialect(profile: Profile) -> dict[str, Any]:
 
 
 def _read_jsonl(lines: _TextLines, translator: Translator | None) -> Iterator[Line]:
+    has_any = False
     while True:
         try:
             text = lines.read()
             if not text:
                 return
+            if has_any and not trimmed(text):  # a file of blank lines alone was cut short
+                continue
+            has_any = True
             record = json.loads(text, object_pairs_hook=_distinct)
             if translator is not None and isinstance(record, dict):
                 record = flattened(record)

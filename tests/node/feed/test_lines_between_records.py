@@ -43,6 +43,31 @@ def test_a_line_without_any_value_is_no_record(between: str, tmp_path: Path) -> 
     assert [(line.record["number"], line.problems) for line in lines] == [("7300000001", ()), ("7300000002", ())]
 
 
+@pytest.mark.parametrize("between", ["", "  ", ",,", "\x1a"])
+def test_a_blank_line_is_no_record_without_a_profile_either(between: str, tmp_path: Path) -> None:
+    path = tmp_path / "full.csv"
+    path.write_text(f"{between}\nnumber,status,phone\n7300000001,frozen,\n{between}\n7300000002,active,\n{between}\n")
+    lines = list(read_lines(path, "csv"))
+    assert [(line.record["number"], line.problems) for line in lines] == [("7300000001", ()), ("7300000002", ())]
+
+
+@pytest.mark.parametrize("between", ["", " \t", "\x1a"])
+def test_a_blank_line_is_no_record_of_a_jsonl_file(between: str, tmp_path: Path) -> None:
+    path = tmp_path / "full.jsonl"
+    path.write_text(f'{{"number": "7300000001"}}\n{between}\n{{"number": "7300000002"}}\n{between}\n')
+    lines = list(read_lines(path, "jsonl"))
+    assert [(line.number, line.record["number"], line.problems) for line in lines] == [
+        (1, "7300000001", ()),
+        (3, "7300000002", ()),
+    ]
+
+
+def test_a_jsonl_file_of_blank_lines_does_not_state_that_nothing_changed(tmp_path: Path) -> None:
+    path = tmp_path / "changes.jsonl"
+    path.write_text("\n\n")
+    assert all(line.problems for line in read_lines(path, "jsonl"))
+
+
 def test_a_line_whose_bytes_are_lost_may_be_any_account(tmp_path: Path) -> None:
     path = tmp_path / "full.csv"
     path.write_bytes(f"{_HEADING}\n".encode() + b"\xff\xfe,,,,\n")
