@@ -14,6 +14,8 @@ _WITHIN = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 _UNIT_BEHIND = re.compile(r"(?<=限额|上限)[\s_:/-]*((?:人民币)?[百千万亿]*[元角分])$")
 #: What is said beside a unit: 单位：万元, 人民币万元, in thousands.
 _BESIDE_UNITS = re.compile(r"^(?:(?:金额)?单位|unit|in)\W*|人民币(?=[百千万亿元角分])")
+#: Half a character, and the mark of bytes that could not be decoded.
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 #: All usual headings.
 KNOWN = frozenset(name for usual in HEADINGS.values() for name in usual)
 
@@ -36,8 +38,8 @@ def plain_text(text: str) -> str:
 
 
 def simplified(text: str) -> str:
-    """A text in simplified characters."""
-    return text if text.isascii() else str(_simplifier().convert(text))
+    """A text in simplified characters. OpenCC fails at what is no text, such as half a character."""
+    return text if text.isascii() else str(_simplifier().convert(_NO_TEXT.sub("\ufffd", text)))
 
 
 @lru_cache(maxsize=1)

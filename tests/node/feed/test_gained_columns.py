@@ -92,6 +92,17 @@ def test_other_columns_that_a_file_gains_are_named_and_those_of_the_profile_are_
     assert _checked(tmp_path, _written(_HEADING, _rows())).unread_columns == []
 
 
+@pytest.mark.parametrize(("remark", "outcome"), [("贵宾", "valid"), ("法院冻结", "rejected")])
+def test_half_a_character_in_a_gained_column_does_not_end_the_check(remark: str, outcome: str, tmp_path: Path) -> None:
+    """An export cuts a column to its width, also within a character."""
+    content = _written([*_HEADING, "备注"], [[*row, remark] for row in _rows()]).decode()
+    cut = content.encode("gb18030").replace(remark.encode("gb18030"), remark.encode("gb18030") + b"\xff", 1)
+    assert _checked(tmp_path, cut, encoding="gb18030").outcome == outcome
+    records = [{**dict(zip(_HEADING, row, strict=True)), "备注": f"{remark}\ud800"} for row in _rows()]
+    lines = "".join(f"{json.dumps(record)}\n" for record in records).encode()
+    assert _checked(tmp_path, lines, format="jsonl").outcome == outcome
+
+
 def test_an_address_that_sounds_like_a_restriction_does_not_stop_the_bank(tmp_path: Path) -> None:
     rows = [[*row, "Block A Bedok"] for row in _rows()]
     assert _checked(tmp_path, _written([*_HEADING, "Address"], rows)).outcome == "valid"
