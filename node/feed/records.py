@@ -188,7 +188,8 @@ def _check_values(change: AccountChange) -> None:
 
 
 def _problem(item: Any) -> InvalidValue:
-    field = shown_name(str(item["loc"][0]))
+    # A name that is no text is of no field.
+    field = shown_name(str(item["loc"][0])) if item["loc"] else "line"
     if item["type"] == "string_unicode":
         return InvalidValue(field, "bytes that are not valid text", "text in the encoding of the file or view")
     code = code_problem(item)

@@ -69,6 +69,15 @@ def test_a_bad_line_unstates_a_bound_account_until_a_corrected_line_arrives(bank
     assert [writes(bank, grant) for grant in grants] == [1, 1, 3, 1, 1]
 
 
+def test_a_name_that_is_no_text_makes_only_its_account_unstated(bank: Bank, tmp_path: Path) -> None:
+    rows = [account(index) for index in range(5)]
+    _load(bank, tmp_path, "full", rows)
+    damaged = {"stat\ud800": "frozen", **{name: value for name, value in rows[2].items() if name != "status"}}
+    report = _load(bank, tmp_path, "full", [*rows[:2], damaged, *rows[3:]])
+    assert [(each.line, each.field) for each in report.problems] == [(3, "line")]
+    assert [each.number for each in unstated(bank)] == [rows[2]["number"]]
+
+
 def test_every_field_of_a_bad_change_must_be_stated_again(bank: Bank, tmp_path: Path) -> None:
     _load(bank, tmp_path, "full", [account(1), account(2)])
     grant = grant_of(bank.bind(account(1)))
