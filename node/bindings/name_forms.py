@@ -3,8 +3,8 @@ legal forms of companies."""
 
 import re
 
-#: Titles before a name; in Thai and Burmese without a space. Banks write them into the name, people leave them out. So
-#: they do what forms want of people with one name: no first name, or no last one, is known (FNU, LNU).
+#: Titles before a name; in Thai and Burmese without a space. Banks write them into the name, people leave them out. FNU
+#: and LNU, first or last name unknown, stand beside the only name of a person.
 TITLES = (
     "prof", "dr med", "dr", "madam", "miss", "mdm", "mrs", "mr", "ms", "mx", "dato", "datuk", "datin", "encik", "daw",
     "fnu", "lnu", "herr", "frau", "mevr", "dhr", "mme", "mlle", "srta", "sra", "shri", "smt", "श्रीमती", "श्री",
